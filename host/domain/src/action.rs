@@ -1,0 +1,366 @@
+//! Actions: data that says which protocol runs with which config, set off by what.
+
+use crate::{
+    failure::{Effect, Issue},
+    id::ActionId,
+    limits::{self, LimitsSpec},
+    name::Name,
+    protocol::Pin,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{collections::BTreeMap, time::Duration};
+
+/// One revision of an action. A save makes a new one; the old ones stay readable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// Its id, the same for all revisions.
+    pub id: ActionId,
+    /// 1 for the first.
+    pub revision: u32,
+    /// The protocol, resolved when this revision was saved.
+    pub protocol: Pin,
+    /// What the protocol said this config does to the outside when repeated.
+    pub effect: Effect,
+    /// What was saved.
+    pub spec: ActionSpec,
+    /// When the first revision was saved.
+    pub created_at: Timestamp,
+    /// When this revision was saved.
+    pub updated_at: Timestamp,
+}
+
+/// What somebody writes to make or change an action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionSpec {
+    /// Unique.
+    pub name: Name,
+    /// A disabled action refuses every trigger.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    /// For finding it.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// `http`, `http@^0.1` or `http@0.1.0`.
+    pub protocol: String,
+    /// For the protocol, by its schema.
+    pub config: Value,
+    /// What sets it off, beside a call, which always may.
+    #[serde(default)]
+    pub triggers: Vec<Trigger>,
+    /// Applied to what comes in.
+    #[serde(default)]
+    pub input_transform: Option<Transform>,
+    /// Applied to what the protocol gives.
+    #[serde(default)]
+    pub output_transform: Option<Transform>,
+    /// What it may reach beside the config's own hosts.
+    #[serde(default)]
+    pub grants: Grants,
+    /// How much an attempt may use.
+    #[serde(default)]
+    pub limits: LimitsSpec,
+    /// How often and when it is tried.
+    #[serde(default)]
+    pub delivery: Delivery,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What sets an action off.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Trigger {
+    /// Somebody calls the API. Always there; may be written for completeness.
+    Call,
+    /// A request to the public listener. Not available yet.
+    Webhook(Value),
+    /// A time comes. Not available yet.
+    Schedule(Value),
+    /// An event of the service matches. Not available yet.
+    Event(Value),
+    /// One instance runs all the time. Not available yet.
+    Continuous(Value),
+}
+
+impl Trigger {
+    /// The word by which documents know it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Webhook(_) => "webhook",
+            Self::Schedule(_) => "schedule",
+            Self::Event(_) => "event",
+            Self::Continuous(_) => "continuous",
+        }
+    }
+}
+
+/// An expression over data. Not available yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transform {
+    /// For instance `jq`.
+    pub language: String,
+    /// In that language.
+    pub expression: String,
+}
+
+/// The powers that an action gives to its protocol.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grants {
+    /// Hosts beside those in the config.
+    #[serde(default)]
+    pub egress: Vec<EgressGrant>,
+    /// Whether private, loopback and link-local addresses may be reached; the operator has to
+    /// allow it too.
+    #[serde(default)]
+    pub private_networks: bool,
+    /// Secrets that the protocol may see. Not available yet.
+    #[serde(default)]
+    pub reveal: Vec<String>,
+}
+
+/// Hosts that may be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EgressGrant {
+    /// A host name, an address, or `*.` and a name for all names below it.
+    pub host: String,
+    /// Its ports; empty for all.
+    #[serde(default)]
+    pub ports: Vec<u16>,
+}
+
+/// How often and when an execution is tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delivery {
+    /// The first one counts.
+    pub max_attempts: u32,
+    /// How long to wait between attempts.
+    pub backoff: Backoff,
+    /// What to do with an attempt of which nobody knows whether it took effect.
+    pub on_doubt: OnDoubt,
+    /// Executions at once. Not available yet.
+    pub max_concurrent: Option<u32>,
+    /// Executions a second. Not available yet.
+    pub rate: Option<Value>,
+    /// Executions with the same key run one after another. Not available yet.
+    pub ordering_key: Option<String>,
+    /// What becomes of those behind a failed one. Not available yet.
+    pub on_order_failure: Option<String>,
+    /// Executions older than this are not begun. Not available yet.
+    pub expire_after_ms: Option<u64>,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            max_attempts: 5,
+            backoff: Backoff::default(),
+            on_doubt: OnDoubt::Hold,
+            max_concurrent: None,
+            rate: None,
+            ordering_key: None,
+            on_order_failure: None,
+            expire_after_ms: None,
+        }
+    }
+}
+
+/// How long to wait between attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backoff {
+    /// After the first attempt, in milliseconds.
+    pub initial_ms: u64,
+    /// From each wait to the next.
+    pub factor: f64,
+    /// No wait is longer, in milliseconds.
+    pub max_ms: u64,
+    /// The share of each wait that is random, 0 to 1.
+    pub jitter: f64,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { initial_ms: 1_000, factor: 2.0, max_ms: 600_000, jitter: 0.2 }
+    }
+}
+
+impl Backoff {
+    /// The wait after attempt number `attempt` (1 for the first). `random` is between 0 and 1
+    /// and moves the wait by up to `jitter` of it either way.
+    pub fn wait(&self, attempt: u32, random: f64) -> Duration {
+        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let plain = (self.initial_ms as f64 * self.factor.powi(exponent)).min(self.max_ms as f64);
+        let moved = plain * (1.0 + self.jitter * (2.0 * random - 1.0));
+        // Milliseconds: max_ms is checked to be under a year, so this neither overflows nor loses much.
+        Duration::from_millis(moved.clamp(0.0, 3.2e10) as u64)
+    }
+}
+
+/// What to do with an attempt of which nobody knows whether it took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDoubt {
+    /// Somebody decides.
+    Hold,
+    /// Try again.
+    Retry,
+    /// Give up.
+    Fail,
+}
+
+impl ActionSpec {
+    /// What is wrong with it as far as it can be told without its protocol. Everything, not
+    /// the first thing.
+    pub fn check(&self) -> Vec<Issue> {
+        let mut issues = Vec::new();
+        self.check_what_is_not_there_yet(&mut issues);
+        if self.labels.len() > limits::LABELS_MAX {
+            issues.push(Issue::new("/labels", "too_many", format!("more than {} labels", limits::LABELS_MAX)));
+        }
+        for (key, value) in &self.labels {
+            if key.is_empty() || key.len() > limits::LABEL_BYTES_MAX || value.len() > limits::LABEL_BYTES_MAX {
+                let message = format!("a label's key and value have 1 to {} bytes", limits::LABEL_BYTES_MAX);
+                issues.push(Issue::new(format!("/labels/{}", escape_pointer(key)), "too_long", message));
+            }
+        }
+        for (index, grant) in self.grants.egress.iter().enumerate() {
+            if let Err(message) = crate::egress::HostPattern::parse(&grant.host) {
+                issues.push(Issue::new(format!("/grants/egress/{index}/host"), "invalid_host", message));
+            }
+        }
+        self.delivery.check(&mut issues);
+        issues
+    }
+
+    fn check_what_is_not_there_yet(&self, issues: &mut Vec<Issue>) {
+        let mut refuse = |pointer: String, what: &str| {
+            issues.push(Issue::new(pointer, "not_available", format!("{what} not available in this release")));
+        };
+        for (index, trigger) in self.triggers.iter().enumerate() {
+            if !matches!(trigger, Trigger::Call) {
+                refuse(format!("/triggers/{index}"), &format!("{} triggers are", trigger.kind()));
+            }
+        }
+        if self.input_transform.is_some() {
+            refuse("/input_transform".into(), "transforms are");
+        }
+        if self.output_transform.is_some() {
+            refuse("/output_transform".into(), "transforms are");
+        }
+        if !self.grants.reveal.is_empty() {
+            refuse("/grants/reveal".into(), "secrets are");
+        }
+        for pointer in secret_references(&self.config) {
+            refuse(format!("/config{pointer}"), "secrets are");
+        }
+        let delivery = &self.delivery;
+        for (there, field, what) in [
+            (delivery.max_concurrent.is_some(), "max_concurrent", "concurrency limits are"),
+            (delivery.rate.is_some(), "rate", "rate limits are"),
+            (delivery.ordering_key.is_some(), "ordering_key", "ordering keys are"),
+            (delivery.on_order_failure.is_some(), "on_order_failure", "ordering keys are"),
+            (delivery.expire_after_ms.is_some(), "expire_after_ms", "expiry is"),
+        ] {
+            if there {
+                refuse(format!("/delivery/{field}"), what);
+            }
+        }
+    }
+}
+
+impl Delivery {
+    fn check(&self, issues: &mut Vec<Issue>) {
+        // A year: longer waits are mistakes in the unit.
+        const WAIT_MS_MAX: u64 = 365 * 24 * 3600 * 1000;
+        let mut require = |ok: bool, field: &str, message: &str| {
+            if !ok {
+                issues.push(Issue::new(format!("/delivery/{field}"), "out_of_range", message));
+            }
+        };
+        require((1..=limits::ATTEMPTS_MAX).contains(&self.max_attempts), "max_attempts", "1 to 100 attempts");
+        require(self.backoff.initial_ms <= WAIT_MS_MAX, "backoff/initial_ms", "at most a year");
+        require(self.backoff.max_ms <= WAIT_MS_MAX, "backoff/max_ms", "at most a year");
+        require((1.0..=100.0).contains(&self.backoff.factor), "backoff/factor", "between 1 and 100");
+        require((0.0..=1.0).contains(&self.backoff.jitter), "backoff/jitter", "between 0 and 1");
+    }
+}
+
+/// JSON Pointers to every `{"$secret": …}` in a config.
+fn secret_references(config: &Value) -> Vec<String> {
+    fn walk(value: &Value, pointer: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) if map.contains_key("$secret") => found.push(pointer.to_owned()),
+            Value::Object(map) => {
+                map.iter().for_each(|(key, value)| walk(value, &format!("{pointer}/{}", escape_pointer(key)), found));
+            }
+            Value::Array(list) => {
+                list.iter().enumerate().for_each(|(index, value)| walk(value, &format!("{pointer}/{index}"), found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk(config, "", &mut found);
+    found
+}
+
+/// A key as a part of a JSON Pointer (RFC 6901 section 3).
+pub fn escape_pointer(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_not_there_yet_is_refused_with_its_place() {
+        let spec: ActionSpec = serde_json::from_value(json!({
+            "name": "a", "protocol": "http",
+            "config": {"headers": {"a/b": {"$secret": "x"}}},
+            "triggers": [{"type": "call"}, {"type": "schedule", "cron": "* * * * *"}],
+            "input_transform": {"language": "jq", "expression": "."},
+            "grants": {"reveal": ["x"], "egress": [{"host": "http://x"}]},
+            "delivery": {"max_attempts": 0, "rate": {"per_second": 1}, "backoff": {"factor": 0.5}}
+        }))
+        .unwrap();
+        let pointers: Vec<String> = spec.check().into_iter().map(|issue| issue.pointer).collect();
+        assert_eq!(
+            pointers,
+            [
+                "/triggers/1",
+                "/input_transform",
+                "/grants/reveal",
+                "/config/headers/a~1b",
+                "/delivery/rate",
+                "/grants/egress/0/host",
+                "/delivery/max_attempts",
+                "/delivery/backoff/factor",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_wait_grows_to_its_limit_and_no_further() {
+        let backoff = Backoff { initial_ms: 1000, factor: 2.0, max_ms: 5000, jitter: 0.2 };
+        let waits: Vec<u128> = (1..=5).map(|attempt| backoff.wait(attempt, 0.5).as_millis()).collect();
+        assert_eq!(waits, [1000, 2000, 4000, 5000, 5000]);
+        assert_eq!(backoff.wait(1, 0.0).as_millis(), 800);
+        assert_eq!(backoff.wait(1, 1.0).as_millis(), 1200);
+        assert_eq!(backoff.wait(u32::MAX, 0.5).as_millis(), 5000);
+    }
+}

@@ -1,0 +1,208 @@
+//! What comes after an attempt: the pure heart.
+//!
+//! Everything that the service knows about an attempt that ended goes in, one [`Step`] comes
+//! out. Nothing is read and nothing is written here, so every case can be tested.
+
+use crate::{
+    action::{Delivery, OnDoubt},
+    failure::{Advice, Effect, ErrorCode, Sent},
+    time::Timestamp,
+};
+use std::time::Duration;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With an outcome.
+    Succeeded,
+    /// With a failure that the protocol reported, and its advice.
+    Reported(Advice),
+    /// The host ended it, or its process was lost.
+    Broken(ErrorCode),
+}
+
+/// What the decision may depend on, beside how the attempt ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// What a repeat does to the outside.
+    pub effect: Effect,
+    /// How far the attempt got.
+    pub sent: Sent,
+    /// The number of the attempt; 1 for the first.
+    pub attempt: u32,
+    /// The action's own rules.
+    pub delivery: &'a Delivery,
+    /// When the attempt ended.
+    pub ended_at: Timestamp,
+    /// Between 0 and 1, for jitter.
+    pub random: f64,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The execution succeeded.
+    Succeed,
+    /// Another attempt at this time.
+    RetryAt(Timestamp),
+    /// The execution failed.
+    GiveUp,
+    /// Somebody has to say what became of it.
+    Hold,
+}
+
+/// Decides what comes after an attempt (DESIGN section 8).
+pub fn next_step(ended: Ended, given: &Circumstances<'_>) -> Step {
+    match ended {
+        Ended::Succeeded => Step::Succeed,
+        Ended::Reported(Advice::GiveUp) => Step::GiveUp,
+        Ended::Reported(Advice::Retry) => retry(given, None),
+        Ended::Reported(Advice::RetryAfterMs(ms)) => retry(given, Some(Duration::from_millis(ms.into()))),
+        Ended::Reported(Advice::InDoubt) => unanswered(given),
+        Ended::Broken(code) if ended_without_an_answer(code) => {
+            if code.retry_can_help() || in_doubt(given) {
+                unanswered(given)
+            } else {
+                Step::GiveUp
+            }
+        }
+        Ended::Broken(_) => Step::GiveUp,
+    }
+}
+
+/// Whether the protocol was cut off, so that nobody says what became of its work.
+const fn ended_without_an_answer(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::Trapped
+            | ErrorCode::FuelExhausted
+            | ErrorCode::DeadlineExceeded
+            | ErrorCode::MemoryExceeded
+            | ErrorCode::OutputTooLarge
+            | ErrorCode::WorkerLost
+            | ErrorCode::HostError
+    )
+}
+
+/// Whether a repeat might act twice.
+fn in_doubt(given: &Circumstances<'_>) -> bool {
+    given.effect == Effect::Unsafe && given.sent != Sent::NotSent
+}
+
+fn unanswered(given: &Circumstances<'_>) -> Step {
+    if !in_doubt(given) {
+        return retry(given, None);
+    }
+    match given.delivery.on_doubt {
+        OnDoubt::Hold => Step::Hold,
+        OnDoubt::Retry => retry(given, None),
+        OnDoubt::Fail => Step::GiveUp,
+    }
+}
+
+/// Another attempt, if the action allows one. What the remote asked for is a lower bound,
+/// the action's own backoff too: the later of the two counts.
+fn retry(given: &Circumstances<'_>, at_least: Option<Duration>) -> Step {
+    if given.attempt >= given.delivery.max_attempts {
+        return Step::GiveUp;
+    }
+    let own = given.delivery.backoff.wait(given.attempt, given.random);
+    Step::RetryAt(given.ended_at.plus(at_least.map_or(own, |asked| asked.max(own))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EFFECTS: [Effect; 4] = [Effect::Read, Effect::Idempotent, Effect::Keyed, Effect::Unsafe];
+    const SENT: [Sent; 3] = [Sent::NotSent, Sent::MaybeSent, Sent::Acknowledged];
+    const DOUBTS: [OnDoubt; 3] = [OnDoubt::Hold, OnDoubt::Retry, OnDoubt::Fail];
+
+    fn every_ending() -> Vec<Ended> {
+        let reported = [Advice::GiveUp, Advice::Retry, Advice::RetryAfterMs(90_000), Advice::InDoubt];
+        let mut all = vec![Ended::Succeeded];
+        all.extend(reported.map(Ended::Reported));
+        all.extend(ErrorCode::ALL.map(Ended::Broken));
+        all
+    }
+
+    fn over_the_whole_domain(mut check: impl FnMut(Ended, &Circumstances<'_>, Step)) {
+        for ended in every_ending() {
+            for effect in EFFECTS {
+                for sent in SENT {
+                    for on_doubt in DOUBTS {
+                        for attempt in 1..=4 {
+                            let delivery = Delivery { max_attempts: 3, on_doubt, ..Delivery::default() };
+                            let ended_at = Timestamp::from_micros(0);
+                            let given =
+                                Circumstances { effect, sent, attempt, delivery: &delivery, ended_at, random: 0.5 };
+                            check(ended, &given, next_step(ended, &given));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_attempt_follows_the_last_one() {
+        over_the_whole_domain(|_, given, step| {
+            if given.attempt >= 3 {
+                assert!(!matches!(step, Step::RetryAt(_)));
+            }
+        });
+    }
+
+    #[test]
+    fn what_may_act_twice_is_never_retried_unasked() {
+        over_the_whole_domain(|ended, given, step| {
+            let cut_off = match ended {
+                Ended::Reported(advice) => advice == Advice::InDoubt,
+                Ended::Broken(code) => ended_without_an_answer(code),
+                Ended::Succeeded => false,
+            };
+            if cut_off && given.effect == Effect::Unsafe && given.sent != Sent::NotSent {
+                let expected = match given.delivery.on_doubt {
+                    OnDoubt::Hold => step == Step::Hold,
+                    OnDoubt::Fail => step == Step::GiveUp,
+                    OnDoubt::Retry => step != Step::Hold,
+                };
+                assert!(expected, "{ended:?} {given:?} {step:?}");
+            } else {
+                assert_ne!(step, Step::Hold, "{ended:?} {given:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn success_and_only_success_succeeds() {
+        over_the_whole_domain(|ended, _, step| assert_eq!(ended == Ended::Succeeded, step == Step::Succeed));
+    }
+
+    #[test]
+    fn a_lost_reader_is_tried_again_and_an_endless_loop_is_not() {
+        let delivery = Delivery::default();
+        let given = Circumstances {
+            effect: Effect::Read,
+            sent: Sent::MaybeSent,
+            attempt: 1,
+            delivery: &delivery,
+            ended_at: Timestamp::from_micros(0),
+            random: 0.5,
+        };
+        assert_eq!(
+            next_step(Ended::Broken(ErrorCode::WorkerLost), &given),
+            Step::RetryAt(Timestamp::from_micros(1_000_000))
+        );
+        assert_eq!(next_step(Ended::Broken(ErrorCode::FuelExhausted), &given), Step::GiveUp);
+    }
+
+    #[test]
+    fn the_remotes_wish_is_a_lower_bound() {
+        over_the_whole_domain(|ended, _, step| {
+            if let (Ended::Reported(Advice::RetryAfterMs(ms)), Step::RetryAt(at)) = (ended, step) {
+                assert!(at.as_micros() >= i64::from(ms) * 1000);
+            }
+        });
+    }
+}

@@ -1,0 +1,249 @@
+//! Events: immutable records of each thing that happened.
+//!
+//! A [`Fact`] is what happened, typed; [`NewEvent`] is a fact with its context, on its way into
+//! a store; [`Event`] is what a store gives back, with its position. The stored form of each
+//! fact is snapshot-tested below: it can be added to, never changed.
+
+use crate::{
+    digest::Digest,
+    failure::{ExecutionError, Issue},
+    id::{ActionId, EventId, ExecutionId},
+    name::Name,
+    payload::RecordedPayload,
+    protocol::Pin,
+    receipt::Receipt,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+use std::sync::Arc;
+
+/// A place in the log: grows by at least one with every event, from 1.
+pub type Position = i64;
+
+/// What happened. `success`, `error` and the like are the event's `data`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "the fields are the event's data and are named for their reader")]
+pub enum Fact {
+    /// A component was admitted.
+    ProtocolUploaded { protocol: Pin, digest: Digest, bytes: u64 },
+    /// A component was refused, for these reasons.
+    ProtocolRefused { digest: Digest, bytes: u64, errors: Vec<Issue> },
+    /// A protocol was deleted.
+    ProtocolDeleted { protocol: Pin, digest: Digest },
+    /// An action was made.
+    ActionCreated { name: Name, protocol: Pin },
+    /// An action has a new revision.
+    ActionUpdated { name: Name, protocol: Pin },
+    /// An action was deleted.
+    ActionDeleted { name: Name },
+    /// A connection was tested.
+    ConnectionTested { protocol: Pin, verdict: String, report: Value },
+    /// A trigger came.
+    TriggerReceived { trigger: Arc<RawValue>, input: RecordedPayload },
+    /// A trigger led to nothing, for this reason.
+    TriggerRefused {
+        code: String,
+        message: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        errors: Vec<Issue>,
+    },
+    /// An execution waits for a worker.
+    ExecutionQueued { run_at: Timestamp },
+    /// A worker began an attempt.
+    AttemptStarted { worker: uuid::Uuid },
+    /// An attempt failed, and another one will follow.
+    AttemptFailed { error: ExecutionError, receipt: Option<Receipt>, retry_at: Timestamp },
+    /// An attempt's worker is gone.
+    AttemptAbandoned { worker: uuid::Uuid },
+    /// Nobody knows whether an attempt took effect.
+    AttemptInDoubt { error: ExecutionError, receipt: Option<Receipt> },
+    /// An attempt made a request to the outside.
+    RequestMade {
+        method: String,
+        host: String,
+        port: u16,
+        path: Option<String>,
+        status: Option<u16>,
+        error: Option<String>,
+        bytes_out: u64,
+        bytes_in: u64,
+        ms: u64,
+    },
+    /// An attempt wanted to reach what it may not.
+    EgressDenied { host: String, port: u16, rule: String, hint: String },
+    /// An attempt wrote to its log.
+    MessageLogged { level: String, message: String },
+    /// An attempt said how far it is.
+    ProgressReported { completed: u32, total: Option<u32>, message: String },
+    /// An execution ended. The last event of every execution that ran.
+    ActionExecuted {
+        success: bool,
+        error: Option<ExecutionError>,
+        output: Option<RecordedPayload>,
+        receipt: Option<Receipt>,
+    },
+    /// Somebody said what became of an execution in doubt.
+    ExecutionResolved { r#as: String },
+}
+
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal,)*) => {
+        /// The type of an event. The names are stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum EventType { $(#[doc = $word] $variant,)* }
+
+        impl EventType {
+            /// Every type that this release writes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// The type that this word names.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+
+        impl Fact {
+            /// The type under which it is recorded.
+            pub const fn event_type(&self) -> EventType {
+                match self { $(Self::$variant { .. } => EventType::$variant,)* }
+            }
+        }
+    };
+}
+
+event_types! {
+    ProtocolUploaded = "protocol_uploaded",
+    ProtocolRefused = "protocol_refused",
+    ProtocolDeleted = "protocol_deleted",
+    ActionCreated = "action_created",
+    ActionUpdated = "action_updated",
+    ActionDeleted = "action_deleted",
+    ConnectionTested = "connection_tested",
+    TriggerReceived = "trigger_received",
+    TriggerRefused = "trigger_refused",
+    ExecutionQueued = "execution_queued",
+    AttemptStarted = "attempt_started",
+    AttemptFailed = "attempt_failed",
+    AttemptAbandoned = "attempt_abandoned",
+    AttemptInDoubt = "attempt_in_doubt",
+    RequestMade = "request_made",
+    EgressDenied = "egress_denied",
+    MessageLogged = "message_logged",
+    ProgressReported = "progress_reported",
+    ActionExecuted = "action_executed",
+    ExecutionResolved = "execution_resolved",
+}
+
+/// To whom and what an event belongs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Context {
+    /// The action.
+    pub action: Option<ActionId>,
+    /// The action's revision.
+    pub revision: Option<u32>,
+    /// The execution.
+    pub execution: Option<ExecutionId>,
+    /// Ties together what belongs together across systems.
+    pub correlation_id: Option<Arc<str>>,
+    /// The event that led to this one.
+    pub causation_id: Option<EventId>,
+    /// The attempt; 1 for the first.
+    pub attempt: Option<u32>,
+}
+
+/// An event on its way into a store.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Its id.
+    pub id: EventId,
+    /// When it happened.
+    pub time: Timestamp,
+    /// To whom and what it belongs.
+    pub context: Context,
+    /// Its type.
+    pub r#type: EventType,
+    /// The fact as JSON.
+    pub data: Box<RawValue>,
+}
+
+impl NewEvent {
+    /// A fact with its context.
+    pub fn new(id: EventId, time: Timestamp, context: Context, fact: &Fact) -> Self {
+        // Facts are plain structs with string keys: they always have a JSON form.
+        let data = serde_json::value::to_raw_value(fact).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        Self { id, time, context, r#type: fact.event_type(), data }
+    }
+}
+
+/// An event as a store gives it back.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its id.
+    pub id: EventId,
+    /// When it happened.
+    pub time: Timestamp,
+    /// To whom and what it belongs.
+    pub context: Context,
+    /// Its type. A word and not an [`EventType`]: a newer release may have written it.
+    pub r#type: Arc<str>,
+    /// The fact as JSON.
+    pub data: Box<RawValue>,
+}
+
+/// The part of `trigger_received` that an attempt needs.
+#[derive(Debug, Deserialize)]
+pub struct TriggerData {
+    /// What set the execution off.
+    pub trigger: Value,
+    /// What came with it.
+    pub input: RecordedPayload,
+}
+
+/// The part of `action_executed` that a reader of the execution needs.
+#[derive(Debug, Deserialize)]
+pub struct ExecutedData {
+    /// What the protocol gave.
+    pub output: Option<RecordedPayload>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_those_that_serde_writes() {
+        for event_type in EventType::ALL {
+            assert_eq!(serde_json::to_value(event_type).unwrap(), event_type.as_str());
+            assert_eq!(EventType::from_word(event_type.as_str()), Some(*event_type));
+        }
+    }
+
+    #[test]
+    fn stored_forms_do_not_change() {
+        let pin: Pin = "http@0.1.0".parse().unwrap();
+        let form = |fact: Fact| serde_json::to_string(&fact).unwrap();
+        assert_eq!(
+            form(Fact::ProtocolUploaded { protocol: pin, digest: Digest::of(b""), bytes: 0 }),
+            r#"{"protocol":"http@0.1.0","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","bytes":0}"#
+        );
+        assert_eq!(
+            form(Fact::ActionExecuted {
+                success: false,
+                error: Some(ExecutionError::new(crate::failure::ErrorCode::Trapped, "m")),
+                output: None,
+                receipt: Some(Receipt::default()),
+            }),
+            r#"{"success":false,"error":{"code":"trapped","message":"m","blame":"protocol"},"output":null,"receipt":{"fuel":0,"memory_bytes":0,"wall_us":0,"guest_us":0,"requests":0,"bytes_out":0,"bytes_in":0}}"#
+        );
+    }
+}

@@ -1,0 +1,148 @@
+//! Every limit of the service in one place, with its unit in its name.
+//!
+//! DESIGN section 9 has the table for those who configure actions.
+
+use crate::failure::Issue;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Largest component that can be uploaded.
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// Largest input of an execution.
+pub const INPUT_BYTES_MAX: usize = 16 << 20;
+/// Largest JSON document (an action, a config) in a request.
+pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+/// Most issues that one refusal lists.
+pub const ISSUES_MAX: usize = 100;
+/// Most log lines of one attempt that are kept.
+pub const LOG_LINES_MAX: usize = 256;
+/// Most bytes of one attempt's log that are kept.
+pub const LOG_BYTES_MAX: usize = 64 << 10;
+/// Most progress reports of one attempt that are kept.
+pub const PROGRESS_REPORTS_MAX: usize = 256;
+/// Most requests and connections of one attempt.
+pub const REQUESTS_MAX: u32 = 100;
+/// Largest response body that a protocol is given.
+pub const RESPONSE_BYTES_MAX: usize = 16 << 20;
+/// Longest time to reach a remote, from name resolution to a connection with TLS.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for `describe` and `validate-config`.
+pub const PURE_CALL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Fuel for `describe` and `validate-config`.
+pub const PURE_CALL_FUEL: u64 = 100_000_000;
+/// Table elements that one instance may have, all tables together.
+pub const TABLE_ELEMENTS_MAX: usize = 40_000;
+/// WebAssembly's own stack.
+pub const WASM_STACK_BYTES_MAX: usize = 512 << 10;
+/// Most items of one page.
+pub const PAGE_ITEMS_MAX: u32 = 500;
+/// Items of a page when the caller does not say.
+pub const PAGE_ITEMS_DEFAULT: u32 = 50;
+/// Longest wait of a caller for an execution, whatever `Prefer` says.
+pub const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Added to an attempt's deadline to make its lease: the time to write the outcome.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(30);
+/// Most labels of an action.
+pub const LABELS_MAX: usize = 64;
+/// Longest key or value of a label, in bytes.
+pub const LABEL_BYTES_MAX: usize = 255;
+/// Most attempts that a delivery rule may ask for.
+pub const ATTEMPTS_MAX: u32 = 100;
+
+// A page of events with the largest inline payloads has to fit into what a server may hold
+// for a request, and the log of one attempt into one event page.
+const _: () = assert!(LOG_BYTES_MAX <= crate::payload::INLINE_BYTES_MAX);
+const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
+
+/// The limits of one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall time of an attempt, in milliseconds.
+    pub timeout_ms: u64,
+    /// Fuel of an attempt.
+    pub fuel: u64,
+    /// Linear memory of an instance, in bytes.
+    pub memory_bytes: u64,
+    /// Output, and each item, in bytes.
+    pub output_bytes: u64,
+}
+
+impl Limits {
+    /// The wall time of an attempt.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
+/// What an action asks for; what it leaves out is the default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSpec {
+    /// Wall time of an attempt, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Fuel of an attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
+    /// Linear memory of an instance, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Output, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+}
+
+/// The operator's word on limits: the defaults, and how far an action may go.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitsPolicy {
+    /// Used where an action says nothing.
+    pub default: Limits,
+    /// No action gets more.
+    pub ceiling: Limits,
+}
+
+impl Default for LimitsPolicy {
+    fn default() -> Self {
+        Self {
+            default: Limits { timeout_ms: 30_000, fuel: 1_000_000_000, memory_bytes: 128 << 20, output_bytes: 8 << 20 },
+            ceiling: Limits {
+                timeout_ms: 900_000,
+                fuel: 1_000_000_000_000,
+                memory_bytes: 1 << 30,
+                output_bytes: 64 << 20,
+            },
+        }
+    }
+}
+
+impl LimitsPolicy {
+    /// The limits of an attempt. What was over the ceiling when the operator lowered it is cut.
+    pub fn resolve(&self, spec: &LimitsSpec) -> Limits {
+        let pick = |asked: Option<u64>, default: u64, ceiling: u64| asked.unwrap_or(default).min(ceiling);
+        Limits {
+            timeout_ms: pick(spec.timeout_ms, self.default.timeout_ms, self.ceiling.timeout_ms),
+            fuel: pick(spec.fuel, self.default.fuel, self.ceiling.fuel),
+            memory_bytes: pick(spec.memory_bytes, self.default.memory_bytes, self.ceiling.memory_bytes),
+            output_bytes: pick(spec.output_bytes, self.default.output_bytes, self.ceiling.output_bytes),
+        }
+    }
+
+    /// What is wrong with what an action asks for; pointers are relative to the action.
+    pub fn check(&self, spec: &LimitsSpec) -> Vec<Issue> {
+        let fields = [
+            ("timeout_ms", spec.timeout_ms, self.ceiling.timeout_ms),
+            ("fuel", spec.fuel, self.ceiling.fuel),
+            ("memory_bytes", spec.memory_bytes, self.ceiling.memory_bytes),
+            ("output_bytes", spec.output_bytes, self.ceiling.output_bytes),
+        ];
+        let out_of_range = |(field, asked, ceiling): (&str, Option<u64>, u64)| {
+            let asked = asked.filter(|asked| *asked == 0 || *asked > ceiling)?;
+            Some(Issue::new(
+                format!("/limits/{field}"),
+                "out_of_range",
+                format!("{asked} is not between 1 and {ceiling}"),
+            ))
+        };
+        fields.into_iter().filter_map(out_of_range).collect()
+    }
+}

@@ -1,0 +1,172 @@
+//! Reading.
+
+use crate::{
+    action::Action,
+    digest::Digest,
+    event::{Event, EventType, NewEvent, Position},
+    execution::{Execution, Lease, Status},
+    id::{ActionId, ExecutionId},
+    name::Name,
+    protocol::{Pin, Protocol},
+    time::Timestamp,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// The store cannot be used now.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the store is unavailable: {0}")]
+pub struct StoreUnavailable(pub String);
+
+/// An action by id or by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ActionKey {
+    /// By id.
+    Id(ActionId),
+    /// By its current name.
+    Name(Name),
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<K> {
+    /// What comes after this; from the start where none.
+    pub after: Option<K>,
+    /// At most this many; the caller bounds it by [`crate::limits::PAGE_ITEMS_MAX`].
+    pub limit: u32,
+}
+
+/// Which actions. All conditions hold.
+#[derive(Debug, Clone, Default)]
+pub struct ActionFilter {
+    /// Of a protocol with this name.
+    pub protocol: Option<Name>,
+    /// With this label (key and value).
+    pub label: Option<(String, String)>,
+    /// Enabled or not.
+    pub enabled: Option<bool>,
+}
+
+/// Which executions. All conditions hold.
+#[derive(Debug, Clone, Default)]
+pub struct ExecutionFilter {
+    /// Of this action.
+    pub action: Option<ActionId>,
+    /// With this status.
+    pub status: Option<Status>,
+    /// Created at or after this.
+    pub since: Option<Timestamp>,
+    /// Created before this.
+    pub until: Option<Timestamp>,
+}
+
+/// Which events. All conditions hold.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Of one of these types; of any where empty.
+    pub types: Vec<EventType>,
+    /// Of this action.
+    pub action: Option<ActionId>,
+    /// Of this execution.
+    pub execution: Option<ExecutionId>,
+    /// With this correlation id.
+    pub correlation_id: Option<String>,
+}
+
+impl EventFilter {
+    /// Whether it lets this event pass.
+    pub fn matches(&self, event: &Event) -> bool {
+        let context = &event.context;
+        (self.types.is_empty() || self.types.iter().any(|t| t.as_str() == &*event.r#type))
+            && (self.action.is_none() || self.action == context.action)
+            && (self.execution.is_none() || self.execution == context.execution)
+            && (self.correlation_id.is_none() || self.correlation_id.as_deref() == context.correlation_id.as_deref())
+    }
+}
+
+/// What a worker asks the queue for.
+pub struct Claim {
+    /// Executions due at or before this are taken; attempts start now.
+    pub now: Timestamp,
+    /// At most this many.
+    pub limit: u32,
+    /// The lease that an execution gets, given the number of the attempt that begins.
+    pub lease: Box<dyn Fn(&Execution) -> Lease + Send + Sync>,
+    /// The event that records the beginning, given the execution as it is then.
+    pub started: Box<dyn Fn(&Execution) -> NewEvent + Send + Sync>,
+}
+
+/// Follows the end of the log.
+#[async_trait]
+pub trait Positions: Send {
+    /// Waits until events were appended since the last call; `false` when the store is closed.
+    async fn changed(&mut self) -> bool;
+}
+
+/// What can be read. Everything that was committed before a call MUST be seen by it.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// A protocol.
+    async fn protocol(&self, pin: &Pin) -> Result<Option<Arc<Protocol>>, StoreUnavailable>;
+
+    /// All versions of a protocol, the newest (by semantic version) first; at most
+    /// [`crate::limits::PAGE_ITEMS_MAX`].
+    async fn protocol_versions(&self, name: &Name) -> Result<Vec<Arc<Protocol>>, StoreUnavailable>;
+
+    /// Protocols by name, then version text.
+    async fn protocols(&self, page: Page<Pin>) -> Result<Vec<Arc<Protocol>>, StoreUnavailable>;
+
+    /// Protocols that have this component; at most one page.
+    async fn protocols_with(&self, digest: &Digest) -> Result<Vec<Arc<Protocol>>, StoreUnavailable>;
+
+    /// A component's bytes.
+    async fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable>;
+
+    /// The current revision of an action.
+    async fn action(&self, key: &ActionKey) -> Result<Option<Arc<Action>>, StoreUnavailable>;
+
+    /// Any revision of an action, also of one that was deleted.
+    async fn action_revision(&self, id: ActionId, revision: u32) -> Result<Option<Arc<Action>>, StoreUnavailable>;
+
+    /// Current revisions by name.
+    async fn actions(&self, filter: &ActionFilter, page: Page<Name>) -> Result<Vec<Arc<Action>>, StoreUnavailable>;
+
+    /// An execution.
+    async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreUnavailable>;
+
+    /// Executions, the newest id first; `after` is the last id of the page before.
+    async fn executions(
+        &self,
+        filter: &ExecutionFilter,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<Execution>, StoreUnavailable>;
+
+    /// Running executions whose lease ended before `now`, or that another worker than `except`
+    /// has where it is given (for a store that only one process can open). Oldest first.
+    async fn abandoned(
+        &self,
+        now: Timestamp,
+        except: Option<crate::execution::WorkerId>,
+        limit: u32,
+    ) -> Result<Vec<Execution>, StoreUnavailable>;
+
+    /// When the next queued or waiting execution is due.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreUnavailable>;
+
+    /// Events by position. A reader that follows positions misses none and sees none twice.
+    async fn events(&self, filter: &EventFilter, page: Page<Position>) -> Result<Vec<Event>, StoreUnavailable>;
+
+    /// The first event of this type of an execution (`trigger_received`), or the last
+    /// (`action_executed`): there is one of each.
+    async fn event_of(&self, execution: ExecutionId, r#type: EventType) -> Result<Option<Event>, StoreUnavailable>;
+
+    /// A payload that is kept apart.
+    async fn payload(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable>;
+
+    /// The end of the log; 0 if it is empty.
+    async fn last_position(&self) -> Result<Position, StoreUnavailable>;
+
+    /// Follows the end of the log from now on.
+    fn follow(&self) -> Box<dyn Positions>;
+}

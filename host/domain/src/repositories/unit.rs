@@ -1,0 +1,111 @@
+//! Writing: a unit of work as a value.
+
+use super::StoreUnavailable;
+use crate::{
+    action::Action,
+    digest::Digest,
+    event::NewEvent,
+    execution::{Execution, Lease, Status},
+    id::ActionId,
+    protocol::{Pin, Protocol},
+};
+use bytes::Bytes;
+
+/// Writes that happen together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct UnitOfWork {
+    /// In their order.
+    pub writes: Vec<Write>,
+    /// Appended to the log, in their order, after the writes.
+    pub events: Vec<NewEvent>,
+}
+
+impl UnitOfWork {
+    /// Nothing so far.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With one more write.
+    pub fn write(mut self, write: Write) -> Self {
+        self.writes.push(write);
+        self
+    }
+
+    /// With one more event.
+    pub fn event(mut self, event: NewEvent) -> Self {
+        self.events.push(event);
+        self
+    }
+}
+
+/// One change. Those that can clash say in their name what they believe.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Adds a protocol and its component; [`Conflict::VersionExists`] if that version is there.
+    AddProtocol(Box<Protocol>, Bytes),
+    /// Removes a protocol; [`Conflict::NotFound`], or [`Conflict::InUse`] while the current
+    /// revision of an action pins it or an execution that has not ended does. The component's
+    /// bytes go when no protocol has them any more.
+    RemoveProtocolIfUnused(Pin),
+    /// Adds an action with revision 1; [`Conflict::NameTaken`] if another action has its name.
+    AddAction(Box<Action>),
+    /// Adds a revision to an action whose current one is the one before;
+    /// [`Conflict::NotFound`], [`Conflict::RevisionMismatch`], [`Conflict::NameTaken`].
+    AddRevisionIfCurrent(Box<Action>),
+    /// Removes an action, if that is its current revision; its revisions stay readable by id.
+    /// [`Conflict::NotFound`], [`Conflict::RevisionMismatch`].
+    RemoveActionIfCurrent(ActionId, u32),
+    /// Keeps a payload by its digest; the same one twice is kept once.
+    AddPayload(Digest, Bytes),
+    /// Adds an execution. Its id is new.
+    AddExecution(Box<Execution>),
+    /// Replaces a running execution, if `Lease`'s worker and attempt still have it (its time
+    /// does not count: whoever takes over changes the lease); else [`Conflict::LeaseLost`].
+    UpdateExecutionIfLeased(Box<Execution>, Lease),
+    /// Replaces an execution that has this status and attempt; else [`Conflict::StatusMismatch`].
+    UpdateExecutionIfStatus(Box<Execution>, Status, u32),
+}
+
+/// Why a unit was refused. Nothing of it happened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// Another action has the name.
+    #[error("another action has this name")]
+    NameTaken,
+    /// The protocol's version is there already.
+    #[error("this version is there already")]
+    VersionExists,
+    /// The current revision is another one.
+    #[error("the current revision is {current}")]
+    RevisionMismatch {
+        /// The current revision.
+        current: u32,
+    },
+    /// What should be changed is not there.
+    #[error("not found")]
+    NotFound,
+    /// The protocol is still needed, for instance by this action.
+    #[error("in use by {by}")]
+    InUse {
+        /// An action's name or an execution's id.
+        by: String,
+    },
+    /// Somebody else has the execution now, or it has ended.
+    #[error("the lease is lost")]
+    LeaseLost,
+    /// The execution has moved on.
+    #[error("the execution's status has changed")]
+    StatusMismatch,
+}
+
+/// Why nothing was committed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// What the unit believed does not hold.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Unavailable(#[from] StoreUnavailable),
+}

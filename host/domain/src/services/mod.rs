@@ -1,0 +1,47 @@
+//! What acts, as traits: the clock, randomness, and the sandbox.
+
+mod journal;
+mod runtime;
+
+pub use journal::{Entry, Journal};
+pub use runtime::{
+    Accepted, Admitted, AttemptReport, AttemptRequest, ComponentSource, ConnectionReport, ConnectionTest, GuestTrigger,
+    Outcome, ProtocolRuntime, RawDescriptor, RawExample, RuntimeError, Stage, StageKind, TestRequest, ValidateError,
+    Verdict,
+};
+
+use crate::{
+    id::{ActionId, EventId, ExecutionId},
+    time::Timestamp,
+};
+use uuid::Uuid;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Makes ids and chances.
+pub trait Random: Send + Sync {
+    /// A UUIDv7: later ones are larger.
+    fn uuid(&self) -> Uuid;
+
+    /// Between 0 and 1.
+    fn fraction(&self) -> f64;
+
+    /// A new action's id.
+    fn action_id(&self) -> ActionId {
+        ActionId::from_uuid(self.uuid())
+    }
+
+    /// A new execution's id.
+    fn execution_id(&self) -> ExecutionId {
+        ExecutionId::from_uuid(self.uuid())
+    }
+
+    /// A new event's id.
+    fn event_id(&self) -> EventId {
+        EventId::from_uuid(self.uuid())
+    }
+}

@@ -1,0 +1,274 @@
+//! The sandbox, as the engine sees it.
+
+use super::Journal;
+use crate::{
+    digest::Digest,
+    egress::Egress,
+    failure::{Effect, ExecutionError, Failure, Issue, Sent},
+    id::{ActionId, ExecutionId},
+    limits::Limits,
+    payload::Payload,
+    receipt::Receipt,
+    repositories::StoreUnavailable,
+    time::Timestamp,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Runs components. Every call gets a fresh instance, which is dropped after it.
+#[async_trait]
+pub trait ProtocolRuntime: Send + Sync {
+    /// Inspects a component by type, compiles it (apart, with limits), and runs `describe`.
+    /// Says everything that is wrong, as far as each step lets the next one look.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Refused`] with what is wrong with the component.
+    async fn admit(&self, component: Bytes) -> Result<Admitted, RuntimeError>;
+
+    /// Makes a component ready to run, so that its first execution does not pay for it.
+    async fn prepare(&self, component: Digest) -> Result<(), RuntimeError>;
+
+    /// Runs `validate-config`: no network, little fuel, a second.
+    async fn validate_config(&self, component: Digest, config: Arc<str>) -> Result<Accepted, ValidateError>;
+
+    /// Runs `test-connection`, with the host's own stages.
+    async fn test_connection(&self, request: TestRequest) -> Result<ConnectionTest, RuntimeError>;
+
+    /// Runs an attempt: `validate-config`, then `execute`, in one instance. The way out opens
+    /// only for the second. Dropping the future ends the component.
+    async fn run(&self, request: AttemptRequest) -> AttemptReport;
+}
+
+/// Gives a component's bytes to a node that has no compiled form of it.
+#[async_trait]
+pub trait ComponentSource: Send + Sync {
+    /// The bytes, if there are any.
+    async fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable>;
+}
+
+/// Why a component could not be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RuntimeError {
+    /// The component is not acceptable, for these reasons. The pointers are into the
+    /// descriptor (`/config_schema`) or empty.
+    #[error("the component is refused: {}", .0.first().map_or("", |issue| issue.message.as_str()))]
+    Refused(Vec<Issue>),
+    /// The component ended badly where it must not.
+    #[error("{}", .0.message)]
+    Broken(ExecutionError),
+    /// Its bytes are not there.
+    #[error("no component {0}")]
+    NotFound(Digest),
+    /// A defect or a shortage of this service.
+    #[error("{0}")]
+    Host(String),
+}
+
+/// Why a config was not accepted.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ValidateError {
+    /// The component says what is wrong with it; pointers into the config.
+    #[error("the protocol does not accept the config")]
+    Refused(Vec<Issue>),
+    /// The component could not say.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+/// A component that passed inspection.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// Of the bytes.
+    pub digest: Digest,
+    /// The interfaces that it imports.
+    pub imports: Vec<String>,
+    /// Whether it exports `reconciler`.
+    pub reconciles: bool,
+    /// What `describe` gave, unchecked.
+    pub descriptor: RawDescriptor,
+}
+
+/// What `describe` gave: text that may or may not be what it should.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the fields are those of the WIT record `descriptor`")]
+pub struct RawDescriptor {
+    pub name: String,
+    pub version: String,
+    pub summary: String,
+    pub documentation: String,
+    pub config_schema: String,
+    pub input_schema: Option<String>,
+    pub output_schema: Option<String>,
+    pub examples: Vec<RawExample>,
+    pub test_methods: Vec<String>,
+}
+
+/// An example as `describe` gave it.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields are those of the WIT record `example`")]
+pub struct RawExample {
+    pub name: String,
+    pub config: String,
+}
+
+/// A config that the protocol accepts.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// What a repeat does to the outside.
+    pub effect: Effect,
+    /// Things to know.
+    pub warnings: Vec<Issue>,
+}
+
+/// What an attempt runs with.
+#[derive(Debug, Clone)]
+pub struct AttemptRequest {
+    /// The component.
+    pub component: Digest,
+    /// The action.
+    pub action: ActionId,
+    /// The execution. Its text form is the idempotency key too.
+    pub execution: ExecutionId,
+    /// Ties together what belongs together across systems.
+    pub correlation_id: Arc<str>,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// Told to the component; the limits' wall time is what is enforced.
+    pub deadline: Timestamp,
+    /// W3C trace context for outgoing requests.
+    pub traceparent: Option<Arc<str>>,
+    /// What set the execution off.
+    pub trigger: GuestTrigger,
+    /// The config as JSON.
+    pub config: Arc<str>,
+    /// What came in.
+    pub input: Payload,
+    /// What it may reach.
+    pub egress: Arc<Egress>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Where what it does is written down.
+    pub journal: Arc<Journal>,
+}
+
+/// What set an execution off, as the component is told. More kinds come with their triggers.
+#[derive(Debug, Clone)]
+pub enum GuestTrigger {
+    /// Somebody called the API.
+    Call,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub struct AttemptReport {
+    /// With an outcome, or with the reason why there is none. [`crate::failure::ErrorCode::ProtocolFailed`] and
+    /// its `failure` are what the protocol itself reported.
+    pub result: Result<Outcome, ExecutionError>,
+    /// What it cost.
+    pub receipt: Receipt,
+    /// How far it got towards the outside.
+    pub sent: Sent,
+    /// What a repeat does, as the component said in this attempt; `None` if it did not get to it.
+    pub effect: Option<Effect>,
+}
+
+/// What a protocol gives.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The output.
+    pub output: Payload,
+}
+
+/// What a connection test runs with.
+#[derive(Debug, Clone)]
+pub struct TestRequest {
+    /// The component.
+    pub component: Digest,
+    /// The config as JSON.
+    pub config: Arc<str>,
+    /// HTTP methods beside GET, HEAD and OPTIONS that the protocol declared for it.
+    pub test_methods: Vec<String>,
+    /// What it may reach.
+    pub egress: Arc<Egress>,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// What a connection test found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectionTest {
+    /// The whole of it in a word.
+    pub verdict: Verdict,
+    /// What the protocol reported, if it succeeded.
+    pub report: Option<ConnectionReport>,
+    /// Why it failed, if it did.
+    pub error: Option<ExecutionError>,
+    /// What the host saw on the way, in order.
+    pub stages: Vec<Stage>,
+    /// What it cost.
+    pub receipt: Receipt,
+}
+
+/// The whole of a connection test in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The protocol says that it works, and somebody was contacted.
+    Connected,
+    /// The protocol says that it works, and nobody was contacted: worth nothing.
+    Hollow,
+    /// It does not work.
+    Failed,
+}
+
+/// What a protocol reports of a connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectionReport {
+    /// One line.
+    pub summary: String,
+    /// More, as the protocol sees fit.
+    pub details: Value,
+}
+
+/// One step towards a remote, as the host saw it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stage {
+    /// Which step.
+    pub stage: StageKind,
+    /// To whom: `host:port`.
+    pub target: String,
+    /// Whether it worked.
+    pub ok: bool,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
+    /// What was found, or what went wrong.
+    pub message: String,
+    /// What to do if it went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Which step towards a remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    /// The gate.
+    Grant,
+    /// The name's addresses.
+    NameResolution,
+    /// A TCP connection.
+    Connect,
+    /// TLS.
+    Tls,
+    /// What the protocol said over it.
+    Protocol,
+}
+
+impl From<Failure> for ExecutionError {
+    fn from(failure: Failure) -> Self {
+        Self::reported(failure)
+    }
+}
