@@ -1,0 +1,227 @@
+//! From a trigger to an execution.
+//!
+//! Everything that is accepted is durable before anything else happens: the trigger's event,
+//! the execution and its place in the queue are one unit. A caller who waits gets its first
+//! attempt in the same unit when there is room for it, so that an execution costs two commits.
+
+use crate::{Engine, EngineError, cache::Ready, schema::issues_of, view::ExecutionView};
+use action_domain::{
+    event::{Context, Fact},
+    execution::{Execution, Lease, Status},
+    failure::Issue,
+    limits::LEASE_MARGIN,
+    payload::Payload,
+    repositories::{ActionKey, UnitOfWork, Write},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What callers are told to wait when too many wait already.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A trigger: somebody calls an action.
+#[derive(Debug, Clone)]
+pub struct Dispatch {
+    /// Which action.
+    pub action: ActionKey,
+    /// What comes with it.
+    pub input: Payload,
+    /// Taken over, else the execution's id.
+    pub correlation_id: Option<Arc<str>>,
+    /// W3C trace context of the caller.
+    pub traceparent: Option<Arc<str>>,
+    /// How long the caller waits for the end; `None` for not at all.
+    pub wait: Option<Duration>,
+}
+
+/// An execution that was accepted.
+#[derive(Debug, Clone)]
+pub struct Dispatched {
+    /// How it stands.
+    pub view: ExecutionView,
+    /// Whether it has ended.
+    pub ended: bool,
+}
+
+impl From<ExecutionView> for Dispatched {
+    fn from(view: ExecutionView) -> Self {
+        Self { ended: view.execution.status.is_terminal(), view }
+    }
+}
+
+impl Engine {
+    /// Accepts a trigger, and waits for the execution's end if the caller wants to.
+    pub async fn dispatch(&self, dispatch: Dispatch) -> Result<Dispatched, EngineError> {
+        let ready = self.ready(&dispatch.action).await?;
+        self.refuse_if_wrong(&ready, &dispatch).await?;
+        let Some(wait) = dispatch.wait else {
+            let accepted = self.enqueue(&ready, &dispatch).await?;
+            self.inner.queued.notify_one();
+            return Ok(ExecutionView { execution: accepted, output: None }.into());
+        };
+        // Refused before anything is written: the caller may try again, and nothing runs twice.
+        let busy = EngineError::Busy { retry_after: RETRY_AFTER };
+        let _waiter = self.inner.waiters.try_acquire().map_err(|_| busy)?;
+        match self.inner.attempts.clone().try_acquire_owned() {
+            Ok(permit) => self.run_at_once(ready, dispatch, wait, permit).await,
+            Err(_) => self.enqueue_and_wait(&ready, &dispatch, wait).await,
+        }
+    }
+
+    async fn run_at_once(
+        &self,
+        ready: Arc<Ready>,
+        dispatch: Dispatch,
+        wait: Duration,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Dispatched, EngineError> {
+        let now = self.now();
+        let mut execution = self.new_execution(&ready, &dispatch);
+        execution.status = Status::Running;
+        execution.attempt = 1;
+        execution.started_at = Some(now);
+        execution.lease = Some(Lease {
+            worker: self.inner.worker,
+            attempt: 1,
+            until: now.plus(ready.limits.timeout() + LEASE_MARGIN),
+        });
+        let started = Fact::AttemptStarted { worker: self.inner.worker };
+        self.accept(&execution, &dispatch.input, &started).await?;
+        let waiting = self.inner.waiting.wait_for(execution.id);
+        let id = execution.id;
+        let engine = self.clone();
+        // A task of its own: the attempt goes on when the caller goes away.
+        self.inner.tasks.spawn(async move {
+            engine.run_attempt(&ready, execution, dispatch.input).await;
+            drop(permit);
+        });
+        self.until_told(waiting, id, wait).await
+    }
+
+    async fn enqueue_and_wait(
+        &self,
+        ready: &Ready,
+        dispatch: &Dispatch,
+        wait: Duration,
+    ) -> Result<Dispatched, EngineError> {
+        let mut execution = self.new_execution(ready, dispatch);
+        execution.run_at = Some(execution.created_at);
+        let waiting = self.inner.waiting.wait_for(execution.id);
+        self.accept(&execution, &dispatch.input, &Fact::ExecutionQueued { run_at: execution.created_at }).await?;
+        self.inner.queued.notify_one();
+        self.until_told(waiting, execution.id, wait).await
+    }
+
+    async fn until_told(
+        &self,
+        mut waiting: crate::waiters::Waiting<'_>,
+        id: action_domain::id::ExecutionId,
+        wait: Duration,
+    ) -> Result<Dispatched, EngineError> {
+        match tokio::time::timeout(wait, &mut waiting.told).await {
+            Ok(Ok(view)) => Ok(view.into()),
+            // Time is up, or the process stops and nobody will tell.
+            Ok(Err(_)) | Err(_) => self.execution(id).await.map(Dispatched::from),
+        }
+    }
+
+    async fn enqueue(&self, ready: &Ready, dispatch: &Dispatch) -> Result<Execution, EngineError> {
+        let mut execution = self.new_execution(ready, dispatch);
+        execution.run_at = Some(execution.created_at);
+        self.accept(&execution, &dispatch.input, &Fact::ExecutionQueued { run_at: execution.created_at }).await?;
+        Ok(execution)
+    }
+
+    fn new_execution(&self, ready: &Ready, dispatch: &Dispatch) -> Execution {
+        let id = self.inner.parts.random.execution_id();
+        Execution {
+            id,
+            action: ready.action.id,
+            revision: ready.action.revision,
+            protocol: ready.action.protocol.clone(),
+            status: Status::Queued,
+            attempt: 0,
+            correlation_id: dispatch.correlation_id.clone().unwrap_or_else(|| id.to_string().into()),
+            traceparent: dispatch.traceparent.clone(),
+            created_at: self.now(),
+            started_at: None,
+            ended_at: None,
+            run_at: None,
+            lease: None,
+            error: None,
+            receipt: None,
+        }
+    }
+
+    /// One unit: the trigger, the execution, and what comes first.
+    async fn accept(&self, execution: &Execution, input: &Payload, first: &Fact) -> Result<(), EngineError> {
+        let (input, apart) = input.recorded();
+        let trigger = self.inner.cache.call_trigger.clone();
+        let received = self.event(context_of(execution, None), &Fact::TriggerReceived { trigger, input });
+        let mut then = context_of(execution, Some(&received));
+        then.attempt = (execution.attempt > 0).then_some(execution.attempt);
+        let mut unit = UnitOfWork::new().write(Write::AddExecution(Box::new(execution.clone())));
+        if let Some((digest, bytes)) = apart {
+            unit = unit.write(Write::AddPayload(digest, bytes));
+        }
+        let first = self.event(then, first);
+        self.store().commit(unit.event(received).event(first)).await?;
+        Ok(())
+    }
+
+    /// Records and refuses a trigger that can lead to nothing.
+    async fn refuse_if_wrong(&self, ready: &Ready, dispatch: &Dispatch) -> Result<(), EngineError> {
+        let (error, errors) = if ready.action.spec.enabled {
+            let issues = input_issues(ready, &dispatch.input);
+            if issues.is_empty() {
+                return Ok(());
+            }
+            (EngineError::InvalidInput(issues.clone()), issues)
+        } else {
+            let message = format!("the action `{}` is disabled", ready.action.spec.name);
+            (EngineError::Conflict { code: "action_disabled", message }, Vec::new())
+        };
+        let code = match &error {
+            EngineError::Conflict { code, .. } => *code,
+            _ => "invalid_input",
+        };
+        let (input, apart) = dispatch.input.recorded();
+        let context = Context {
+            action: Some(ready.action.id),
+            revision: Some(ready.action.revision),
+            correlation_id: dispatch.correlation_id.clone(),
+            ..Context::default()
+        };
+        let trigger = self.inner.cache.call_trigger.clone();
+        let received = self.event(context.clone(), &Fact::TriggerReceived { trigger, input });
+        let refused = Fact::TriggerRefused { code: code.to_owned(), message: error.to_string(), errors };
+        let refused = self.event(Context { causation_id: Some(received.id), ..context }, &refused);
+        let mut unit = UnitOfWork::new().event(received).event(refused);
+        if let Some((digest, bytes)) = apart {
+            unit = unit.write(Write::AddPayload(digest, bytes));
+        }
+        self.store().commit(unit).await?;
+        Err(error)
+    }
+}
+
+/// What is wrong with an input that is JSON, by the protocol's schema.
+fn input_issues(ready: &Ready, input: &Payload) -> Vec<Issue> {
+    let Some(validator) = ready.schemas.input.as_ref().filter(|_| input.is_json()) else { return Vec::new() };
+    match serde_json::from_slice(&input.data) {
+        Ok(value) => issues_of(validator, &value),
+        Err(error) => vec![Issue::new("", "malformed_json", error.to_string())],
+    }
+}
+
+/// The context of an event of this execution.
+pub(crate) fn context_of(execution: &Execution, cause: Option<&action_domain::event::NewEvent>) -> Context {
+    Context {
+        action: Some(execution.action),
+        revision: Some(execution.revision),
+        execution: Some(execution.id),
+        correlation_id: Some(execution.correlation_id.clone()),
+        causation_id: cause.map(|event| event.id),
+        attempt: (execution.attempt > 0).then_some(execution.attempt),
+    }
+}

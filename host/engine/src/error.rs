@@ -1,0 +1,99 @@
+//! What a use case can answer instead of its result.
+
+use action_domain::{
+    failure::Issue,
+    repositories::{CommitError, Conflict, StoreUnavailable},
+    services::RuntimeError,
+};
+use std::time::Duration;
+
+/// Why a use case did nothing. `code` is stable.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// What was named is not there: `action`, `protocol`, `execution`, …
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The document is wrong in these places.
+    #[error("the document is not valid")]
+    Invalid(Vec<Issue>),
+    /// The component is not acceptable.
+    #[error("the component is refused")]
+    ComponentRefused(Vec<Issue>),
+    /// The input does not fit the protocol's schema.
+    #[error("the input does not fit the protocol's schema")]
+    InvalidInput(Vec<Issue>),
+    /// It clashes with what is there.
+    #[error("{message}")]
+    Conflict {
+        /// Stable word: `name_taken`, `version_exists`, `in_use`, `action_disabled`.
+        code: &'static str,
+        /// For people.
+        message: String,
+    },
+    /// The caller's idea of the current revision is out of date.
+    #[error("the current revision is {current}")]
+    RevisionMismatch {
+        /// The current revision.
+        current: u32,
+    },
+    /// As much is under way as may be.
+    #[error("too much is under way")]
+    Busy {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The component ended badly where it must not.
+    #[error("the component ended badly: {message}")]
+    ComponentBroken {
+        /// The stable word of the execution error.
+        code: &'static str,
+        /// For people.
+        message: String,
+    },
+    /// The store cannot be used now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A defect of the service.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<StoreUnavailable> for EngineError {
+    fn from(error: StoreUnavailable) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<CommitError> for EngineError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Unavailable(error) => error.into(),
+            CommitError::Conflict(conflict) => conflict.into(),
+        }
+    }
+}
+
+impl From<Conflict> for EngineError {
+    fn from(conflict: Conflict) -> Self {
+        let message = conflict.to_string();
+        match conflict {
+            Conflict::RevisionMismatch { current } => Self::RevisionMismatch { current },
+            Conflict::NotFound => Self::NotFound("document"),
+            Conflict::NameTaken => Self::Conflict { code: "name_taken", message },
+            Conflict::VersionExists => Self::Conflict { code: "version_exists", message },
+            Conflict::InUse { .. } => Self::Conflict { code: "in_use", message },
+            Conflict::LeaseLost | Conflict::StatusMismatch => Self::Conflict { code: "status_changed", message },
+        }
+    }
+}
+
+impl From<RuntimeError> for EngineError {
+    fn from(error: RuntimeError) -> Self {
+        match error {
+            RuntimeError::Refused(issues) => Self::ComponentRefused(issues),
+            RuntimeError::Broken(error) => Self::ComponentBroken { code: error.code.as_str(), message: error.message },
+            RuntimeError::NotFound(_) => Self::NotFound("component"),
+            RuntimeError::Host(message) => Self::Internal(message),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Somebody says what became of an execution in doubt.
+
+use crate::{Engine, EngineError, dispatch_action::context_of, view::ExecutionView};
+use action_domain::{
+    event::Fact,
+    execution::Status,
+    failure::{ErrorCode, ExecutionError},
+    id::ExecutionId,
+    repositories::{UnitOfWork, Write},
+};
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// It took effect.
+    Succeeded,
+    /// It did not, and is given up.
+    Failed,
+    /// It did not, and is tried again.
+    Retry,
+}
+
+impl Resolution {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+impl Engine {
+    /// Ends the doubt about an execution.
+    pub async fn resolve_execution(&self, id: ExecutionId, r#as: Resolution) -> Result<ExecutionView, EngineError> {
+        let mut execution = self.reader().execution(id).await?.ok_or(EngineError::NotFound("execution"))?;
+        if execution.status != Status::InDoubt {
+            let message = format!("the execution is {}, not in doubt", execution.status.as_str());
+            return Err(EngineError::Conflict { code: "not_in_doubt", message });
+        }
+        let now = self.now();
+        let resolved =
+            self.event(context_of(&execution, None), &Fact::ExecutionResolved { r#as: r#as.as_str().into() });
+        let mut unit = UnitOfWork::new();
+        let fact = match r#as {
+            Resolution::Succeeded => {
+                execution.status = Status::Succeeded;
+                execution.ended_at = Some(now);
+                execution.error = None;
+                Self::executed(true, &execution, None)
+            }
+            Resolution::Failed => {
+                execution.status = Status::Failed;
+                execution.ended_at = Some(now);
+                let lost = || ExecutionError::new(ErrorCode::HostError, "resolved as failed");
+                execution.error.get_or_insert_with(lost);
+                Self::executed(false, &execution, None)
+            }
+            Resolution::Retry => {
+                execution.status = Status::Waiting;
+                execution.run_at = Some(now);
+                Fact::ExecutionQueued { run_at: now }
+            }
+        };
+        let then = self.event(context_of(&execution, Some(&resolved)), &fact);
+        let write = Write::UpdateExecutionIfStatus(Box::new(execution.clone()), Status::InDoubt, execution.attempt);
+        unit = unit.write(write).event(resolved).event(then);
+        self.store().commit(unit).await?;
+        let view = ExecutionView { execution, output: None };
+        self.announce(view.clone());
+        Ok(view)
+    }
+}

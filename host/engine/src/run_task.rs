@@ -1,0 +1,258 @@
+//! One attempt, from its start to what comes next.
+
+use crate::{Engine, EngineError, cache::Ready, dispatch_action::context_of, view::ExecutionView};
+use action_domain::{
+    decide::{Circumstances, Ended, Step, next_step},
+    event::{EventType, Fact, NewEvent, TriggerData},
+    execution::{Execution, Status},
+    failure::{ErrorCode, ExecutionError},
+    payload::{Payload, RecordedPayload},
+    repositories::{CommitError, Conflict, UnitOfWork, Write},
+    services::{AttemptReport, AttemptRequest, GuestTrigger, Journal},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often what a long attempt did is written down while it still runs.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Between tries to write an outcome to a store that is unavailable.
+const COMMIT_RETRY: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// Runs an attempt that a worker claimed.
+    pub(crate) async fn run_claimed(&self, execution: Execution) {
+        let id = execution.id;
+        let prepared = async {
+            let ready = self.ready_revision(execution.action, execution.revision).await?;
+            let event = self.reader().event_of(id, EventType::TriggerReceived).await?;
+            let event = event.ok_or_else(|| EngineError::Internal("its trigger is gone".into()))?;
+            let trigger: TriggerData = serde_json::from_str(event.data.get())
+                .map_err(|error| EngineError::Internal(format!("its trigger is damaged: {error}")))?;
+            Ok::<_, EngineError>((ready, self.payload(&trigger.input).await?))
+        };
+        match prepared.await {
+            Ok((ready, input)) => self.run_attempt(&ready, execution, input).await,
+            // Nothing was tried. The lease runs out and somebody takes it up again.
+            Err(error @ EngineError::Unavailable(_)) => {
+                tracing::error!(execution = %id, %error, "engine.run_task.prepare");
+            }
+            Err(error) => {
+                tracing::error!(execution = %id, %error, "engine.run_task.prepare");
+                let error = ExecutionError::new(ErrorCode::HostError, error.to_string());
+                self.conclude(execution, &Concluded::of_error(error), Vec::new(), None).await;
+            }
+        }
+    }
+
+    /// Runs an attempt whose beginning is recorded, and records how it ended.
+    pub(crate) async fn run_attempt(&self, ready: &Ready, execution: Execution, input: Payload) {
+        let journal = Arc::new(Journal::new());
+        let started_at = self.now();
+        let request = AttemptRequest {
+            component: ready.protocol.digest,
+            action: execution.action,
+            execution: execution.id,
+            correlation_id: execution.correlation_id.clone(),
+            attempt: execution.attempt,
+            deadline: started_at.plus(ready.limits.timeout()),
+            traceparent: execution.traceparent.clone(),
+            trigger: GuestTrigger::Call,
+            config: ready.config.clone(),
+            input,
+            egress: ready.egress.clone(),
+            limits: ready.limits,
+            journal: journal.clone(),
+        };
+        let Some(report) = self.run_and_flush(&execution, request, &journal).await else {
+            tracing::warn!(execution = %execution.id, attempt = execution.attempt, "engine.run_task.lease_lost");
+            return;
+        };
+        let events = self.journal_events(&execution, &journal);
+        self.conclude(execution, &Concluded::of_report(report), events, Some(ready)).await;
+    }
+
+    /// Runs the component and writes down what it does, about every second. `None`: the lease
+    /// was lost meanwhile, the component is stopped, and nothing may be written any more.
+    async fn run_and_flush(
+        &self,
+        execution: &Execution,
+        request: AttemptRequest,
+        journal: &Journal,
+    ) -> Option<AttemptReport> {
+        let mut run = self.inner.parts.runtime.run(request);
+        loop {
+            tokio::select! {
+                biased;
+                report = &mut run => return Some(report),
+                () = tokio::time::sleep(FLUSH_EVERY) => {}
+            }
+            let events = self.journal_events(execution, journal);
+            let Some(lease) = execution.lease.filter(|_| !events.is_empty()) else { continue };
+            let write = Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease);
+            let unit = UnitOfWork { writes: vec![write], events };
+            match self.store().commit(unit).await {
+                Ok(_) => {}
+                Err(CommitError::Conflict(_)) => return None,
+                Err(error) => tracing::error!(execution = %execution.id, %error, "engine.run_task.flush"),
+            }
+        }
+    }
+
+    fn journal_events(&self, execution: &Execution, journal: &Journal) -> Vec<NewEvent> {
+        let context = context_of(execution, None);
+        let random = &self.inner.parts.random;
+        let to_event = |entry: action_domain::services::Entry| {
+            NewEvent::new(random.event_id(), entry.time, context.clone(), &entry.fact)
+        };
+        journal.drain().into_iter().map(to_event).collect()
+    }
+
+    /// Decides what comes after an attempt and writes all of it in one unit, if the lease
+    /// still holds.
+    pub(crate) async fn conclude(
+        &self,
+        mut execution: Execution,
+        concluded: &Concluded,
+        mut events: Vec<NewEvent>,
+        ready: Option<&Ready>,
+    ) {
+        let Some(lease) = execution.lease.take() else { return };
+        let now = self.now();
+        let step = match ready {
+            Some(ready) => {
+                let given = Circumstances {
+                    effect: concluded.effect.unwrap_or(ready.action.effect),
+                    sent: concluded.sent,
+                    attempt: execution.attempt,
+                    delivery: &ready.action.spec.delivery,
+                    ended_at: now,
+                    random: self.inner.parts.random.fraction(),
+                };
+                next_step(concluded.ended(), &given)
+            }
+            // Its action cannot be read: there is no rule by which to try again.
+            None => Step::GiveUp,
+        };
+        execution.receipt = concluded.receipt.or(execution.receipt);
+        execution.error.clone_from(&concluded.error);
+        let mut unit = UnitOfWork::new();
+        let mut output = None;
+        let fact = match step {
+            Step::Succeed => {
+                execution.status = Status::Succeeded;
+                execution.ended_at = Some(now);
+                if let Some((recorded, apart)) = concluded.output.as_ref().map(Payload::recorded) {
+                    output = Some(recorded);
+                    if let Some((digest, bytes)) = apart {
+                        unit = unit.write(Write::AddPayload(digest, bytes));
+                    }
+                }
+                Self::executed(true, &execution, output.clone())
+            }
+            Step::GiveUp => {
+                execution.status = Status::Failed;
+                execution.ended_at = Some(now);
+                Self::executed(false, &execution, None)
+            }
+            Step::RetryAt(at) => {
+                execution.status = Status::Waiting;
+                execution.run_at = Some(at);
+                Fact::AttemptFailed { error: concluded.known_error(), receipt: concluded.receipt, retry_at: at }
+            }
+            Step::Hold => {
+                execution.status = Status::InDoubt;
+                Fact::AttemptInDoubt { error: concluded.known_error(), receipt: concluded.receipt }
+            }
+        };
+        events.push(self.event(context_of(&execution, None), &fact));
+        unit.events = events;
+        let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
+        if self.commit_outcome(&execution, lease.until, unit).await {
+            self.announce(ExecutionView { execution, output });
+        }
+    }
+
+    /// The last event of an execution that ran.
+    pub(crate) fn executed(success: bool, execution: &Execution, output: Option<RecordedPayload>) -> Fact {
+        Fact::ActionExecuted { success, error: execution.error.clone(), output, receipt: execution.receipt }
+    }
+
+    /// Tells whoever waits for this execution, or wakes the worker if it goes on.
+    pub(crate) fn announce(&self, view: ExecutionView) {
+        if view.execution.status.is_terminal() || view.execution.status == Status::InDoubt {
+            self.inner.waiting.tell(&view);
+        } else {
+            self.inner.queued.notify_one();
+        }
+    }
+
+    /// Writes an outcome; as long as the lease holds, again if the store is unavailable.
+    async fn commit_outcome(
+        &self,
+        execution: &Execution,
+        until: action_domain::time::Timestamp,
+        unit: UnitOfWork,
+    ) -> bool {
+        loop {
+            // Only a store that is unavailable needs the unit once more, and then its cost is nothing.
+            match self.store().commit(unit.clone()).await {
+                Ok(_) => return true,
+                Err(CommitError::Conflict(Conflict::LeaseLost)) => {
+                    tracing::warn!(execution = %execution.id, "engine.run_task.lease_lost");
+                    return false;
+                }
+                Err(CommitError::Unavailable(error)) if self.now() < until => {
+                    tracing::error!(execution = %execution.id, %error, "engine.run_task.commit");
+                    tokio::time::sleep(COMMIT_RETRY).await;
+                }
+                Err(error) => {
+                    tracing::error!(execution = %execution.id, %error, "engine.run_task.commit");
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+/// How an attempt ended, in the form in which the decision needs it.
+pub(crate) struct Concluded {
+    pub(crate) output: Option<Payload>,
+    pub(crate) error: Option<ExecutionError>,
+    pub(crate) receipt: Option<action_domain::receipt::Receipt>,
+    pub(crate) sent: action_domain::failure::Sent,
+    pub(crate) effect: Option<action_domain::failure::Effect>,
+}
+
+impl Concluded {
+    fn of_report(report: AttemptReport) -> Self {
+        let (output, error) = match report.result {
+            Ok(outcome) => (Some(outcome.output), None),
+            Err(error) => (None, Some(error)),
+        };
+        Self { output, error, receipt: Some(report.receipt), sent: report.sent, effect: report.effect }
+    }
+
+    /// Nothing was tried.
+    fn of_error(error: ExecutionError) -> Self {
+        Self {
+            output: None,
+            error: Some(error),
+            receipt: None,
+            sent: action_domain::failure::Sent::NotSent,
+            effect: None,
+        }
+    }
+
+    fn known_error(&self) -> ExecutionError {
+        self.error.clone().unwrap_or_else(|| ExecutionError::new(ErrorCode::HostError, "it ended without a reason"))
+    }
+
+    fn ended(&self) -> Ended {
+        match &self.error {
+            None => Ended::Succeeded,
+            Some(error) => match (&error.failure, error.code) {
+                (Some(failure), ErrorCode::ProtocolFailed) => Ended::Reported(failure.advice),
+                (_, code) => Ended::Broken(code),
+            },
+        }
+    }
+}

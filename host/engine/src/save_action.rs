@@ -1,0 +1,222 @@
+//! Makes, changes and removes actions.
+
+use crate::{Engine, EngineError};
+use action_domain::{
+    action::{Action, ActionSpec},
+    event::{Context, Fact},
+    failure::Issue,
+    limits::ISSUES_MAX,
+    protocol::{Protocol, Reference},
+    repositories::{ActionKey, CommitError, Conflict, UnitOfWork, Write},
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// An action as it was saved.
+#[derive(Debug, Clone)]
+pub struct SavedAction {
+    /// The revision that is current now.
+    pub action: Arc<Action>,
+    /// Whether it is the first.
+    pub created: bool,
+    /// What the protocol wants known about the config.
+    pub warnings: Vec<Issue>,
+}
+
+impl Engine {
+    /// The current revision of an action.
+    pub async fn action(&self, key: &ActionKey) -> Result<Arc<Action>, EngineError> {
+        self.reader().action(key).await?.ok_or(EngineError::NotFound("action"))
+    }
+
+    /// Makes an action.
+    pub async fn create_action(&self, spec: ActionSpec) -> Result<SavedAction, EngineError> {
+        let checked = self.check(&spec).await?;
+        let now = self.now();
+        let action = Action {
+            id: self.inner.parts.random.action_id(),
+            revision: 1,
+            protocol: checked.protocol.pin(),
+            effect: checked.accepted.effect,
+            spec,
+            created_at: now,
+            updated_at: now,
+        };
+        let fact = Fact::ActionCreated { name: action.spec.name.clone(), protocol: action.protocol.clone() };
+        let unit = UnitOfWork::new()
+            .write(Write::AddAction(Box::new(action.clone())))
+            .event(self.event(context_of(&action), &fact));
+        self.store().commit(unit).await.map_err(name_taken(&action))?;
+        // Somebody may have asked for the name before, and another action may have had it.
+        self.inner.cache.forget([ActionKey::Name(action.spec.name.clone())]);
+        Ok(SavedAction { action: Arc::new(action), created: true, warnings: checked.accepted.warnings })
+    }
+
+    /// Replaces an action, or makes it where `key` is a free name.
+    pub async fn put_action(
+        &self,
+        key: &ActionKey,
+        spec: ActionSpec,
+        if_match: Option<u32>,
+    ) -> Result<SavedAction, EngineError> {
+        match (self.reader().action(key).await?, key) {
+            (Some(current), _) => self.revise(&current, spec, if_match).await,
+            (None, ActionKey::Name(name)) if if_match.is_none() => {
+                if *name != spec.name {
+                    let message = format!("a new action at `{name}` has to bear this name");
+                    return Err(EngineError::Invalid(vec![Issue::new("/name", "name_mismatch", message)]));
+                }
+                self.create_action(spec).await
+            }
+            _ => Err(EngineError::NotFound("action")),
+        }
+    }
+
+    /// Changes an action by a JSON merge patch (RFC 7396). Only what a spec has can be patched.
+    pub async fn patch_action(
+        &self,
+        key: &ActionKey,
+        patch: &Value,
+        if_match: Option<u32>,
+    ) -> Result<SavedAction, EngineError> {
+        let current = self.action(key).await?;
+        if !patch.is_object() {
+            return Err(EngineError::Invalid(vec![Issue::new("", "type", "a merge patch of an action is an object")]));
+        }
+        let mut document =
+            serde_json::to_value(&current.spec).map_err(|error| EngineError::Internal(error.to_string()))?;
+        json_patch::merge(&mut document, patch);
+        let spec: ActionSpec = parse(document)?;
+        // The patch was made against this revision: another one may not come in between.
+        self.revise(&current, spec, Some(if_match.unwrap_or(current.revision))).await
+    }
+
+    async fn revise(
+        &self,
+        current: &Action,
+        spec: ActionSpec,
+        if_match: Option<u32>,
+    ) -> Result<SavedAction, EngineError> {
+        if let Some(believed) = if_match.filter(|believed| *believed != current.revision) {
+            tracing::debug!(believed, current = current.revision, "engine.save_action.revision_mismatch");
+            return Err(EngineError::RevisionMismatch { current: current.revision });
+        }
+        let checked = self.check(&spec).await?;
+        let action = Action {
+            id: current.id,
+            revision: current.revision + 1,
+            protocol: checked.protocol.pin(),
+            effect: checked.accepted.effect,
+            spec,
+            created_at: current.created_at,
+            updated_at: self.now(),
+        };
+        let fact = Fact::ActionUpdated { name: action.spec.name.clone(), protocol: action.protocol.clone() };
+        let unit = UnitOfWork::new()
+            .write(Write::AddRevisionIfCurrent(Box::new(action.clone())))
+            .event(self.event(context_of(&action), &fact));
+        let saved = self.store().commit(unit).await.map_err(name_taken(&action));
+        self.forget(current, Some(&action));
+        saved?;
+        Ok(SavedAction { action: Arc::new(action), created: false, warnings: checked.accepted.warnings })
+    }
+
+    /// Removes an action. Its revisions stay readable, and what was accepted still runs.
+    pub async fn remove_action(&self, key: &ActionKey, if_match: Option<u32>) -> Result<(), EngineError> {
+        let current = self.action(key).await?;
+        let believed = if_match.unwrap_or(current.revision);
+        let fact = Fact::ActionDeleted { name: current.spec.name.clone() };
+        let unit = UnitOfWork::new()
+            .write(Write::RemoveActionIfCurrent(current.id, believed))
+            .event(self.event(context_of(&current), &fact));
+        let removed = self.store().commit(unit).await;
+        self.forget(&current, None);
+        match removed {
+            Ok(_) => Ok(()),
+            Err(CommitError::Conflict(Conflict::NotFound)) => Err(EngineError::NotFound("action")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn forget(&self, old: &Action, new: Option<&Action>) {
+        let names = [Some(&old.spec.name), new.map(|new| &new.spec.name)];
+        let keys = names.into_iter().flatten().cloned().map(ActionKey::Name);
+        self.inner.cache.forget(keys.chain([ActionKey::Id(old.id)]));
+    }
+
+    /// Everything that is wrong with a spec, or what was found out about it.
+    async fn check(&self, spec: &ActionSpec) -> Result<Checked, EngineError> {
+        let mut issues = spec.check();
+        issues.extend(self.inner.parts.limits.check(&spec.limits));
+        let protocol = match self.resolve(&spec.protocol).await? {
+            Ok(protocol) => protocol,
+            Err(issue) => {
+                issues.push(issue);
+                return Err(EngineError::Invalid(issues));
+            }
+        };
+        let accepted = match self.accept_config(&protocol, &spec.config).await? {
+            Ok(accepted) => accepted,
+            Err(found) => {
+                issues.extend(found);
+                issues.truncate(ISSUES_MAX);
+                return Err(EngineError::Invalid(issues));
+            }
+        };
+        if issues.is_empty() { Ok(Checked { protocol, accepted }) } else { Err(EngineError::Invalid(issues)) }
+    }
+
+    /// The protocol that an action names.
+    async fn resolve(&self, text: &str) -> Result<Result<Arc<Protocol>, Issue>, EngineError> {
+        let reference: Reference = match text.parse() {
+            Ok(reference) => reference,
+            Err(error) => return Ok(Err(Issue::new("/protocol", "invalid_reference", format!("{error}")))),
+        };
+        let versions = self.reader().protocol_versions(&reference.name).await?;
+        let chosen = reference.choose(versions.iter().map(|protocol| &protocol.descriptor.version)).cloned();
+        let protocol = versions.iter().find(|protocol| Some(&protocol.descriptor.version) == chosen.as_ref());
+        Ok(protocol.cloned().ok_or_else(|| {
+            let message = if versions.is_empty() {
+                format!("there is no protocol `{}`", reference.name)
+            } else {
+                let there: Vec<String> = versions.iter().map(|p| p.descriptor.version.to_string()).collect();
+                format!("no version of `{}` fits; there are {}", reference.name, there.join(", "))
+            };
+            Issue::new("/protocol", "protocol_not_found", message)
+        }))
+    }
+}
+
+struct Checked {
+    protocol: Arc<Protocol>,
+    accepted: action_domain::services::Accepted,
+}
+
+fn context_of(action: &Action) -> Context {
+    Context { action: Some(action.id), revision: Some(action.revision), ..Context::default() }
+}
+
+fn name_taken(action: &Action) -> impl FnOnce(CommitError) -> EngineError {
+    let name = action.spec.name.clone();
+    move |error| match error {
+        CommitError::Conflict(Conflict::NameTaken) => {
+            EngineError::Conflict { code: "name_taken", message: format!("another action is called `{name}`") }
+        }
+        CommitError::Conflict(Conflict::NotFound) => EngineError::NotFound("action"),
+        error => error.into(),
+    }
+}
+
+/// A spec from a document that a patch made.
+fn parse(document: Value) -> Result<ActionSpec, EngineError> {
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
+            serde_path_to_error::Segment::Seq { index } => format!("{pointer}/{index}"),
+            serde_path_to_error::Segment::Map { key } => {
+                format!("{pointer}/{}", action_domain::action::escape_pointer(key))
+            }
+            _ => pointer,
+        });
+        EngineError::Invalid(vec![Issue::new(pointer, "invalid", error.inner().to_string())])
+    })
+}

@@ -1,0 +1,57 @@
+//! An execution together with what it gave.
+
+use crate::{Engine, EngineError};
+use action_domain::{
+    event::{EventType, ExecutedData},
+    execution::{Execution, Status},
+    id::ExecutionId,
+    payload::{Payload, RecordedPayload},
+};
+
+/// An execution as readers see it.
+#[derive(Debug, Clone)]
+pub struct ExecutionView {
+    /// The execution.
+    pub execution: Execution,
+    /// What it gave, if it succeeded.
+    pub output: Option<RecordedPayload>,
+}
+
+impl Engine {
+    /// An execution with its output.
+    pub async fn execution(&self, id: ExecutionId) -> Result<ExecutionView, EngineError> {
+        let execution = self.reader().execution(id).await?.ok_or(EngineError::NotFound("execution"))?;
+        let output = match execution.status {
+            Status::Succeeded => self.recorded_output(id).await?,
+            _ => None,
+        };
+        Ok(ExecutionView { execution, output })
+    }
+
+    /// The bytes that an execution gave; `None` if it gave none (yet).
+    pub async fn output(&self, id: ExecutionId) -> Result<Option<Payload>, EngineError> {
+        self.reader().execution(id).await?.ok_or(EngineError::NotFound("execution"))?;
+        match self.recorded_output(id).await? {
+            Some(recorded) => self.payload(&recorded).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn recorded_output(&self, id: ExecutionId) -> Result<Option<RecordedPayload>, EngineError> {
+        let Some(event) = self.reader().event_of(id, EventType::ActionExecuted).await? else { return Ok(None) };
+        let data: ExecutedData = serde_json::from_str(event.data.get())
+            .map_err(|error| EngineError::Internal(format!("event {}: {error}", event.id)))?;
+        Ok(data.output)
+    }
+
+    /// The bytes of a payload, wherever they are.
+    pub(crate) async fn payload(&self, recorded: &RecordedPayload) -> Result<Payload, EngineError> {
+        if let Some(payload) = recorded.inline() {
+            return Ok(payload);
+        }
+        let digest = recorded.digest.ok_or_else(|| EngineError::Internal("a recorded payload is damaged".into()))?;
+        let data = self.reader().payload(&digest).await?;
+        let data = data.ok_or_else(|| EngineError::Internal(format!("payload {digest} is gone")))?;
+        Ok(Payload { content_type: recorded.content_type.as_str().into(), data })
+    }
+}
