@@ -1,0 +1,18 @@
+//! What the tests stand on: a service process, a client that checks what it is told, remotes,
+//! and components.
+
+pub(crate) mod client;
+pub(crate) mod components;
+pub(crate) mod document;
+pub(crate) mod remote;
+pub(crate) mod service;
+
+pub(crate) use client::Answer;
+pub(crate) use components::fixture;
+pub(crate) use remote::Remote;
+pub(crate) use service::Service;
+
+use std::time::Duration;
+
+/// No wait in these tests is longer: past it something hangs. Long, since machines are shared.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

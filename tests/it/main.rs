@@ -1,0 +1,19 @@
+//! Whole-path tests: the real binary as a process, real components, real servers on loopback.
+//!
+//! Nothing is mocked and nothing sleeps: a test waits for an answer or an event, with a bound.
+//! Every answer that the kit gets is checked against the service's own OpenAPI document.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests say what they expect")]
+
+mod kit;
+
+mod actions;
+mod admission;
+mod cli;
+mod durability;
+mod events;
+mod gate;
+mod http_protocol;
+mod limits;
+mod wasi;
+mod whole_path;
