@@ -55,7 +55,6 @@ pub enum Step {
 pub fn next_step(ended: Ended, given: &Circumstances<'_>) -> Step {
     match ended {
         Ended::Succeeded => Step::Succeed,
-        Ended::Reported(Advice::GiveUp) => Step::GiveUp,
         Ended::Reported(Advice::Retry) => retry(given, None),
         Ended::Reported(Advice::RetryAfterMs(ms)) => retry(given, Some(Duration::from_millis(ms.into()))),
         Ended::Reported(Advice::InDoubt) => unanswered(given),
@@ -66,7 +65,7 @@ pub fn next_step(ended: Ended, given: &Circumstances<'_>) -> Step {
                 Step::GiveUp
             }
         }
-        Ended::Broken(_) => Step::GiveUp,
+        Ended::Reported(Advice::GiveUp) | Ended::Broken(_) => Step::GiveUp,
     }
 }
 

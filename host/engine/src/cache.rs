@@ -21,6 +21,8 @@ use std::{
 
 /// Revisions kept; an action's config is at most a megabyte and mostly far less.
 const REVISIONS_MAX: u64 = 4096;
+/// What nobody used for this long is forgotten.
+const IDLE: Duration = Duration::from_hours(1);
 /// Protocols whose compiled schemas are kept.
 const SCHEMAS_MAX: u64 = 1024;
 
@@ -49,8 +51,8 @@ impl Cache {
     pub(crate) fn new() -> Self {
         let call = RawValue::from_string(r#"{"type":"call"}"#.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned());
         Self {
-            current: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(Duration::from_secs(3600)).build(),
-            revisions: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(Duration::from_secs(3600)).build(),
+            current: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE).build(),
+            revisions: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE).build(),
             schemas: Moka::new(SCHEMAS_MAX),
             changes: AtomicU64::new(0),
             keeping: Mutex::new(()),

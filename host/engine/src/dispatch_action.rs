@@ -19,6 +19,9 @@ use tokio::sync::OwnedSemaphorePermit;
 /// What callers are told to wait when too many wait already.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How long a caller who waits is kept for room to run at once, before it is queued.
+const ROOM_WAIT: Duration = Duration::from_millis(50);
+
 /// A trigger: somebody calls an action.
 #[derive(Debug, Clone)]
 pub struct Dispatch {
@@ -62,8 +65,10 @@ impl Engine {
         // Refused before anything is written: the caller may try again, and nothing runs twice.
         let busy = EngineError::Busy { retry_after: RETRY_AFTER };
         let _waiter = self.inner.waiters.try_acquire().map_err(|_| busy)?;
-        match self.inner.attempts.clone().try_acquire_owned() {
-            Ok(permit) => self.run_at_once(ready, dispatch, wait, permit).await,
+        // Nothing is promised yet, so a short wait for room costs less than the way over the queue.
+        let room = tokio::time::timeout(ROOM_WAIT.min(wait), self.attempt_permit()).await;
+        match room {
+            Ok(permit) => self.run_at_once(ready, dispatch, wait, permit?).await,
             Err(_) => self.enqueue_and_wait(&ready, &dispatch, wait).await,
         }
     }
@@ -92,8 +97,9 @@ impl Engine {
         let engine = self.clone();
         // A task of its own: the attempt goes on when the caller goes away.
         self.inner.tasks.spawn(async move {
-            engine.run_attempt(&ready, execution, dispatch.input).await;
+            let view = engine.run_attempt(&ready, execution, dispatch.input).await;
             drop(permit);
+            engine.announce(view);
         });
         self.until_told(waiting, id, wait).await
     }

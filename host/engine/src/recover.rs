@@ -52,7 +52,8 @@ impl Engine {
             effect: None,
         };
         tracing::warn!(execution = %execution.id, attempt = execution.attempt, "engine.recover.worker_lost");
-        self.conclude(execution, &lost, vec![event], ready.as_deref()).await;
+        let view = self.conclude(execution, &lost, vec![event], ready.as_deref()).await;
+        self.announce(view);
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ impl Engine {
         unit = unit.write(write).event(resolved).event(then);
         self.store().commit(unit).await?;
         let view = ExecutionView { execution, output: None };
-        self.announce(view.clone());
+        self.announce(Some(view.clone()));
         Ok(view)
     }
 }

@@ -18,8 +18,9 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const COMMIT_RETRY: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// Runs an attempt that a worker claimed.
-    pub(crate) async fn run_claimed(&self, execution: Execution) {
+    /// Runs an attempt that a worker claimed. Gives what became of the execution, for
+    /// [`Self::announce`]; `None` if nothing could be written.
+    pub(crate) async fn run_claimed(&self, execution: Execution) -> Option<ExecutionView> {
         let id = execution.id;
         let prepared = async {
             let ready = self.ready_revision(execution.action, execution.revision).await?;
@@ -34,17 +35,23 @@ impl Engine {
             // Nothing was tried. The lease runs out and somebody takes it up again.
             Err(error @ EngineError::Unavailable(_)) => {
                 tracing::error!(execution = %id, %error, "engine.run_task.prepare");
+                None
             }
             Err(error) => {
                 tracing::error!(execution = %id, %error, "engine.run_task.prepare");
                 let error = ExecutionError::new(ErrorCode::HostError, error.to_string());
-                self.conclude(execution, &Concluded::of_error(error), Vec::new(), None).await;
+                self.conclude(execution, &Concluded::of_error(error), Vec::new(), None).await
             }
         }
     }
 
     /// Runs an attempt whose beginning is recorded, and records how it ended.
-    pub(crate) async fn run_attempt(&self, ready: &Ready, execution: Execution, input: Payload) {
+    pub(crate) async fn run_attempt(
+        &self,
+        ready: &Ready,
+        execution: Execution,
+        input: Payload,
+    ) -> Option<ExecutionView> {
         let journal = Arc::new(Journal::new());
         let started_at = self.now();
         let request = AttemptRequest {
@@ -64,10 +71,10 @@ impl Engine {
         };
         let Some(report) = self.run_and_flush(&execution, request, &journal).await else {
             tracing::warn!(execution = %execution.id, attempt = execution.attempt, "engine.run_task.lease_lost");
-            return;
+            return None;
         };
         let events = self.journal_events(&execution, &journal);
-        self.conclude(execution, &Concluded::of_report(report), events, Some(ready)).await;
+        self.conclude(execution, &Concluded::of_report(report), events, Some(ready)).await
     }
 
     /// Runs the component and writes down what it does, about every second. `None`: the lease
@@ -114,8 +121,8 @@ impl Engine {
         concluded: &Concluded,
         mut events: Vec<NewEvent>,
         ready: Option<&Ready>,
-    ) {
-        let Some(lease) = execution.lease.take() else { return };
+    ) -> Option<ExecutionView> {
+        let lease = execution.lease.take()?;
         let now = self.now();
         let step = match ready {
             Some(ready) => {
@@ -166,9 +173,7 @@ impl Engine {
         events.push(self.event(context_of(&execution, None), &fact));
         unit.events = events;
         let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
-        if self.commit_outcome(&execution, lease.until, unit).await {
-            self.announce(ExecutionView { execution, output });
-        }
+        self.commit_outcome(&execution, lease.until, unit).await.then_some(ExecutionView { execution, output })
     }
 
     /// The last event of an execution that ran.
@@ -176,8 +181,10 @@ impl Engine {
         Fact::ActionExecuted { success, error: execution.error.clone(), output, receipt: execution.receipt }
     }
 
-    /// Tells whoever waits for this execution, or wakes the worker if it goes on.
-    pub(crate) fn announce(&self, view: ExecutionView) {
+    /// Tells whoever waits for this execution, or wakes the worker if it goes on. Called when
+    /// the attempt has given its permit back: who is told may ask for the next one at once.
+    pub(crate) fn announce(&self, view: Option<ExecutionView>) {
+        let Some(view) = view else { return };
         if view.execution.status.is_terminal() || view.execution.status == Status::InDoubt {
             self.inner.waiting.tell(&view);
         } else {

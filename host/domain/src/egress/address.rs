@@ -71,17 +71,16 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
 /// The IPv4 address inside: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), NAT64
 /// (`64:ff9b::/96` and `64:ff9b:1::/48`), 6to4 (`2002::/16`), or Teredo (`2001::/32`).
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let s = address.segments();
     let v4 = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        Ipv4Addr::new(a, b, c, d)
+        let ([first, second], [third, fourth]) = (high.to_be_bytes(), low.to_be_bytes());
+        Ipv4Addr::new(first, second, third, fourth)
     };
-    match s {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => Some(v4(high, low)),
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0 | 1, .., high, low]
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(v4(high, low)),
-        [0x64, 0xff9b, 0 | 1, .., high, low] => Some(v4(high, low)),
-        [0x2002, high, low, ..] => Some(v4(high, low)),
         [0x2001, 0, .., high, low] => Some(v4(!high, !low)),
         _ => None,
     }

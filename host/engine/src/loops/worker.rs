@@ -55,8 +55,9 @@ impl Engine {
         for (execution, permit) in taken.into_iter().zip(permits) {
             let engine = self.clone();
             self.inner.tasks.spawn(async move {
-                engine.run_claimed(execution).await;
+                let view = engine.run_claimed(execution).await;
                 drop(permit);
+                engine.announce(view);
             });
         }
         Ok(count)
