@@ -51,7 +51,7 @@ pub enum Step {
     Hold,
 }
 
-/// Decides what comes after an attempt (DESIGN section 8).
+/// Decides what comes after an attempt.
 pub fn next_step(ended: Ended, given: &Circumstances<'_>) -> Step {
     match ended {
         Ended::Succeeded => Step::Succeed,

@@ -1,6 +1,6 @@
 //! Every limit of the service in one place, with its unit in its name.
 //!
-//! DESIGN section 9 has the table for those who configure actions.
+//! README.md has the table for those who configure actions.
 
 use crate::failure::Issue;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,87 @@
+# The ways into this project. `make` alone lists them.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Every workspace: the host, and the two whose crates become WebAssembly.
+GUESTS := protocols tests/fixtures
+MANIFESTS := Cargo.toml $(GUESTS:%=%/Cargo.toml)
+
+# Arguments for the benchmark: make bench ARGS="--seconds 5"
+ARGS ?=
+
+##@ Use
+
+.PHONY: run
+run: system-run protocols ## Build the release and start the service on SQLite in ./data
+	ACTION_SERVICE_EGRESS_PRIVATE=$${ACTION_SERVICE_EGRESS_PRIVATE:-allow} \
+	  cargo run --locked --release --bin action-service -- serve
+
+##@ Develop
+
+# The host's tests come last: their closing lines are the ones that a reader looks for.
+.PHONY: test
+test: system-test guests ## Run every test: guests natively, documentation, host, whole paths
+	cargo test --locked --manifest-path protocols/Cargo.toml --target-dir protocols/target --workspace
+	cargo test --locked --workspace --doc
+	if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run --locked --workspace; \
+	else \
+	  cargo test --locked --workspace --lib --bins --tests; \
+	fi
+
+.PHONY: check
+check: fmt-check doctrine lint deny ## Formatting, doctrine, clippy with warnings as errors, dependencies
+
+.PHONY: fmt
+fmt: ## Format all three workspaces
+	for manifest in $(MANIFESTS); do cargo fmt --manifest-path $$manifest --all; done
+
+.PHONY: bench
+bench: system-run guests ## Measure the service beside its limit, writing docs/benchmarks.md
+	cargo run --locked --release -p action-bench -- $(ARGS)
+
+.PHONY: doc
+doc: system-run protocols ## Build the documentation of the host's crates
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+.PHONY: clean
+clean: ## Remove everything that was built (./data stays)
+	for manifest in $(MANIFESTS); do cargo clean --manifest-path $$manifest; done
+
+##@ Parts of these
+
+.PHONY: fmt-check
+fmt-check: ## Is everything formatted?
+	for manifest in $(MANIFESTS); do cargo fmt --manifest-path $$manifest --all --check; done
+
+.PHONY: doctrine
+doctrine: ## Are the walls standing? (compiles none of the host)
+	cargo test --locked -p action-doctrine
+
+.PHONY: lint
+lint: system-run protocols ## Clippy over all three workspaces
+	scripts/lint.sh
+
+.PHONY: deny
+deny: ## Licences, sources, bans and advisories of the dependencies
+	scripts/cargo-deny.sh
+
+.PHONY: protocols
+protocols: ## Build the protocols that the binary carries
+	scripts/build-guests.sh protocols
+
+.PHONY: guests
+guests: ## Build the protocols and the components of the tests
+	scripts/build-guests.sh all
+
+.PHONY: system-run system-test
+system-run system-test: system-%:
+	scripts/setup-system.sh $*
+
+.PHONY: help
+help: ## List these targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -1,0 +1,182 @@
+//! Reading, each query over its index.
+
+use crate::{
+    Follow, MemoryStore,
+    state::{State, pin_key, status_key},
+};
+use action_domain::{
+    action::Action,
+    digest::Digest,
+    event::{Event, EventType, Position},
+    execution::{Execution, Status, WorkerId},
+    id::{ActionId, ExecutionId},
+    limits::PAGE_ITEMS_MAX,
+    name::Name,
+    protocol::{Pin, Protocol},
+    repositories::{
+        ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page, Positions, Reader, StoreUnavailable,
+    },
+    time::Timestamp,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::{
+    collections::BTreeSet,
+    ops::Bound::{Excluded, Included, Unbounded},
+    sync::Arc,
+};
+use uuid::Uuid;
+
+#[async_trait]
+impl Reader for MemoryStore {
+    async fn protocol(&self, pin: &Pin) -> Result<Option<Arc<Protocol>>, StoreUnavailable> {
+        Ok(self.read().protocols.get(&pin_key(pin)).cloned())
+    }
+
+    async fn protocol_versions(&self, name: &Name) -> Result<Vec<Arc<Protocol>>, StoreUnavailable> {
+        let state = self.read();
+        let from = (name.clone(), String::new());
+        let of_name = state.protocols.range(from..).take_while(|((other, _), _)| other == name);
+        let mut versions: Vec<_> = of_name.map(|(_, protocol)| Arc::clone(protocol)).collect();
+        versions.sort_by(|a, b| b.descriptor.version.cmp(&a.descriptor.version));
+        versions.truncate(PAGE_ITEMS_MAX as usize);
+        Ok(versions)
+    }
+
+    async fn protocols(&self, page: Page<Pin>) -> Result<Vec<Arc<Protocol>>, StoreUnavailable> {
+        let from = page.after.as_ref().map_or(Unbounded, |pin| Excluded(pin_key(pin)));
+        let state = self.read();
+        let rest = state.protocols.range((from, Unbounded)).take(page.limit as usize);
+        Ok(rest.map(|(_, protocol)| Arc::clone(protocol)).collect())
+    }
+
+    async fn protocols_with(&self, digest: &Digest) -> Result<Vec<Arc<Protocol>>, StoreUnavailable> {
+        let state = self.read();
+        let keys = state.protocols_with.get(digest).into_iter().flatten();
+        Ok(keys.filter_map(|key| state.protocols.get(key).cloned()).take(PAGE_ITEMS_MAX as usize).collect())
+    }
+
+    async fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable> {
+        Ok(self.read().components.get(digest).cloned())
+    }
+
+    async fn action(&self, key: &ActionKey) -> Result<Option<Arc<Action>>, StoreUnavailable> {
+        let state = self.read();
+        Ok(match key {
+            ActionKey::Id(id) => state.action(*id).cloned(),
+            ActionKey::Name(name) => state.actions.get(name).cloned(),
+        })
+    }
+
+    async fn action_revision(&self, id: ActionId, revision: u32) -> Result<Option<Arc<Action>>, StoreUnavailable> {
+        Ok(self.read().revisions.get(&(id, revision)).cloned())
+    }
+
+    async fn actions(&self, filter: &ActionFilter, page: Page<Name>) -> Result<Vec<Arc<Action>>, StoreUnavailable> {
+        let from = page.after.map_or(Unbounded, Excluded);
+        let state = self.read();
+        // Actions are few: a walk by name does.
+        let rest = state.actions.range((from, Unbounded)).map(|(_, action)| action);
+        Ok(rest.filter(|action| lets_pass(filter, action)).take(page.limit as usize).cloned().collect())
+    }
+
+    async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreUnavailable> {
+        Ok(self.read().executions.get(&id).cloned())
+    }
+
+    async fn executions(
+        &self,
+        filter: &ExecutionFilter,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<Execution>, StoreUnavailable> {
+        let state = self.read();
+        let limit = page.limit as usize;
+        Ok(match (filter.action, filter.status) {
+            (Some(action), _) => {
+                let ids = newest_first(&state.executions_of, action, page.after);
+                state.pick(ids, filter, limit)
+            }
+            (None, Some(status)) => {
+                let ids = newest_first(&state.executions_that_are, status_key(status), page.after);
+                state.pick(ids, filter, limit)
+            }
+            (None, None) => {
+                let to = page.after.map_or(Unbounded, Excluded);
+                let ids = state.executions.range((Unbounded, to)).rev().map(|(id, _)| *id);
+                state.pick(ids, filter, limit)
+            }
+        })
+    }
+
+    async fn abandoned(
+        &self,
+        now: Timestamp,
+        except: Option<WorkerId>,
+        limit: u32,
+    ) -> Result<Vec<Execution>, StoreUnavailable> {
+        let state = self.read();
+        let running = state.leased_until.iter().filter_map(|(_, id)| state.executions.get(id));
+        let lost = |execution: &&Execution| {
+            let of_another = |worker| except.is_some_and(|except| worker != except);
+            execution.lease.is_some_and(|lease| lease.until < now || of_another(lease.worker))
+        };
+        Ok(running.filter(lost).take(limit as usize).cloned().collect())
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreUnavailable> {
+        Ok(self.read().due_at.first().map(|(run_at, _)| *run_at))
+    }
+
+    async fn events(&self, filter: &EventFilter, page: Page<Position>) -> Result<Vec<Event>, StoreUnavailable> {
+        Ok(self.read().log.select(filter, page.after.unwrap_or(0), page.limit as usize))
+    }
+
+    async fn event_of(&self, execution: ExecutionId, r#type: EventType) -> Result<Option<Event>, StoreUnavailable> {
+        Ok(self.read().log.of(execution, r#type))
+    }
+
+    async fn payload(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable> {
+        Ok(self.read().payloads.get(digest).cloned())
+    }
+
+    async fn last_position(&self) -> Result<Position, StoreUnavailable> {
+        Ok(self.read().log.last_position())
+    }
+
+    fn follow(&self) -> Box<dyn Positions> {
+        Box::new(Follow(self.positions.subscribe()))
+    }
+}
+
+impl State {
+    fn pick(&self, ids: impl Iterator<Item = ExecutionId>, filter: &ExecutionFilter, limit: usize) -> Vec<Execution> {
+        let matching = |execution: &&Execution| {
+            filter.action.is_none_or(|action| execution.action == action)
+                && filter.status.is_none_or(|status: Status| execution.status == status)
+                && filter.since.is_none_or(|since| execution.created_at >= since)
+                && filter.until.is_none_or(|until| execution.created_at < until)
+        };
+        ids.filter_map(|id| self.executions.get(&id)).filter(matching).take(limit).cloned().collect()
+    }
+}
+
+fn lets_pass(filter: &ActionFilter, action: &Action) -> bool {
+    let spec = &action.spec;
+    filter.protocol.as_ref().is_none_or(|name| action.protocol.name == *name)
+        && filter.label.as_ref().is_none_or(|(key, value)| spec.labels.get(key) == Some(value))
+        && filter.enabled.is_none_or(|enabled| spec.enabled == enabled)
+}
+
+/// The ids under a key of an index, from the newest (or the one before `after`) to the oldest.
+fn newest_first<K: Ord + Copy>(
+    index: &BTreeSet<(K, ExecutionId)>,
+    key: K,
+    after: Option<ExecutionId>,
+) -> impl Iterator<Item = ExecutionId> {
+    let oldest = Included((key, ExecutionId::from_uuid(Uuid::nil())));
+    let newest = match after {
+        Some(after) => Excluded((key, after)),
+        None => Included((key, ExecutionId::from_uuid(Uuid::max()))),
+    };
+    index.range((oldest, newest)).rev().map(|(_, id)| *id)
+}

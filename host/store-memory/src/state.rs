@@ -1,0 +1,141 @@
+//! What is stored, and an index for each query. Apart from reading and writing so that the
+//! two agree on one picture.
+
+use crate::log::Log;
+use action_domain::{
+    action::Action,
+    digest::Digest,
+    execution::{Execution, Status},
+    id::{ActionId, ExecutionId},
+    name::Name,
+    protocol::{Pin, Protocol},
+    time::Timestamp,
+};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// A protocol's name and the text of its version: the order of lists.
+pub(crate) type PinKey = (Name, String);
+
+pub(crate) fn pin_key(pin: &Pin) -> PinKey {
+    (pin.name.clone(), pin.version.to_string())
+}
+
+/// Everything. The fields that end in a preposition are indexes.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) protocols: BTreeMap<PinKey, Arc<Protocol>>,
+    pub(crate) protocols_with: BTreeMap<Digest, BTreeSet<PinKey>>,
+    pub(crate) components: BTreeMap<Digest, Bytes>,
+    pub(crate) actions: BTreeMap<Name, Arc<Action>>,
+    pub(crate) names_of: BTreeMap<ActionId, Name>,
+    /// Actions whose current revision pins a protocol, by name of the action.
+    pub(crate) actions_on: BTreeMap<PinKey, BTreeSet<Name>>,
+    pub(crate) revisions: BTreeMap<(ActionId, u32), Arc<Action>>,
+    pub(crate) executions: BTreeMap<ExecutionId, Execution>,
+    /// Queued and waiting executions.
+    pub(crate) due_at: BTreeSet<(Timestamp, ExecutionId)>,
+    /// Running executions, by the end of their lease.
+    pub(crate) leased_until: BTreeSet<(Timestamp, ExecutionId)>,
+    pub(crate) executions_of: BTreeSet<(ActionId, ExecutionId)>,
+    /// By the status's place in [`Status::ALL`].
+    pub(crate) executions_that_are: BTreeSet<(u8, ExecutionId)>,
+    /// Executions that have not ended, by the protocol that they pin.
+    pub(crate) open_executions_on: BTreeSet<(PinKey, ExecutionId)>,
+    pub(crate) log: Log,
+    pub(crate) payloads: BTreeMap<Digest, Bytes>,
+}
+
+pub(crate) fn status_key(status: Status) -> u8 {
+    Status::ALL.iter().position(|other| *other == status).unwrap_or(usize::MAX) as u8
+}
+
+impl State {
+    /// Puts an execution in, or in the place of the one that has its id; gives that back.
+    pub(crate) fn put_execution(&mut self, execution: Execution) -> Option<Execution> {
+        let old = self.take_execution(execution.id);
+        let id = execution.id;
+        if let (Status::Queued | Status::Waiting, Some(run_at)) = (execution.status, execution.run_at) {
+            self.due_at.insert((run_at, id));
+        }
+        if let (Status::Running, Some(lease)) = (execution.status, execution.lease) {
+            self.leased_until.insert((lease.until, id));
+        }
+        if !execution.status.is_terminal() {
+            self.open_executions_on.insert((pin_key(&execution.protocol), id));
+        }
+        self.executions_of.insert((execution.action, id));
+        self.executions_that_are.insert((status_key(execution.status), id));
+        self.executions.insert(id, execution);
+        old
+    }
+
+    /// Takes an execution out, with its index entries.
+    pub(crate) fn take_execution(&mut self, id: ExecutionId) -> Option<Execution> {
+        let old = self.executions.remove(&id)?;
+        if let Some(run_at) = old.run_at {
+            self.due_at.remove(&(run_at, id));
+        }
+        if let Some(lease) = old.lease {
+            self.leased_until.remove(&(lease.until, id));
+        }
+        self.open_executions_on.remove(&(pin_key(&old.protocol), id));
+        self.executions_of.remove(&(old.action, id));
+        self.executions_that_are.remove(&(status_key(old.status), id));
+        Some(old)
+    }
+
+    /// Makes this the current revision of its action; gives the one before back.
+    pub(crate) fn put_action(&mut self, action: Arc<Action>) -> Option<Arc<Action>> {
+        let old = self.take_action(action.id);
+        let name = action.spec.name.clone();
+        self.names_of.insert(action.id, name.clone());
+        self.actions_on.entry(pin_key(&action.protocol)).or_default().insert(name.clone());
+        self.actions.insert(name, action);
+        old
+    }
+
+    /// Takes an action's current revision out; its revisions stay.
+    pub(crate) fn take_action(&mut self, id: ActionId) -> Option<Arc<Action>> {
+        let name = self.names_of.remove(&id)?;
+        let old = self.actions.remove(&name)?;
+        let key = pin_key(&old.protocol);
+        if let Some(names) = self.actions_on.get_mut(&key) {
+            names.remove(&name);
+            if names.is_empty() {
+                self.actions_on.remove(&key);
+            }
+        }
+        Some(old)
+    }
+
+    /// The current revision of an action.
+    pub(crate) fn action(&self, id: ActionId) -> Option<&Arc<Action>> {
+        self.actions.get(self.names_of.get(&id)?)
+    }
+
+    /// Puts a protocol in, with its component.
+    pub(crate) fn put_protocol(&mut self, protocol: Arc<Protocol>, component: Bytes) {
+        let key = pin_key(&protocol.pin());
+        self.protocols_with.entry(protocol.digest).or_default().insert(key.clone());
+        self.components.entry(protocol.digest).or_insert(component);
+        self.protocols.insert(key, protocol);
+    }
+
+    /// Takes a protocol out, and its component if no other protocol has it.
+    pub(crate) fn take_protocol(&mut self, key: &PinKey) -> Option<(Arc<Protocol>, Bytes)> {
+        let protocol = self.protocols.remove(key)?;
+        let keys = self.protocols_with.entry(protocol.digest).or_default();
+        keys.remove(key);
+        let component = if keys.is_empty() {
+            self.protocols_with.remove(&protocol.digest);
+            self.components.remove(&protocol.digest)
+        } else {
+            self.components.get(&protocol.digest).cloned()
+        };
+        Some((protocol, component.unwrap_or_default()))
+    }
+}

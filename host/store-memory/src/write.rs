@@ -1,0 +1,178 @@
+//! Units of work. Each write gives back its undo, so that a unit that meets a conflict half
+//! way leaves nothing behind; the log is touched only when nothing can be refused any more.
+
+use crate::state::{PinKey, State, pin_key};
+use action_domain::{
+    action::Action,
+    event::Position,
+    execution::{Execution, Lease, Status},
+    id::ActionId,
+    protocol::{Pin, Protocol},
+    repositories::{CommitError, Conflict, StoreUnavailable, UnitOfWork, Write},
+};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Takes one change back.
+type Undo = Box<dyn FnOnce(&mut State)>;
+
+impl State {
+    /// Does all of `unit` or nothing.
+    pub(crate) fn commit(&mut self, unit: UnitOfWork) -> Result<Position, CommitError> {
+        let mut undos: Vec<Undo> = Vec::new();
+        for write in unit.writes {
+            match self.apply(write) {
+                Ok(undo) => undos.push(undo),
+                Err(error) => {
+                    undos.into_iter().rev().for_each(|undo| undo(self));
+                    return Err(error);
+                }
+            }
+        }
+        unit.events.into_iter().for_each(|event| self.log.append(event));
+        Ok(self.log.last_position())
+    }
+
+    fn apply(&mut self, write: Write) -> Result<Undo, CommitError> {
+        match write {
+            Write::AddProtocol(protocol, component) => self.add_protocol(*protocol, component),
+            Write::RemoveProtocolIfUnused(pin) => self.remove_protocol(&pin),
+            Write::AddAction(action) => self.add_action(*action),
+            Write::AddRevisionIfCurrent(action) => self.add_revision(*action),
+            Write::RemoveActionIfCurrent(id, revision) => self.remove_action(id, revision),
+            Write::AddPayload(digest, data) => {
+                let new = !self.payloads.contains_key(&digest);
+                self.payloads.entry(digest).or_insert(data);
+                Ok(Box::new(move |state| {
+                    if new {
+                        state.payloads.remove(&digest);
+                    }
+                }))
+            }
+            Write::AddExecution(execution) => self.add_execution(*execution),
+            Write::UpdateExecutionIfLeased(execution, lease) => self.update_if_leased(*execution, lease),
+            Write::UpdateExecutionIfStatus(execution, status, attempt) => {
+                self.update_if_status(*execution, status, attempt)
+            }
+        }
+    }
+
+    fn add_protocol(&mut self, protocol: Protocol, component: Bytes) -> Result<Undo, CommitError> {
+        let key = pin_key(&protocol.pin());
+        if self.protocols.contains_key(&key) {
+            return Err(Conflict::VersionExists.into());
+        }
+        self.put_protocol(Arc::new(protocol), component);
+        Ok(Box::new(move |state| drop(state.take_protocol(&key))))
+    }
+
+    fn remove_protocol(&mut self, pin: &Pin) -> Result<Undo, CommitError> {
+        let key = pin_key(pin);
+        if !self.protocols.contains_key(&key) {
+            return Err(Conflict::NotFound.into());
+        }
+        if let Some(by) = self.user_of(&key) {
+            return Err(Conflict::InUse { by }.into());
+        }
+        let taken = self.take_protocol(&key);
+        Ok(Box::new(move |state| {
+            if let Some((protocol, component)) = taken {
+                state.put_protocol(protocol, component);
+            }
+        }))
+    }
+
+    /// What still needs a protocol: the first action by name, else the oldest execution.
+    fn user_of(&self, key: &PinKey) -> Option<String> {
+        if let Some(name) = self.actions_on.get(key).and_then(|names| names.first()) {
+            return Some(name.to_string());
+        }
+        let oldest = action_domain::id::ExecutionId::from_uuid(Default::default());
+        let (found, id) = self.open_executions_on.range((key.clone(), oldest)..).next()?;
+        (found == key).then(|| id.to_string())
+    }
+
+    fn add_action(&mut self, action: Action) -> Result<Undo, CommitError> {
+        if self.actions.contains_key(&action.spec.name) {
+            return Err(Conflict::NameTaken.into());
+        }
+        let (id, revision) = (action.id, action.revision);
+        if self.names_of.contains_key(&id) || self.revisions.contains_key(&(id, revision)) {
+            return Err(used_twice(id));
+        }
+        let action = Arc::new(action);
+        self.revisions.insert((id, revision), Arc::clone(&action));
+        self.put_action(action);
+        Ok(Box::new(move |state| {
+            state.take_action(id);
+            state.revisions.remove(&(id, revision));
+        }))
+    }
+
+    fn add_revision(&mut self, action: Action) -> Result<Undo, CommitError> {
+        let (id, revision) = (action.id, action.revision);
+        let current = self.action(id).ok_or(Conflict::NotFound)?.revision;
+        if current.checked_add(1) != Some(revision) {
+            return Err(Conflict::RevisionMismatch { current }.into());
+        }
+        if self.actions.get(&action.spec.name).is_some_and(|other| other.id != id) {
+            return Err(Conflict::NameTaken.into());
+        }
+        let action = Arc::new(action);
+        self.revisions.insert((id, revision), Arc::clone(&action));
+        let old = self.put_action(action);
+        Ok(Box::new(move |state| {
+            state.revisions.remove(&(id, revision));
+            old.map(|old| state.put_action(old));
+        }))
+    }
+
+    fn remove_action(&mut self, id: ActionId, revision: u32) -> Result<Undo, CommitError> {
+        let current = self.action(id).ok_or(Conflict::NotFound)?.revision;
+        if current != revision {
+            return Err(Conflict::RevisionMismatch { current }.into());
+        }
+        let old = self.take_action(id);
+        Ok(Box::new(move |state| {
+            old.map(|old| state.put_action(old));
+        }))
+    }
+
+    fn add_execution(&mut self, execution: Execution) -> Result<Undo, CommitError> {
+        let id = execution.id;
+        if self.executions.contains_key(&id) {
+            return Err(used_twice(id));
+        }
+        self.put_execution(execution);
+        Ok(Box::new(move |state| drop(state.take_execution(id))))
+    }
+
+    fn update_if_leased(&mut self, execution: Execution, lease: Lease) -> Result<Undo, CommitError> {
+        let held = self.executions.get(&execution.id).is_some_and(|stored| {
+            let same = |stored: Lease| stored.worker == lease.worker && stored.attempt == lease.attempt;
+            stored.status == Status::Running && stored.lease.is_some_and(same)
+        });
+        if held { Ok(self.replace(execution)) } else { Err(Conflict::LeaseLost.into()) }
+    }
+
+    fn update_if_status(&mut self, execution: Execution, status: Status, attempt: u32) -> Result<Undo, CommitError> {
+        let believed = |stored: &Execution| stored.status == status && stored.attempt == attempt;
+        if self.executions.get(&execution.id).is_some_and(believed) {
+            Ok(self.replace(execution))
+        } else {
+            Err(Conflict::StatusMismatch.into())
+        }
+    }
+
+    fn replace(&mut self, execution: Execution) -> Undo {
+        let old = self.put_execution(execution);
+        Box::new(move |state| {
+            old.map(|old| state.put_execution(old));
+        })
+    }
+}
+
+/// Ids are new by contract; one that is not is a defect of the caller, not a conflict.
+fn used_twice(id: impl std::fmt::Display) -> CommitError {
+    StoreUnavailable(format!("the id {id} is there already")).into()
+}

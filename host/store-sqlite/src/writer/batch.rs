@@ -1,0 +1,217 @@
+//! A batch: units and claims one after the other, in one transaction.
+//!
+//! Units of executions, payloads and events (the hot ones) are checked against what the writer
+//! knows by heart and staged. Units that touch protocols or actions (the cold ones) are written
+//! at once, each in a savepoint, behind everything that was staged before them. Either way a
+//! unit sees what the units before it did, and a refused one leaves nothing.
+
+use super::{
+    Command,
+    stage::Stage,
+    state::{Guard, State},
+};
+use crate::{
+    codes::{EventTypes, status_code, status_of},
+    error::damaged,
+    row::{Columns, blob},
+};
+use action_domain::{
+    event::Position,
+    execution::{Execution, Status},
+    id::ExecutionId,
+    repositories::{Conflict, UnitOfWork, Write},
+};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use std::collections::HashMap;
+
+/// What a command of the batch is answered once the batch is durable.
+pub(crate) enum Answer {
+    Committed(Result<Position, Conflict>),
+    Claimed(Vec<Execution>),
+}
+
+/// What a batch came to.
+pub(crate) struct Done {
+    /// One for each command.
+    pub(crate) answers: Vec<Answer>,
+    /// The log's end.
+    pub(crate) position: Position,
+    /// Every execution that was changed, as it is now.
+    pub(crate) guards: HashMap<ExecutionId, Guard>,
+}
+
+/// A batch in its transaction.
+pub(crate) struct Batch<'a> {
+    pub(super) connection: &'a mut SqliteConnection,
+    pub(super) stage: Stage<'a>,
+    state: &'a State,
+    types: &'a EventTypes,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(connection: &'a mut SqliteConnection, state: &'a State, types: &'a EventTypes) -> Self {
+        Self { connection, stage: Stage::new(state.position), state, types }
+    }
+
+    /// Writes everything, short of the commit.
+    pub(crate) async fn perform(mut self, commands: &'a [Command]) -> sqlx::Result<Done> {
+        let mut answers = Vec::with_capacity(commands.len());
+        for command in commands {
+            answers.push(match command {
+                Command::Commit(unit, _) => Answer::Committed(self.unit(unit).await?),
+                Command::Claim(claim, _) => Answer::Claimed(self.claim(claim).await?),
+                Command::Close(_) => Answer::Claimed(Vec::new()),
+            });
+        }
+        self.flush().await?;
+        let (position, guards) = self.stage.into_parts();
+        Ok(Done { answers, position, guards })
+    }
+
+    pub(super) async fn flush(&mut self) -> sqlx::Result<()> {
+        self.stage.flush(self.connection, self.types).await
+    }
+
+    pub(super) fn types(&self) -> &'a EventTypes {
+        self.types
+    }
+
+    async fn unit(&mut self, unit: &'a UnitOfWork) -> sqlx::Result<Result<Position, Conflict>> {
+        // What the unit itself has done to executions so far, the latest last.
+        let mut own = Vec::new();
+        let outcome = if unit.writes.iter().all(is_hot) {
+            self.hot_unit(unit, &mut own).await?
+        } else {
+            self.cold_unit(unit, &mut own).await?
+        };
+        if let Err(conflict) = outcome {
+            return Ok(Err(conflict));
+        }
+        own.into_iter().for_each(|(id, guard)| self.stage.set_guard(id, guard));
+        self.stage.append(&unit.events);
+        Ok(Ok(self.stage.position()))
+    }
+
+    async fn hot_unit(&mut self, unit: &'a UnitOfWork, own: &mut Own) -> sqlx::Result<Result<(), Conflict>> {
+        for write in &unit.writes {
+            if let Err(conflict) = self.check(write, own).await? {
+                return Ok(Err(conflict));
+            }
+        }
+        unit.writes.iter().for_each(|write| self.put(write));
+        Ok(Ok(()))
+    }
+
+    async fn cold_unit(&mut self, unit: &'a UnitOfWork, own: &mut Own) -> sqlx::Result<Result<(), Conflict>> {
+        self.flush().await?;
+        self.execute("SAVEPOINT unit").await?;
+        for write in &unit.writes {
+            let done = if is_hot(write) {
+                let checked = self.check(write, own).await?;
+                if checked.is_ok() {
+                    self.put(write);
+                    self.flush().await?;
+                }
+                checked
+            } else {
+                self.write_cold(write).await?
+            };
+            if let Err(conflict) = done {
+                self.execute("ROLLBACK TO unit; RELEASE unit").await?;
+                return Ok(Err(conflict));
+            }
+        }
+        self.execute("RELEASE unit").await?;
+        Ok(Ok(()))
+    }
+
+    async fn write_cold(&mut self, write: &Write) -> sqlx::Result<Result<(), Conflict>> {
+        match write {
+            Write::AddProtocol(protocol, component) => self.add_protocol(protocol, component).await,
+            Write::RemoveProtocolIfUnused(pin) => self.remove_protocol(pin).await,
+            Write::AddAction(action) => self.add_action(action).await,
+            Write::AddRevisionIfCurrent(action) => self.add_revision(action).await,
+            Write::RemoveActionIfCurrent(id, revision) => self.remove_action(*id, *revision).await,
+            Write::AddPayload(..)
+            | Write::AddExecution(_)
+            | Write::UpdateExecutionIfLeased(..)
+            | Write::UpdateExecutionIfStatus(..) => Ok(Ok(())),
+        }
+    }
+
+    /// Whether what a hot write believes holds; notes what it does.
+    async fn check(&mut self, write: &Write, own: &mut Own) -> sqlx::Result<Result<(), Conflict>> {
+        match write {
+            Write::UpdateExecutionIfLeased(execution, lease) => {
+                // Who is not known to run does not run: no look into the database.
+                let guard = self.known(execution.id, own);
+                if !guard.is_some_and(|guard| guard.is_held_by(lease)) {
+                    return Ok(Err(Conflict::LeaseLost));
+                }
+                own.push((execution.id, Guard::of(execution)));
+            }
+            Write::UpdateExecutionIfStatus(execution, status, attempt) => {
+                let found = match self.known(execution.id, own) {
+                    Some(guard) => Some((guard.status, guard.attempt)),
+                    None => self.stored(execution.id).await?,
+                };
+                if found != Some((*status, *attempt)) {
+                    return Ok(Err(Conflict::StatusMismatch));
+                }
+                own.push((execution.id, Guard::of(execution)));
+            }
+            Write::AddExecution(execution) => own.push((execution.id, Guard::of(execution))),
+            _ => {}
+        }
+        Ok(Ok(()))
+    }
+
+    fn put(&mut self, write: &'a Write) {
+        match write {
+            Write::AddExecution(execution) => self.stage.add_execution(execution),
+            Write::UpdateExecutionIfLeased(execution, _) | Write::UpdateExecutionIfStatus(execution, ..) => {
+                self.stage.update_execution(execution);
+            }
+            Write::AddPayload(digest, data) => self.stage.add_payload(digest, data),
+            _ => {}
+        }
+    }
+
+    /// An execution that this unit or this batch touched, or that runs.
+    fn known(&self, id: ExecutionId, own: &Own) -> Option<Guard> {
+        let of_unit = own.iter().rev().find(|(other, _)| *other == id).map(|(_, guard)| *guard);
+        of_unit.or_else(|| self.stage.guard(id)).or_else(|| self.state.running(id))
+    }
+
+    async fn stored(&mut self, id: ExecutionId) -> sqlx::Result<Option<(Status, u32)>> {
+        let row: Option<SqliteRow> =
+            sqlx::query(STORED).bind(blob(id.uuid())).fetch_optional(&mut *self.connection).await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut columns = Columns::of(&row);
+        let status = status_of(columns.take()?).ok_or_else(|| damaged("an unknown status"))?;
+        Ok(Some((status, columns.number()?)))
+    }
+
+    pub(super) async fn execute(&mut self, sql: &'static str) -> sqlx::Result<()> {
+        sqlx::query(sql).execute(&mut *self.connection).await.map(drop)
+    }
+}
+
+/// The executions that one unit has changed.
+type Own = Vec<(ExecutionId, Guard)>;
+
+pub(crate) const STORED: &str = "SELECT status, attempt FROM executions WHERE id = ?";
+
+fn is_hot(write: &Write) -> bool {
+    matches!(
+        write,
+        Write::AddPayload(..)
+            | Write::AddExecution(_)
+            | Write::UpdateExecutionIfLeased(..)
+            | Write::UpdateExecutionIfStatus(..)
+    )
+}
+
+// The codes that the statements of this crate write out.
+const _: () = assert!(status_code(Status::Running) == 1 && status_code(Status::Succeeded) == 4);
+const _: () = assert!(status_code(Status::Queued) == 0 && status_code(Status::Waiting) == 2);

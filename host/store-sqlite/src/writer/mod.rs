@@ -1,0 +1,268 @@
+//! The one writer: a thread that commits many units at once.
+//!
+//! It has a thread and a runtime of its own, so that computing guests on the server's runtime
+//! cannot hold it up, and a higher priority where the system allows it: whoever waits for a
+//! commit waits for this thread.
+
+mod actions;
+mod batch;
+mod bulk;
+mod claim;
+mod protocols;
+mod stage;
+mod state;
+
+use crate::{
+    codes::EventTypes,
+    error::{OpenError, unavailable},
+    open::{self, SqliteOptions},
+};
+use action_domain::{
+    event::Position,
+    execution::Execution,
+    repositories::{Claim, CommitError, StoreUnavailable, UnitOfWork, Write},
+};
+use batch::{Answer, Batch, Done};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use state::State;
+use std::{fs::File, sync::Arc};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Units that wait for the writer, at most; who comes then waits at the door.
+const WAITING_MAX: usize = 4096;
+
+/// A batch takes no more once it holds this much data: a large upload should not make everybody
+/// else's commit larger still.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// What the writer is asked for.
+pub(crate) enum Command {
+    /// A unit of work.
+    Commit(UnitOfWork, oneshot::Sender<Result<Position, CommitError>>),
+    /// Executions that are due.
+    Claim(Claim, oneshot::Sender<Result<Vec<Execution>, StoreUnavailable>>),
+    /// The end.
+    Close(oneshot::Sender<()>),
+}
+
+impl Command {
+    fn bytes(&self) -> usize {
+        let Self::Commit(unit, _) = self else { return 0 };
+        let of_write = |write: &Write| match write {
+            Write::AddProtocol(_, bytes) | Write::AddPayload(_, bytes) => bytes.len(),
+            _ => 0,
+        };
+        let events: usize = unit.events.iter().map(|event| event.data.get().len()).sum();
+        events + unit.writes.iter().map(of_write).sum::<usize>()
+    }
+
+    fn refuse(self, why: &StoreUnavailable) {
+        // Who does not wait for the answer any more does not need it.
+        match self {
+            Self::Commit(_, answer) => drop(answer.send(Err(why.clone().into()))),
+            Self::Claim(_, answer) => drop(answer.send(Err(why.clone()))),
+            Self::Close(answer) => drop(answer.send(())),
+        }
+    }
+}
+
+/// A writer that runs.
+pub(crate) struct Started {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) positions: watch::Receiver<Position>,
+    pub(crate) types: Arc<EventTypes>,
+}
+
+/// Opens the database and starts its writer.
+pub(crate) async fn start(options: SqliteOptions) -> Result<Started, OpenError> {
+    let (ready, started) = oneshot::channel();
+    let unusable = options.clone();
+    let body = move || {
+        raise_priority();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(live(options, ready)),
+            Err(error) => drop(ready.send(Err(options.unusable(error)))),
+        }
+    };
+    std::thread::Builder::new()
+        .name("store-writer".to_owned())
+        .spawn(body)
+        .map_err(|error| unusable.unusable(error))?;
+    started.await.map_err(|_| unusable.unusable("the writer ended before it began"))?
+}
+
+/// Above guests. Threads that this one starts (the driver's, which runs SQLite) inherit it.
+fn raise_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, -10) {
+        // Not an error: without CAP_SYS_NICE the writer competes with everybody else.
+        tracing::debug!(%error, "the writer has no priority");
+    }
+}
+
+async fn live(options: SqliteOptions, ready: oneshot::Sender<Result<Started, OpenError>>) {
+    let (sender, commands) = mpsc::channel(WAITING_MAX);
+    match Writer::open(options).await {
+        Err(error) => drop(ready.send(Err(error))),
+        Ok(writer) => {
+            let started =
+                Started { commands: sender, positions: writer.positions.subscribe(), types: Arc::clone(&writer.types) };
+            if ready.send(Ok(started)).is_ok() {
+                writer.run(commands).await;
+            }
+        }
+    }
+}
+
+/// The writer and everything that it knows by heart.
+struct Writer {
+    options: SqliteOptions,
+    /// `None` after a failure, until the next batch opens a new one.
+    connection: Option<SqliteConnection>,
+    state: State,
+    types: Arc<EventTypes>,
+    positions: watch::Sender<Position>,
+    lock: File,
+}
+
+impl Writer {
+    async fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+        let lock = options.lock()?;
+        let unusable = |error: sqlx::Error| options.unusable(error);
+        let mut connection = options.writer().connect().await.map_err(unusable)?;
+        open::migrate(&mut connection, &options).await?;
+        let types = Arc::new(EventTypes::load(&mut connection).await.map_err(unusable)?);
+        let state = State::load(&mut connection).await.map_err(unusable)?;
+        let positions = watch::Sender::new(state.position);
+        Ok(Self { options, connection: Some(connection), state, types, positions, lock })
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut batch = Vec::new();
+        let mut closed = None;
+        while closed.is_none() {
+            let Some(first) = commands.recv().await else { break };
+            let mut bytes = 0;
+            let mut next = Some(first);
+            while let Some(command) = next {
+                if let Command::Close(answer) = command {
+                    closed = Some(answer);
+                    break;
+                }
+                bytes += command.bytes();
+                batch.push(command);
+                let full = batch.len() >= self.options.batch_units_max || bytes >= BATCH_BYTES_MAX;
+                next = if full { None } else { commands.try_recv().ok() };
+            }
+            self.write(std::mem::take(&mut batch)).await;
+        }
+        self.close().await;
+        if let Some(answer) = closed {
+            let _ = answer.send(());
+        }
+    }
+
+    /// Writes a batch and answers it, whatever happens.
+    async fn write(&mut self, batch: Vec<Command>) {
+        if batch.is_empty() {
+            return;
+        }
+        let alone = batch.len() == 1;
+        match self.attempt(&batch).await {
+            Ok(done) => self.answer(batch, done),
+            // One of them broke a rule that no unit may break (an id that is there already).
+            // Which one shows when each goes alone.
+            Err(error) if !alone && is_of_one_unit(&error) => {
+                for command in batch {
+                    let one = vec![command];
+                    match self.attempt(&one).await {
+                        Ok(done) => self.answer(one, done),
+                        Err(error) => refuse(one, &error),
+                    }
+                }
+            }
+            Err(error) => refuse(batch, &error),
+        }
+    }
+
+    /// Writes a batch in one transaction: all of it is durable, or nothing happened.
+    async fn attempt(&mut self, batch: &[Command]) -> sqlx::Result<Done> {
+        let result = self.transact(batch).await;
+        if let Err(error) = &result {
+            self.recover(error).await;
+        }
+        result
+    }
+
+    async fn transact(&mut self, batch: &[Command]) -> sqlx::Result<Done> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => {
+                let mut connection = self.options.writer().connect().await?;
+                // What was in doubt when the last connection failed is known now.
+                self.state = State::load(&mut connection).await?;
+                none.insert(connection)
+            }
+        };
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        let done = Batch::new(connection, &self.state, &self.types).perform(batch).await?;
+        sqlx::query("COMMIT").execute(connection).await?;
+        Ok(done)
+    }
+
+    /// After a failure: back to what is committed. What a broken disk leaves of a connection is
+    /// not known, so it goes, and the next batch gets a new one.
+    async fn recover(&mut self, error: &sqlx::Error) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if is_of_one_unit(error) && sqlx::query("ROLLBACK").execute(&mut connection).await.is_ok() {
+            self.connection = Some(connection);
+            return;
+        }
+        tracing::error!(%error, "the store could not write");
+        // Closing rolls back. There is nothing to do about an error of a connection that goes.
+        let _ = connection.close().await;
+    }
+
+    fn answer(&mut self, batch: Vec<Command>, done: Done) {
+        self.state.advance(done.position, done.guards);
+        // Before the answers: whoever has one finds the log's end at or behind it.
+        self.positions.send_if_modified(|position| std::mem::replace(position, done.position) != done.position);
+        for (command, answer) in batch.into_iter().zip(done.answers) {
+            // Who does not wait for the answer any more does not need it.
+            match (command, answer) {
+                (Command::Commit(_, to), Answer::Committed(result)) => drop(to.send(result.map_err(Into::into))),
+                (Command::Claim(_, to), Answer::Claimed(executions)) => drop(to.send(Ok(executions))),
+                (command, _) => command.refuse(&StoreUnavailable("the answer is lost".to_owned())),
+            }
+        }
+    }
+
+    /// Ends: what is in the write-ahead log goes into the database.
+    async fn close(mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
+            let closed = connection.close().await;
+            if let Err(error) = checkpoint.and(closed) {
+                // Nothing is lost: the next start reads the log.
+                tracing::warn!(%error, "the database was not closed cleanly");
+            }
+        }
+        drop(self.lock);
+    }
+}
+
+fn refuse(batch: Vec<Command>, error: &sqlx::Error) {
+    let why = unavailable(error);
+    batch.into_iter().for_each(|command| command.refuse(&why));
+}
+
+/// Whether an error is the fault of one unit, and the others of its batch can do without it: a
+/// constraint of the schema, or a row that cannot be read.
+fn is_of_one_unit(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => !matches!(error.kind(), sqlx::error::ErrorKind::Other),
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
+        _ => false,
+    }
+}

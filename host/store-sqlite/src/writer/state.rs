@@ -1,0 +1,79 @@
+//! What the writer knows by heart. It may, because nobody else writes.
+
+use crate::row::Columns;
+use action_domain::{
+    event::Position,
+    execution::{Execution, Lease, Status},
+    id::ExecutionId,
+};
+use sqlx::SqliteConnection;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// What a guarded write has to know of an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Guard {
+    pub(crate) status: Status,
+    pub(crate) attempt: u32,
+    /// The lease's worker and attempt.
+    lease: Option<(Uuid, u32)>,
+}
+
+impl Guard {
+    pub(crate) fn of(execution: &Execution) -> Self {
+        let lease = execution.lease.map(|lease| (lease.worker, lease.attempt));
+        Self { status: execution.status, attempt: execution.attempt, lease }
+    }
+
+    /// Whether whoever has this lease still has the execution.
+    pub(crate) fn is_held_by(&self, lease: &Lease) -> bool {
+        self.status == Status::Running && self.lease == Some((lease.worker, lease.attempt))
+    }
+}
+
+/// The committed state, as far as the writer needs it.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The end of the log.
+    pub(crate) position: Position,
+    /// Every running execution. There are no more of them than run at once.
+    running: HashMap<ExecutionId, Guard>,
+}
+
+impl State {
+    /// From the database.
+    pub(crate) async fn load(connection: &mut SqliteConnection) -> sqlx::Result<Self> {
+        let position = sqlx::query_scalar("SELECT coalesce(max(position), 0) FROM events").fetch_one(&mut *connection);
+        let position = position.await?;
+        let rows = sqlx::query(RUNNING).fetch_all(connection).await?;
+        let mut running = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let mut columns = Columns::of(&row);
+            let id = ExecutionId::from_uuid(columns.uuid()?);
+            let attempt = columns.number()?;
+            let lease = columns.maybe_uuid()?.zip(columns.maybe_number()?);
+            running.insert(id, Guard { status: Status::Running, attempt, lease });
+        }
+        Ok(Self { position, running })
+    }
+
+    /// A running execution's guard.
+    pub(crate) fn running(&self, id: ExecutionId) -> Option<Guard> {
+        self.running.get(&id).copied()
+    }
+
+    /// After a commit: the log's end, and the guards of all executions that it changed.
+    pub(crate) fn advance(&mut self, position: Position, guards: HashMap<ExecutionId, Guard>) {
+        self.position = position;
+        for (id, guard) in guards {
+            if guard.status == Status::Running {
+                self.running.insert(id, guard);
+            } else {
+                self.running.remove(&id);
+            }
+        }
+    }
+}
+
+pub(crate) const RUNNING: &str =
+    "SELECT id, attempt, lease_worker, lease_attempt FROM executions INDEXED BY executions_running WHERE status = 1";

@@ -1,0 +1,151 @@
+-- Everything that the service keeps, on SQLite.
+--
+-- UUIDs are 16-byte BLOBs and UUIDv7, so that keys grow with time and inserts append. Times are
+-- whole microseconds since the Unix epoch. Statuses are the places in `Status::ALL`:
+-- 0 queued, 1 running, 2 waiting, 3 in_doubt, 4 succeeded, 5 failed, 6 cancelled, 7 expired.
+-- Documents are JSON that only Rust reads; what a query needs of them stands beside them.
+
+-- The bytes of components, by their SHA-256. Protocols with the same bytes share them.
+CREATE TABLE components (
+    digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
+    data   BLOB NOT NULL
+) STRICT;
+
+-- What was admitted, immutable. `document` is the Protocol.
+CREATE TABLE protocols (
+    name     TEXT NOT NULL,
+    version  TEXT NOT NULL,
+    digest   BLOB NOT NULL REFERENCES components (digest),
+    document TEXT NOT NULL,
+    -- Serves: a protocol by its pin; the list by name and version; the versions of a name.
+    PRIMARY KEY (name, version)
+) STRICT;
+
+-- Serves: the protocols that have a component, and whether any still has it.
+CREATE INDEX protocols_by_digest ON protocols (digest, name, version);
+
+-- The current revision of each action that was not deleted.
+CREATE TABLE actions (
+    id               BLOB PRIMARY KEY CHECK (length(id) = 16),
+    -- Serves: an action by name; the list by name.
+    name             TEXT NOT NULL UNIQUE,
+    revision         INTEGER NOT NULL,
+    protocol_name    TEXT NOT NULL,
+    protocol_version TEXT NOT NULL,
+    enabled          INTEGER NOT NULL,
+    FOREIGN KEY (id, revision) REFERENCES action_revisions (action, revision)
+) STRICT, WITHOUT ROWID;
+
+-- Serves: the actions of a protocol, by name.
+CREATE INDEX actions_by_protocol ON actions (protocol_name, name);
+-- Serves: the enabled or disabled actions, by name.
+CREATE INDEX actions_by_enabled ON actions (enabled, name);
+-- Serves: whether an action pins exactly this protocol, before the protocol is removed.
+CREATE INDEX actions_by_pin ON actions (protocol_name, protocol_version, name);
+
+-- Every revision of every action, also of deleted ones. `document` is the Action.
+CREATE TABLE action_revisions (
+    action   BLOB NOT NULL CHECK (length(action) = 16),
+    revision INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    -- Serves: a revision of an action.
+    PRIMARY KEY (action, revision)
+) STRICT;
+
+-- The labels of current revisions.
+CREATE TABLE action_labels (
+    key    TEXT NOT NULL,
+    value  TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    action BLOB NOT NULL REFERENCES actions (id) ON DELETE CASCADE,
+    -- Serves: the actions with a label, by name.
+    PRIMARY KEY (key, value, name)
+) STRICT, WITHOUT ROWID;
+
+-- Serves: replacing and removing the labels of an action.
+CREATE INDEX action_labels_by_action ON action_labels (action);
+
+-- Executions: where each stands, and the queue. History is in the events. Without rowid: one
+-- tree to write instead of two, and new rows go to its end.
+CREATE TABLE executions (
+    -- Serves: an execution by id; the list, newest first, also between two times.
+    id             BLOB PRIMARY KEY CHECK (length(id) = 16),
+    action         BLOB NOT NULL,
+    revision       INTEGER NOT NULL,
+    protocol       TEXT NOT NULL,
+    status         INTEGER NOT NULL,
+    attempt        INTEGER NOT NULL,
+    correlation_id TEXT NOT NULL,
+    traceparent    TEXT,
+    created_at     INTEGER NOT NULL,
+    started_at     INTEGER,
+    ended_at       INTEGER,
+    run_at         INTEGER,
+    lease_worker   BLOB,
+    lease_attempt  INTEGER,
+    lease_until    INTEGER,
+    error          TEXT,
+    receipt        TEXT
+) STRICT, WITHOUT ROWID;
+
+-- Serves: claiming what is due, oldest first; when the next one is due. Holds only what waits.
+CREATE INDEX executions_due ON executions (run_at, id) WHERE status IN (0, 2);
+-- Serves: leases that are over, and the running executions at start. Holds only what runs.
+CREATE INDEX executions_running ON executions (lease_until, id) WHERE status = 1;
+-- Serves: executions with a status, newest first. Without the successes: those are found
+-- quickly from the newest backwards, and most executions never have to be indexed for long.
+CREATE INDEX executions_by_status ON executions (status, id) WHERE status <> 4;
+-- Serves: executions of an action, with or without a status, newest first.
+CREATE INDEX executions_by_action ON executions (action, status, id);
+-- Serves: whether an execution that has not ended pins a protocol that is to be removed.
+CREATE INDEX executions_open_by_protocol ON executions (protocol, id) WHERE status IN (0, 1, 2, 3);
+
+-- The words of event types, so that an event carries a small integer. A newer release may have
+-- added words.
+CREATE TABLE event_types (
+    code INTEGER PRIMARY KEY,
+    word TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- The log. Immutable. Positions are given by the one writer, without gaps.
+CREATE TABLE events (
+    -- Serves: the log after a position.
+    position       INTEGER PRIMARY KEY,
+    id             BLOB NOT NULL,
+    type           INTEGER NOT NULL,
+    time           INTEGER NOT NULL,
+    action         BLOB,
+    revision       INTEGER,
+    execution      BLOB,
+    correlation_id TEXT,
+    causation_id   BLOB,
+    attempt        INTEGER,
+    data           TEXT NOT NULL
+) STRICT;
+
+-- Each index below ends with the position by itself (it is the rowid).
+
+-- Serves: the events of an execution; its first and its last event.
+CREATE INDEX events_by_execution ON events (execution) WHERE execution IS NOT NULL;
+-- Serves: the events of an action, with or without types.
+CREATE INDEX events_by_action ON events (action, type) WHERE action IS NOT NULL;
+-- Serves: the events of some types.
+CREATE INDEX events_by_type ON events (type);
+-- Serves: the events of a correlation id.
+CREATE INDEX events_by_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;
+
+CREATE TRIGGER events_refuse_update BEFORE UPDATE ON events
+BEGIN
+    SELECT RAISE(ABORT, 'events are immutable');
+END;
+
+CREATE TRIGGER events_refuse_delete BEFORE DELETE ON events
+BEGIN
+    SELECT RAISE(ABORT, 'events are immutable');
+END;
+
+-- Payloads that are too large for an event, by their SHA-256.
+CREATE TABLE payloads (
+    digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
+    data   BLOB NOT NULL
+) STRICT;

@@ -1,0 +1,65 @@
+//! The descriptor: its schema is one, holds what the service looks for, and fits the examples.
+
+use action_protocol::Protocol;
+use http::Http;
+use http::config::Config;
+use serde_json::{Value, json};
+
+fn schema() -> Value {
+    serde_json::from_str(&Http::describe().config_schema).unwrap()
+}
+
+#[test]
+fn the_examples_are_valid_and_accepted() {
+    let descriptor = Http::describe();
+    let validator = jsonschema::draft202012::new(&schema()).unwrap();
+    assert!(descriptor.examples.len() > 3);
+    for example in descriptor.examples {
+        let config: Value = serde_json::from_str(&example.config).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&config).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", example.name);
+        let config: Config = serde_json::from_value(config).unwrap();
+        let accepted = Http::validate(&config).unwrap_or_else(|e| panic!("{}: {e:?}", example.name));
+        assert!(accepted.warnings.is_empty(), "{}: {:?}", example.name, accepted.warnings);
+    }
+}
+
+#[test]
+fn the_schema_says_what_may_be_reached_and_what_is_secret() {
+    let schema = schema();
+    let text = schema.to_string();
+    let properties = &schema["properties"];
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["required"], json!(["url"]));
+    assert_eq!(properties["url"]["x-egress"], "http");
+    assert_eq!(properties["redirect_urls"]["items"]["x-egress"], "http");
+    assert_eq!(text.matches("\"writeOnly\":true").count(), 3);
+    assert!(!text.contains("$ref"));
+    assert_eq!(properties["method"]["default"], "GET");
+    assert_eq!(properties["expect"]["default"], json!(["2xx"]));
+    for (name, property) in properties.as_object().unwrap() {
+        assert!(property["description"].is_string(), "{name} has no description");
+    }
+}
+
+#[test]
+fn what_the_types_refuse_the_schema_refuses() {
+    let validator = jsonschema::draft202012::new(&schema()).unwrap();
+    for config in [
+        json!({}),
+        json!({ "url": 1 }),
+        json!({ "url": "https://a.example/", "uri": "x" }),
+        json!({ "url": "https://a.example/", "body": { "xml": "x" } }),
+        json!({ "url": "https://a.example/", "body": "nothing" }),
+        json!({ "url": "https://a.example/", "expect": ["ok"] }),
+        json!({ "url": "https://a.example/", "expect": [99] }),
+        json!({ "url": "https://a.example/", "auth": { "bearer": {} } }),
+        json!({ "url": "https://a.example/", "auth": { "basic": { "username": "u", "password": "p", "x": 1 } } }),
+        json!({ "url": "https://a.example/", "headers": { "a": {} } }),
+        json!({ "url": "https://a.example/", "failures": [{ "status": [404], "kind": "odd" }] }),
+        json!({ "url": "https://a.example/", "timeout_ms": -1 }),
+    ] {
+        assert!(!validator.is_valid(&config), "{config}");
+        assert!(serde_json::from_value::<Config>(config.clone()).is_err(), "{config}");
+    }
+}

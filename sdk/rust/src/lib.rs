@@ -1,0 +1,107 @@
+//! Write protocols for the action service in Rust.
+//!
+//! A protocol is a type that implements [`Protocol`], exported once:
+//!
+//! ```
+//! use action_protocol::{
+//!     Accepted, Call, ConnectionReport, Descriptor, Failure, HttpRequest, Issue, Outcome,
+//!     Payload, Protocol, export_protocol, schemars,
+//! };
+//!
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! struct Config {
+//!     /// Where to look.
+//!     #[schemars(extend("x-egress" = "http"))]
+//!     url: String,
+//! }
+//!
+//! struct Peek;
+//!
+//! impl Protocol for Peek {
+//!     type Config = Config;
+//!
+//!     fn describe() -> Descriptor {
+//!         Descriptor::new::<Config>("peek", "0.1.0", "Reads a page")
+//!     }
+//!
+//!     fn validate(_config: &Config) -> Result<Accepted, Vec<Issue>> {
+//!         Ok(Accepted::read())
+//!     }
+//!
+//!     fn test_connection(config: Config) -> Result<ConnectionReport, Failure> {
+//!         let response = HttpRequest::head(&config.url).send()?;
+//!         Ok(ConnectionReport::new(format!("answered {}", response.status)))
+//!     }
+//!
+//!     fn execute(call: Call<Config>) -> Result<Outcome, Failure> {
+//!         let response = HttpRequest::get(&call.config.url).timeout_ms(5_000).send()?;
+//!         Ok(Payload::text(response.text()).into())
+//!     }
+//! }
+//!
+//! export_protocol!(Peek);
+//! # fn main() {}
+//! ```
+//!
+//! Build it with `crate-type = ["cdylib"]` and `cargo build --release --target wasm32-wasip2`:
+//! the file that comes out is the component. On any other target the same code compiles
+//! without the exports, so that `cargo test` reaches everything that needs no host. What
+//! does, takes a [`http::Transport`], which a test can be.
+//!
+//! The words ([`Failure`], [`Payload`], [`Descriptor`] …) are those of the contract
+//! (`wit/v0.1/action.wit`), with methods added; nothing is renamed.
+
+pub mod capture;
+pub mod config;
+mod descriptor;
+mod failure;
+pub mod http;
+pub mod journal;
+mod payload;
+mod protocol;
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod secrets;
+
+/// The contract, as generated. Public because the macro's expansion names it; protocols use
+/// what stands beside it.
+#[doc(hidden)]
+#[expect(
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated from the contract, whose comments are its documentation"
+)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit/v0.1",
+        world: "action-protocol",
+        pub_export_macro: true,
+        default_bindings_module: "action_protocol::bindings",
+    });
+}
+
+pub use bindings::julee::action::model::{
+    Accepted, Advice, ConnectionReport, Descriptor, Effect, Example, Failure, FailureKind, Header,
+    Issue, Outcome, Payload, Trigger, WebhookReply, WebhookRequest,
+};
+pub use bindings::julee::action::outbound::{
+    self, ClientIdentity, Connection, HttpRequest, HttpResponse, OutboundError, TlsOptions,
+};
+pub use protocol::{Adapter, Call, Protocol};
+#[cfg(feature = "schema")]
+pub use schemars;
+
+/// Exports a type that implements [`Protocol`] as the component's protocol.
+///
+/// Once a crate. On targets other than WebAssembly it expands to nothing.
+#[macro_export]
+macro_rules! export_protocol {
+    ($protocol:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            type Exported = $crate::Adapter<$protocol>;
+            $crate::bindings::export!(Exported);
+        };
+    };
+}

@@ -1,0 +1,189 @@
+//! The limit program: what the service would reach if components cost nothing.
+//!
+//! axum as in the service, and two events a request that are each durable before it goes on:
+//! one before the work, one after it. All requests share one writer, which commits whatever
+//! waits at that moment at once. The work is nothing, or one HTTP call over a pool of open
+//! connections. It keeps no executions, checks no token and knows no limits: this is meant to
+//! be as fast as such a program can be.
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::IntoResponse,
+    routing::post,
+    serve::ListenerExt as _,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Request,
+    client::conn::http1::{self, SendRequest},
+    header::HOST,
+};
+use hyper_util::rt::TokioIo;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Executor as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+};
+use uuid::Uuid;
+
+/// Events in one commit. As many as there are connections at most, so no event waits for a
+/// second commit; and a prepared statement for each size stays small.
+const BATCH_MAX: usize = 256;
+
+const SCHEMA: &str = "CREATE TABLE events (
+    seq INTEGER PRIMARY KEY, execution BLOB NOT NULL, at INTEGER NOT NULL, type TEXT NOT NULL, data BLOB NOT NULL
+) STRICT";
+
+struct Event {
+    execution: Uuid,
+    at: i64,
+    kind: &'static str,
+    data: Bytes,
+    durable: oneshot::Sender<()>,
+}
+
+struct Limit {
+    events: mpsc::Sender<Event>,
+    remote: Option<Remote>,
+}
+
+/// Serves until the process is ended, or until the database fails.
+pub(crate) async fn serve(port: u16, db: &Path, remote: Option<SocketAddr>) -> Result<()> {
+    let options = SqliteConnectOptions::new()
+        .filename(db)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .statement_cache_capacity(BATCH_MAX)
+        .disable_statement_logging();
+    let mut connection = options.connect().await?;
+    connection.execute(SCHEMA).await?;
+    // Every waiting request may have an event in it, so it never holds anybody up.
+    let (events, queue) = mpsc::channel(4 * BATCH_MAX);
+    let limit = Limit { events, remote: remote.map(Remote::new) };
+    let router = Router::new().route("/execute", post(execute)).with_state(Arc::new(limit));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    tokio::select! {
+        served = axum::serve(listener, router).into_future() => served.context("the server ended"),
+        written = tokio::spawn(write(connection, queue)) => written?.context("the writer ended"),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program of its own, without the service's parts")]
+async fn execute(State(limit): State<Arc<Limit>>, input: Bytes) -> Result<impl IntoResponse, (StatusCode, String)> {
+    let failed = |error: anyhow::Error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"));
+    let execution = Uuid::now_v7();
+    limit.record(execution, "started", input.clone()).await.map_err(failed)?;
+    let output = match &limit.remote {
+        Some(remote) => remote.call(input).await.map_err(failed)?,
+        None => input,
+    };
+    limit.record(execution, "succeeded", output.clone()).await.map_err(failed)?;
+    let head = format!(r#"{{"id":"{execution}","status":"succeeded","output":"#);
+    let body = [head.as_bytes(), &output, b"}"].concat();
+    Ok(([(CONTENT_TYPE, "application/json")], body))
+}
+
+impl Limit {
+    /// Comes back when the event is on the disk.
+    #[expect(clippy::disallowed_methods, reason = "a program of its own, without the service's parts")]
+    async fn record(&self, execution: Uuid, kind: &'static str, data: Bytes) -> Result<()> {
+        let (durable, told) = oneshot::channel();
+        let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64;
+        let event = Event { execution, at, kind, data, durable };
+        self.events.send(event).await.map_err(|_| anyhow!("the writer is gone"))?;
+        told.await.context("the event was not written")
+    }
+}
+
+/// The one writer. A single statement is a transaction of its own, so a batch is one insert:
+/// the least that SQLite can be asked to do for it.
+async fn write(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Event>) -> Result<()> {
+    let inserts: Vec<Arc<str>> = (1..=BATCH_MAX).map(insert).collect();
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        // Who was just told of the last commit is about to send its next event: let them, or
+        // every other batch holds one event only.
+        tokio::task::yield_now().await;
+        while batch.len() < BATCH_MAX {
+            let Ok(event) = queue.try_recv() else { break };
+            batch.push(event);
+        }
+        let mut query = sqlx::query(AssertSqlSafe(inserts[batch.len() - 1].clone()));
+        for event in &batch {
+            query = query.bind(event.execution.as_bytes().as_slice()).bind(event.at).bind(event.kind);
+            query = query.bind(&event.data[..]);
+        }
+        query.execute(&mut connection).await?;
+        for event in batch.drain(..) {
+            // The request may have gone away meanwhile.
+            let _ = event.durable.send(());
+        }
+    }
+    Ok(())
+}
+
+fn insert(rows: usize) -> Arc<str> {
+    let values = vec!["(?,?,?,?)"; rows].join(",");
+    format!("INSERT INTO events (execution, at, type, data) VALUES {values}").into()
+}
+
+/// A server over HTTP/1.1, and the connections to it that nobody uses at the moment.
+struct Remote {
+    address: SocketAddr,
+    host: String,
+    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+}
+
+impl Remote {
+    fn new(address: SocketAddr) -> Self {
+        Self { address, host: address.to_string(), idle: Mutex::default() }
+    }
+
+    async fn call(&self, input: Bytes) -> Result<Bytes> {
+        let mut connection = match self.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        connection.ready().await?;
+        let request = Request::post("/")
+            .header(HOST, &self.host)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(input))?;
+        let response = connection.send_request(request).await?;
+        ensure!(response.status() == StatusCode::OK, "the remote answered {}", response.status());
+        let output = response.into_body().collect().await?.to_bytes();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        Ok(output)
+    }
+
+    fn take(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| idle.pop()).find(|connection| !connection.is_closed())
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
+        let stream = TcpStream::connect(self.address).await.context("the remote cannot be reached")?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}

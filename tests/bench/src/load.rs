@@ -1,0 +1,109 @@
+//! The load generator: a number of connections, each with one request under way.
+//!
+//! A closed loop measures throughput, and the latency at that throughput. It does not show
+//! what latency a fixed rate would see.
+
+use crate::{
+    http::{Connection, find},
+    process::Server,
+};
+use anyhow::{Context as _, Result, bail, ensure};
+use hdrhistogram::Histogram;
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+use tokio::task::{JoinSet, LocalSet};
+
+/// Before anything counts: connections open, caches and pools fill.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// What every good answer has in it. A failed execution is answered with 200 as well.
+const SUCCEEDED: &[u8] = b"\"succeeded\"";
+
+/// What was measured in a slice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slice {
+    /// Requests a second.
+    pub(crate) rate: f64,
+    /// Latency that 99 of 100 requests stayed under.
+    pub(crate) p99_ms: f64,
+    /// CPU time of the server for each request.
+    pub(crate) cpu_us: f64,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    WarmUp,
+    Measured,
+    Over,
+}
+
+struct Shared {
+    address: SocketAddr,
+    request: Vec<u8>,
+    phase: Cell<Phase>,
+    latencies_us: RefCell<Histogram<u64>>,
+    wrong: Cell<u64>,
+    first_wrong: RefCell<Option<String>>,
+}
+
+/// Loads a server for a while with one request over and over. An answer that is not a success
+/// makes the slice worthless, and an error of it.
+pub(crate) async fn slice(server: &Server, request: Vec<u8>, connections: usize, length: Duration) -> Result<Slice> {
+    let shared = Rc::new(Shared {
+        address: server.address,
+        request,
+        phase: Cell::new(Phase::WarmUp),
+        // A minute is longer than any execution may be waited for.
+        latencies_us: RefCell::new(Histogram::new_with_bounds(1, 60_000_000, 3)?),
+        wrong: Cell::new(0),
+        first_wrong: RefCell::default(),
+    });
+    let measured = LocalSet::new().run_until(measure(server, shared.clone(), connections, length)).await?;
+    if let Some(first) = shared.first_wrong.take() {
+        bail!("{} requests were not answered with a success; the first: {first}", shared.wrong.get());
+    }
+    Ok(measured)
+}
+
+async fn measure(server: &Server, shared: Rc<Shared>, connections: usize, length: Duration) -> Result<Slice> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..connections {
+        tasks.spawn_local(keep_asking(shared.clone()));
+    }
+    tokio::time::sleep(WARM_UP).await;
+    let (begun, cpu_before) = (Instant::now(), server.cpu()?);
+    shared.phase.set(Phase::Measured);
+    tokio::time::sleep(length).await;
+    shared.phase.set(Phase::Over);
+    let (took, cpu) = (begun.elapsed(), server.cpu()?.saturating_sub(cpu_before));
+    while let Some(ended) = tasks.join_next().await {
+        ended?.context("a connection failed under load")?;
+    }
+    let latencies = shared.latencies_us.borrow();
+    let requests = latencies.len() as f64;
+    ensure!(requests > 0.0 || shared.wrong.get() > 0, "not one request was answered in a slice");
+    Ok(Slice {
+        rate: requests / took.as_secs_f64(),
+        p99_ms: latencies.value_at_quantile(0.99) as f64 / 1e3,
+        cpu_us: cpu.as_secs_f64() * 1e6 / requests,
+    })
+}
+
+async fn keep_asking(shared: Rc<Shared>) -> Result<()> {
+    let mut connection = Connection::open(shared.address).await?;
+    while shared.phase.get() != Phase::Over {
+        let asked = Instant::now();
+        let reply = connection.exchange(&shared.request).await?;
+        if reply.status != 200 || find(&reply.body, SUCCEEDED).is_none() {
+            shared.wrong.set(shared.wrong.get() + 1);
+            let text = || format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));
+            shared.first_wrong.borrow_mut().get_or_insert_with(text);
+        } else if shared.phase.get() == Phase::Measured {
+            shared.latencies_us.borrow_mut().saturating_record(asked.elapsed().as_micros() as u64);
+        }
+    }
+    Ok(())
+}

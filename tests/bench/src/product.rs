@@ -1,0 +1,136 @@
+//! The service as its users have it: the release binary, set up over its own API.
+
+use crate::{
+    http::{Connection, Reply, request},
+    process::Server,
+};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use tokio::process::Command;
+
+/// What each request brings: small, since it is not the copying that is measured.
+pub(crate) const INPUT: &[u8] = br#"{"order":4711,"customer":"Ada Lovelace","total":19.5}"#;
+
+/// Printed when the private listener is open, with its address behind it.
+const MARKER: &str = "private listener on http://";
+/// A service that is not ready by then never will be.
+const READY_MAX: Duration = Duration::from_mins(1);
+
+/// A service with a data folder.
+pub(crate) struct Product {
+    binary: PathBuf,
+    data: PathBuf,
+    bearer: String,
+}
+
+impl Product {
+    /// A service that keeps its data there.
+    #[expect(clippy::disallowed_methods, reason = "a token that nobody can know before")]
+    pub(crate) fn new(data: PathBuf) -> Result<Self> {
+        let binary = binary()?;
+        let bearer = format!("Bearer bench-{}", uuid::Uuid::now_v7().simple());
+        Ok(Self { binary, data, bearer })
+    }
+
+    /// Starts it. Says how long it took until it said that it is ready.
+    pub(crate) async fn start(&self) -> Result<(Server, Duration)> {
+        let begun = Instant::now();
+        let server = Server::start(self.command(), MARKER).await?;
+        let ask = request("GET", "/readyz", &[], b"");
+        while begun.elapsed() < READY_MAX {
+            let ready = async { Connection::open(server.address).await?.exchange(&ask).await };
+            if ready.await.is_ok_and(|reply| reply.status == 200) {
+                return Ok((server, begun.elapsed()));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bail!("the service is not ready after {READY_MAX:?}")
+    }
+
+    /// Everything as it is by default but for what a test on loopback needs. The number of
+    /// attempts at once may be set from outside.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("ACTION_SERVICE_") && text != "ACTION_SERVICE_CONCURRENCY" {
+                command.env_remove(&name);
+            }
+        }
+        command
+            .arg("serve")
+            .env("ACTION_SERVICE_DATA_DIR", &self.data)
+            .env("ACTION_SERVICE_PUBLIC_ADDR", "127.0.0.1:0")
+            .env("ACTION_SERVICE_PRIVATE_ADDR", "127.0.0.1:0")
+            .env("ACTION_SERVICE_ADMIN_TOKEN", self.bearer.trim_start_matches("Bearer "))
+            .env("ACTION_SERVICE_EGRESS_PRIVATE", "allow")
+            .env("ACTION_SERVICE_LOG", "off");
+        command
+    }
+
+    /// Uploads the components, makes the actions and lets each run once.
+    pub(crate) async fn set_up(&self, server: &Server, fixtures: &Path, remote: SocketAddr) -> Result<()> {
+        for file in ["noop.wasm", "echo_http.wasm"] {
+            let path = fixtures.join(file);
+            let component = std::fs::read(&path)
+                .with_context(|| format!("{} is missing: scripts/build-guests.sh", path.display()))?;
+            self.ask(server, "POST", "/v1/protocols", "application/wasm", &component).await?;
+        }
+        let url = format!("http://{remote}/");
+        for (name, config) in
+            [("noop", json!({})), ("echo-http", json!({"url": url})), ("http", json!({"url": url, "method": "POST"}))]
+        {
+            let action = json!({
+                "name": name, "protocol": name, "config": config, "grants": {"private_networks": true},
+            });
+            self.ask(server, "POST", "/v1/actions", "application/json", action.to_string().as_bytes()).await?;
+            let path = format!("/v1/actions/{name}/execute");
+            let reply = self.ask(server, "POST", &path, "application/json", INPUT).await?;
+            let execution: Value = serde_json::from_slice(&reply.body)?;
+            ensure!(execution["status"] == "succeeded", "`{name}` did not succeed: {execution}");
+        }
+        Ok(())
+    }
+
+    /// The request that executes an action.
+    pub(crate) fn execute(&self, action: &str) -> Vec<u8> {
+        let headers = [("content-type", "application/json"), ("authorization", self.bearer.as_str())];
+        request("POST", &format!("/v1/actions/{action}/execute"), &headers, INPUT)
+    }
+
+    async fn ask(&self, server: &Server, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<Reply> {
+        let headers = [("content-type", content_type), ("authorization", self.bearer.as_str())];
+        let asked = request(method, path, &headers, body);
+        let reply = Connection::open(server.address).await?.exchange(&asked).await;
+        let reply = reply.with_context(|| format!("{method} {path}"))?;
+        let text = || String::from_utf8_lossy(&reply.body);
+        ensure!(matches!(reply.status, 200 | 201), "{method} {path}: {} {}", reply.status, text());
+        Ok(reply)
+    }
+}
+
+/// Builds the service, since an old binary would be measured without a word. Built on its own
+/// it has the features that its users get; this package's dependencies add none.
+pub(crate) fn build() -> Result<()> {
+    // Not there when the benchmark was started by hand: then the binary is whoever's who does that.
+    let Some(cargo) = std::env::var_os("CARGO") else { return Ok(()) };
+    let mut command = std::process::Command::new(cargo);
+    command.args(["build", "--locked", "-p", "action-server"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    ensure!(command.status()?.success(), "the service cannot be built");
+    Ok(())
+}
+
+/// The binary that was built beside this one.
+fn binary() -> Result<PathBuf> {
+    let binary = std::env::current_exe()?.with_file_name("action-service");
+    ensure!(binary.exists(), "{} is missing: cargo build --release -p action-server", binary.display());
+    Ok(binary)
+}
