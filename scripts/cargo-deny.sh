@@ -34,7 +34,7 @@ fi
 
 # --- what needs no network beyond the registry of the crates themselves
 
-options=(--config deny.toml --locked)
+options=(--config deny.toml ${CI:+--locked})
 
 for manifest in "${manifests[@]}"; do
     say "$manifest"

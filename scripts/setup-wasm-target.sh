@@ -165,7 +165,7 @@ CONF
     say "downloading rustc-web, rust-web-src, $llvm, lld-${llvm#libllvm} and wasi-libc (about 140 MB)"
     # The last two lines are what LLVM is linked to; most machines lack one or the other.
     (cd "$work/debs" && private_apt apt-get -qq download \
-        rustc-web libstd-rust-web-dev "$libstd" rust-web-src "$llvm" "lld-${llvm#libllvm}" wasi-libc \
+        rustc-web libstd-rust-web-dev "$libstd" rust-web-src rust-web-clippy "$llvm" "lld-${llvm#libllvm}" wasi-libc \
         libedit2 libbsd0 libmd0 libtinfo6 libffi8 \
         libxml2 libicu72 liblzma5 libz3-4 libzstd1 zlib1g) >&2 || die "the packages could not be downloaded"
 }
@@ -206,7 +206,14 @@ here=\$(dirname "\$0")
 export LD_LIBRARY_PATH="\$here/usr/lib/$triplet:\$here/lib/$triplet"
 exec "\$here/$wasm_ld" "\$@"
 WRAPPER
-    chmod +x "$work/rustc" "$work/wasm-ld"
+    cat >"$work/cargo-clippy" <<WRAPPER
+#!/bin/sh
+# Debian's clippy: that of another toolchain cannot read what this compiler compiled.
+here=\$(dirname "\$0")
+export LD_LIBRARY_PATH="\$here/usr/lib/$triplet:\$here/lib/$triplet:\$here/usr/lib"
+exec "\$here/usr/bin/cargo-clippy" "\$@"
+WRAPPER
+    chmod +x "$work/rustc" "$work/wasm-ld" "$work/cargo-clippy"
 
     version=$("$work/rustc" --version) || die "Debian's rustc does not run here; see the line above"
     [ "$(echo "$version" | cut -d. -f2)" -ge "$rust_needed" ] || die "Debian has $version; 1.$rust_needed is needed"
@@ -228,6 +235,7 @@ export CARGO_TARGET_WASM32_WASIP2_LINKER='$dir/wasm-component-ld'
 # The C library is outside of rustc's own folder, hence no self-contained linking; then crt1 is ours to name.
 export CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS='-Clink-self-contained=no -Lnative=$dir/usr/lib/$target -Clink-arg=$dir/usr/lib/$target/crt1-reactor.o -Clink-arg=--wasm-ld-path=$dir/wasm-ld'
 guest_cargo_flags='-Zbuild-std=std,panic_abort'
+guest_cargo_clippy='$dir/cargo-clippy'
 ENV
 }
 
