@@ -69,11 +69,15 @@ impl Log {
         }
     }
 
-    /// The first event of a type of an execution.
+    /// The first event of a type of an execution; of `action_executed` the last.
     pub(crate) fn of(&self, execution: ExecutionId, r#type: EventType) -> Option<Event> {
         let positions = self.of_execution.get(&execution)?;
         let mut events = positions.iter().filter_map(|position| self.at(*position));
-        events.find(|event| &*event.r#type == r#type.as_str()).cloned()
+        let wanted = |event: &&Event| &*event.r#type == r#type.as_str();
+        match r#type {
+            EventType::ActionExecuted => events.rfind(wanted).cloned(),
+            _ => events.find(wanted).cloned(),
+        }
     }
 
     fn at(&self, position: Position) -> Option<&Event> {

@@ -1,1 +1,17 @@
-//! to come
+//! For tests only: a clock that tests move, ids that repeat, samples of everything that is
+//! stored, and the suites that every store has to pass.
+//!
+//! [`conformance`] has a case for each rule of [`action_domain::repositories`];
+//! [`conformance_suite!`] makes a test of each for one store. [`differential`] drives two
+//! stores with the same random work and compares all that can be read.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking, and this crate is nothing but tests")]
+
+mod clock;
+pub mod conformance;
+pub mod differential;
+mod random;
+mod world;
+
+pub use clock::FakeClock;
+pub use random::SeededRandom;
+pub use world::World;

@@ -1,1 +1,146 @@
-//! to come
+//! The sandbox: runs protocols, which are WebAssembly components, and is the only crate that
+//! knows wasmtime.
+//!
+//! [`WasmRuntime`] is the domain's `ProtocolRuntime`. A component's way through it: its type is
+//! looked at (`inspect`), it is compiled in a child process (`compile`), kept on disk under a
+//! seal (`cache`) and in memory, linked (`prepared`). Each call gets a fresh instance (`invoke`)
+//! within its limits (`limiter`, fuel, time), whose only way out is the gate (`capability`).
+//! How it ended becomes one of the stable error codes (`outcome`).
+
+mod admit;
+mod attempt;
+mod bindings;
+mod cache;
+mod capability;
+mod compile;
+mod connection_test;
+mod engine;
+mod inspect;
+mod invoke;
+mod limiter;
+mod native;
+mod outcome;
+mod output;
+mod panic;
+mod prepared;
+mod state;
+
+pub use compile::{Compiler, compile_child_main};
+
+use crate::{cache::Cache, capability::pool::Pool, compile::Workshop};
+use action_domain::{
+    digest::Digest,
+    egress::EgressPolicy,
+    failure::{ErrorCode, ExecutionError},
+    services::{
+        Accepted, Admitted, AttemptReport, AttemptRequest, Clock, ComponentSource, ConnectionTest, ProtocolRuntime,
+        RuntimeError, TestRequest, ValidateError,
+    },
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::{path::PathBuf, sync::Arc};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+
+/// What a runtime is made of.
+pub struct RuntimeConfig {
+    /// The folder for compiled code; this node's own.
+    pub cache_dir: PathBuf,
+    /// The file with the key that seals it, made where there is none. Outside of the folder.
+    pub cache_key_file: PathBuf,
+    /// Where compilation happens.
+    pub compiler: Compiler,
+    /// Attempts at once; further ones wait.
+    pub concurrency: u32,
+    /// The operator's word on what may be reached.
+    pub egress_policy: EgressPolicy,
+    /// Tells the time for the journal.
+    pub clock: Arc<dyn Clock>,
+    /// Where components come from that are not compiled here yet.
+    pub components: Arc<dyn ComponentSource>,
+}
+
+/// Why a runtime could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the WebAssembly runtime cannot start: {0}")]
+pub struct StartError(String);
+
+/// Runs components with wasmtime.
+pub struct WasmRuntime {
+    engine: Engine,
+    components: prepared::Store,
+    pool: Arc<Pool>,
+    policy: EgressPolicy,
+    clock: Arc<dyn Clock>,
+    attempts: Semaphore,
+    aside: Semaphore,
+    concurrency: u32,
+}
+
+impl WasmRuntime {
+    /// Reserves the pool of instances and opens the cache.
+    ///
+    /// # Errors
+    /// If the pool cannot be reserved. A cache that cannot be used costs time only, and is
+    /// reported in the log.
+    pub fn new(config: RuntimeConfig) -> Result<Self, StartError> {
+        let cannot = |error: wasmtime::Error| StartError(format!("{error:#}"));
+        let concurrency = engine::concurrency(config.concurrency);
+        let engine = engine::running(concurrency).map_err(cannot)?;
+        let linker = state::linker(&engine).map_err(cannot)?;
+        let compatibility = engine::compatibility(&engine);
+        let disk = Cache::open(&config.cache_dir, &config.cache_key_file, compatibility)
+            .inspect_err(|error| tracing::warn!(%error, "no compile cache: components are compiled at each start"))
+            .ok();
+        let workshop = Workshop::new(config.compiler, engine.clone());
+        Ok(Self {
+            components: prepared::Store::new(engine.clone(), linker, disk, workshop, config.components),
+            engine,
+            pool: Arc::default(),
+            policy: config.egress_policy,
+            clock: config.clock,
+            attempts: Semaphore::new(concurrency as usize),
+            aside: Semaphore::new(engine::ASIDE_INSTANCES as usize),
+            concurrency,
+        })
+    }
+
+    /// Attempts at once: as many as were asked for, or as this machine can hold.
+    pub fn concurrency(&self) -> u32 {
+        self.concurrency
+    }
+
+    fn shutting_down() -> ExecutionError {
+        ExecutionError::new(ErrorCode::HostError, "the service is shutting down")
+    }
+
+    fn broken(error: &wasmtime::Error) -> ExecutionError {
+        let cause = error.root_cause();
+        tracing::error!(%cause, "an instance could not be made");
+        ExecutionError::new(ErrorCode::HostError, format!("an instance could not be made: {cause}"))
+    }
+}
+
+#[async_trait]
+impl ProtocolRuntime for WasmRuntime {
+    async fn admit(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
+        self.admit_component(component).await
+    }
+
+    async fn prepare(&self, component: Digest) -> Result<(), RuntimeError> {
+        self.components.get(component).await.map(drop)
+    }
+
+    async fn validate_config(&self, component: Digest, config: Arc<str>) -> Result<Accepted, ValidateError> {
+        self.validate(component, &config).await
+    }
+
+    async fn test_connection(&self, request: TestRequest) -> Result<ConnectionTest, RuntimeError> {
+        self.test(request).await
+    }
+
+    async fn run(&self, request: AttemptRequest) -> AttemptReport {
+        self.attempt(request).await
+    }
+}

@@ -9,10 +9,7 @@ use crate::config::{Body, Config};
 use crate::context::{Context, Structures, below, refused};
 
 /// The bytes and their content type; nothing where no body is sent.
-pub fn build(
-    call: &Call<Config>,
-    context: &Context<'_>,
-) -> Result<Option<(Vec<u8>, String)>, Failure> {
+pub fn build(call: &Call<Config>, context: &Context<'_>) -> Result<Option<(Vec<u8>, String)>, Failure> {
     let made = match call.config.body() {
         Body::None => return Ok(None),
         Body::Input => {

@@ -139,9 +139,8 @@ impl<'a> Context<'a> {
                 filled.map(|(n, e)| self.json(e, &format!("{place}/{n}"))).collect::<Result<_, _>>()?
             }
             Value::Object(properties) => {
-                let filled = properties.iter().map(|(name, value)| {
-                    Ok((name.clone(), self.json(value, &below(place, name))?))
-                });
+                let filled =
+                    properties.iter().map(|(name, value)| Ok((name.clone(), self.json(value, &below(place, name))?)));
                 Value::Object(filled.collect::<Result<_, Failure>>()?)
             }
             other => other.clone(),
@@ -165,8 +164,7 @@ pub fn refused(place: &str, written: &str, why: &str) -> Failure {
 /// Templates were checked when the action was saved; a text that is not one here came
 /// through another door.
 fn parse<'t>(text: &'t str, place: &str) -> Result<Template<'t>, Failure> {
-    Template::parse(text)
-        .map_err(|mistake| Failure::invalid_config(format!("config {place}: {}", mistake.message)))
+    Template::parse(text).map_err(|mistake| Failure::invalid_config(format!("config {place}: {}", mistake.message)))
 }
 
 /// The input as a value: JSON where it says so, or says nothing; text where it is that.
@@ -175,8 +173,11 @@ fn read_input(input: &Payload) -> Result<Value, String> {
     if input.is_json() || media_type.is_empty() || media_type == "application/octet-stream" {
         let is_json = input.is_json();
         return serde_json::from_slice(&input.data).map_err(|error| {
-            if is_json { format!("the input is not JSON: {error}") }
-            else { "the input is neither JSON nor text; say so in its content type if it is".into() }
+            if is_json {
+                format!("the input is not JSON: {error}")
+            } else {
+                "the input is neither JSON nor text; say so in its content type if it is".into()
+            }
         });
     }
     if media_type.starts_with("text/") {
@@ -198,12 +199,7 @@ fn step<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
 }
 
 /// A value as text.
-fn written(
-    value: &Value,
-    fill: &Fill<'_>,
-    place: &str,
-    structures: Structures,
-) -> Result<String, Failure> {
+fn written(value: &Value, fill: &Fill<'_>, place: &str, structures: Structures) -> Result<String, Failure> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),

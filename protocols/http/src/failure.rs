@@ -11,8 +11,7 @@ use crate::config::{AdviceWord, Config, Kind, Rule};
 const EXCERPT_BYTES_MAX: usize = 4_096;
 
 /// Headers that help to understand a refusal.
-const TELLING_HEADERS: [&str; 5] =
-    ["content-type", "location", "retry-after", "www-authenticate", "x-request-id"];
+const TELLING_HEADERS: [&str; 5] = ["content-type", "location", "retry-after", "www-authenticate", "x-request-id"];
 
 /// The failure that an unexpected status is.
 pub fn from_response(followed: &Followed, config: &Config, effect: Effect) -> Failure {
@@ -46,10 +45,9 @@ pub fn judge(response: &HttpResponse, effect: Effect) -> (FailureKind, Advice) {
         408 | 425 | 429 => (FailureKind::RateLimited, again(response)),
         // A gateway says that it does not know what became of the request.
         502 | 504 if effect == Effect::Unsafe => (FailureKind::Unavailable, Advice::InDoubt),
-        // These will not change by themselves.
-        501 | 505 => (FailureKind::Rejected, Advice::GiveUp),
+        // 501 and 505 will not change by themselves.
+        300..=499 | 501 | 505 => (FailureKind::Rejected, Advice::GiveUp),
         500..=599 => (FailureKind::Unavailable, again(response)),
-        300..=499 => (FailureKind::Rejected, Advice::GiveUp),
         // An answer that succeeded, but not as expected; and statuses that do not exist.
         _ => (FailureKind::BadResponse, Advice::GiveUp),
     }
@@ -82,9 +80,9 @@ impl Rule {
         let advice = match advice {
             AdviceWord::GiveUp => Advice::GiveUp,
             AdviceWord::InDoubt => Advice::InDoubt,
-            AdviceWord::Retry => retry_after::of(response)
-                .or(self.retry_after_ms)
-                .map_or(Advice::Retry, Advice::RetryAfter),
+            AdviceWord::Retry => {
+                retry_after::of(response).or(self.retry_after_ms).map_or(Advice::Retry, Advice::RetryAfter)
+            }
         };
         (kind, advice)
     }

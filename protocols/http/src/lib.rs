@@ -26,10 +26,12 @@ pub mod status;
 pub mod template;
 pub mod validate;
 
+#[cfg(test)]
+mod tests;
+
 use action_protocol::http::{self, Service, Transport};
 use action_protocol::{
-    Accepted, Call, ConnectionReport, Descriptor, Failure, Issue, Outcome, Protocol,
-    export_protocol,
+    Accepted, Call, ConnectionReport, Descriptor, Failure, Issue, Outcome, Protocol, export_protocol,
 };
 
 use config::Config;

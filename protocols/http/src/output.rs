@@ -99,11 +99,7 @@ fn headers(response: &HttpResponse) -> BTreeMap<String, HeaderValue<'_>> {
         let is_cookie = name == "set-cookie";
         match headers.get_mut(&name) {
             None => {
-                let first = if is_cookie {
-                    HeaderValue::List(vec![value])
-                } else {
-                    HeaderValue::Joined(value)
-                };
+                let first = if is_cookie { HeaderValue::List(vec![value]) } else { HeaderValue::Joined(value) };
                 headers.insert(name, first);
             }
             Some(HeaderValue::List(values)) => values.push(value),

@@ -98,9 +98,7 @@ fn target(config: &Config, context: &Context<'_>) -> Result<String, Failure> {
 /// Slashes in a value are encoded, so it takes a value that is nothing but dots.
 fn leaves_its_path(target: &str) -> bool {
     let path = Url::parse(target).map(|url| url.path).unwrap_or_default();
-    path.split('/').any(|segment| {
-        matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
-    })
+    path.split('/').any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
 }
 
 /// Whether bytes can stand in a header without ending it.

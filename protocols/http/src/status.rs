@@ -69,9 +69,8 @@ impl TryFrom<Written> for StatusPattern {
             Written::Code(code) => (Self::new(code, code), code.to_string()),
             Written::Text(text) => (Self::parse(&text), text),
         };
-        pattern.ok_or_else(|| {
-            format!("{text} is not a status from 100 to 599, a class like 2xx, or a range like 200-299")
-        })
+        pattern
+            .ok_or_else(|| format!("{text} is not a status from 100 to 599, a class like 2xx, or a range like 200-299"))
     }
 }
 
@@ -116,7 +115,8 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_refused() {
-        for json in ["99", "600", r#""xx""#, r#""0xx""#, r#""6xx""#, r#""299-200""#, r#""ok""#, "true", r#""99999xx""#] {
+        for json in ["99", "600", r#""xx""#, r#""0xx""#, r#""6xx""#, r#""299-200""#, r#""ok""#, "true", r#""99999xx""#]
+        {
             assert!(parse(json).is_err(), "{json}");
         }
         assert!(parse("42").unwrap_err().to_string().contains("42"));

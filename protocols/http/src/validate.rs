@@ -12,17 +12,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::config::{
-    Auth, Body, Config, EffectWord, Idempotency, REDIRECTS_MAX, Scalar, TIMEOUT_MS_MAX, Values,
-};
+use crate::config::{Auth, Body, Config, EffectWord, Idempotency, REDIRECTS_MAX, Scalar, TIMEOUT_MS_MAX, Values};
 use crate::context::below;
 use crate::request::is_header_value;
 use crate::template::{Template, is_template};
 
 /// Headers that the service writes: they frame the message, or name the host that was checked.
-const SERVICE_HEADERS: [&str; 8] = [
-    "connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-];
+const SERVICE_HEADERS: [&str; 8] =
+    ["connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
 const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -86,10 +83,7 @@ impl Findings {
     }
 
     fn url(&mut self, url: &str) {
-        let template = match Template::parse(url) {
-            Ok(template) => template,
-            Err(_) => return self.template(url, "/url"),
-        };
+        let Ok(template) = Template::parse(url) else { return self.template(url, "/url") };
         let behind_scheme = url.find("://").map_or(0, |at| at + 3);
         let authority_end = url[behind_scheme..].find(['/', '?', '#']).map(|at| behind_scheme + at);
         if url.find("{{").is_some_and(|open| authority_end.is_none_or(|end| open < end)) {
@@ -270,7 +264,11 @@ impl Findings {
             }
         }
         if config.effect.is_some() && config.idempotency == Idempotency::Keyed {
-            self.issue("/effect", "conflict", "with idempotency \"keyed\" the effect is keyed: leave one of the two out");
+            self.issue(
+                "/effect",
+                "conflict",
+                "with idempotency \"keyed\" the effect is keyed: leave one of the two out",
+            );
         }
     }
 }

@@ -6,8 +6,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use crate::bindings::julee::action::capture::{CaptureError, Item};
 use crate::bindings::julee::action::capture;
+pub use crate::bindings::julee::action::capture::{CaptureError, Item};
 use crate::{Failure, Payload};
 
 /// Captures a piece of information. `kind` is a short snake_case name.

@@ -79,10 +79,8 @@ impl Failure {
             [] => "the config is not valid".to_owned(),
             [first, ..] => format!("{}: {}", first.pointer, first.message),
         };
-        let listed: Vec<Value> = issues
-            .iter()
-            .map(|i| json!({ "pointer": i.pointer, "code": i.code, "message": i.message }))
-            .collect();
+        let listed: Vec<Value> =
+            issues.iter().map(|i| json!({ "pointer": i.pointer, "code": i.code, "message": i.message })).collect();
         Self::invalid_config(message).details(&json!({ "issues": listed }))
     }
 
@@ -93,15 +91,11 @@ impl Failure {
     pub fn from_outbound(error: &OutboundError, effect: Effect) -> Self {
         let repeat = if effect == Effect::Unsafe { Advice::InDoubt } else { Advice::Retry };
         match error {
-            OutboundError::Denied(_) | OutboundError::BadRequest(_) => {
-                Self::invalid_config(error.to_string())
+            OutboundError::Denied(_) | OutboundError::BadRequest(_) => Self::invalid_config(error.to_string()),
+            OutboundError::NameUnknown(_) | OutboundError::ConnectFailed(_) | OutboundError::TlsFailed(_) => {
+                Self::unavailable(error.to_string())
             }
-            OutboundError::NameUnknown(_)
-            | OutboundError::ConnectFailed(_)
-            | OutboundError::TlsFailed(_) => Self::unavailable(error.to_string()),
-            OutboundError::TimedOut | OutboundError::Closed => {
-                Self::unavailable(error.to_string()).advice(repeat)
-            }
+            OutboundError::TimedOut | OutboundError::Closed => Self::unavailable(error.to_string()).advice(repeat),
             // A repeat would bring as much again.
             OutboundError::TooLarge(_) => Self::bad_response(error.to_string()),
             OutboundError::BadResponse(_) => Self::bad_response(error.to_string()).advice(repeat),

@@ -2,8 +2,8 @@
 //!
 //! What is printed to stdout and stderr is kept too; this says how much it matters.
 
-pub use crate::bindings::julee::action::journal::Level;
 use crate::bindings::julee::action::journal;
+pub use crate::bindings::julee::action::journal::Level;
 
 /// Keeps a line at this level.
 pub fn log(level: Level, message: impl AsRef<str>) {

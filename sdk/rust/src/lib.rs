@@ -67,11 +67,7 @@ pub mod secrets;
 /// The contract, as generated. Public because the macro's expansion names it; protocols use
 /// what stands beside it.
 #[doc(hidden)]
-#[expect(
-    clippy::all,
-    clippy::pedantic,
-    reason = "generated from the contract, whose comments are its documentation"
-)]
+#[expect(clippy::pedantic, reason = "generated from the contract, whose comments are its documentation")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/v0.1",
@@ -82,8 +78,8 @@ pub mod bindings {
 }
 
 pub use bindings::julee::action::model::{
-    Accepted, Advice, ConnectionReport, Descriptor, Effect, Example, Failure, FailureKind, Header,
-    Issue, Outcome, Payload, Trigger, WebhookReply, WebhookRequest,
+    Accepted, Advice, ConnectionReport, Descriptor, Effect, Example, Failure, FailureKind, Header, Issue, Outcome,
+    Payload, Trigger, WebhookReply, WebhookRequest,
 };
 pub use bindings::julee::action::outbound::{
     self, ClientIdentity, Connection, HttpRequest, HttpResponse, OutboundError, TlsOptions,

@@ -8,8 +8,8 @@ use crate::{Failure, Outcome, Payload};
 impl Payload {
     /// A value as JSON.
     pub fn json(value: &impl Serialize) -> Result<Self, Failure> {
-        let data = serde_json::to_vec(value)
-            .map_err(|error| Failure::internal(format!("the output is not JSON: {error}")))?;
+        let data =
+            serde_json::to_vec(value).map_err(|error| Failure::internal(format!("the output is not JSON: {error}")))?;
         Ok(Self { content_type: "application/json".into(), data })
     }
 

@@ -10,9 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::bindings::exports::julee::action::protocol_api::Guest;
 use crate::bindings::julee::action::model;
 use crate::config;
-use crate::{
-    Accepted, ConnectionReport, Descriptor, Failure, Issue, Outcome, Payload, Trigger,
-};
+use crate::{Accepted, ConnectionReport, Descriptor, Failure, Issue, Outcome, Payload, Trigger};
 
 /// A protocol: knows how to speak to one type of outside system.
 ///

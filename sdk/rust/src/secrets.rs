@@ -5,8 +5,8 @@
 //! the service puts the value in its place on the way out. Most protocols need nothing else,
 //! and never see the value.
 
-pub use crate::bindings::julee::action::secrets::{KeyEncoding, SecretError};
 use crate::bindings::julee::action::secrets;
+pub use crate::bindings::julee::action::secrets::{KeyEncoding, SecretError};
 
 /// The value, for protocols that must speak it themselves. The action has to allow it.
 pub fn reveal(handle: &str) -> Result<Vec<u8>, SecretError> {
@@ -15,11 +15,6 @@ pub fn reveal(handle: &str) -> Result<Vec<u8>, SecretError> {
 
 /// HMAC-SHA-256 keyed with the secret, without seeing it. `prefix` goes before the key
 /// (`AWS4` for SigV4), empty for most.
-pub fn hmac_sha256(
-    handle: &str,
-    encoding: KeyEncoding,
-    prefix: &str,
-    message: &[u8],
-) -> Result<Vec<u8>, SecretError> {
+pub fn hmac_sha256(handle: &str, encoding: KeyEncoding, prefix: &str, message: &[u8]) -> Result<Vec<u8>, SecretError> {
     secrets::hmac_sha256(handle, encoding, prefix, message)
 }

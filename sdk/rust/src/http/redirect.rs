@@ -45,11 +45,7 @@ const CREDENTIALS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"
 
 /// Sends a request and follows at most `hops_max` redirects. When there are more, the last
 /// redirect is the answer.
-pub fn follow(
-    transport: &impl Transport,
-    mut request: HttpRequest,
-    hops_max: u32,
-) -> Result<Followed, RedirectError> {
+pub fn follow(transport: &impl Transport, mut request: HttpRequest, hops_max: u32) -> Result<Followed, RedirectError> {
     let mut hops = 0;
     loop {
         let response = match transport.send(&request) {
@@ -82,9 +78,7 @@ fn leads_on(status: u16) -> bool {
 
 /// What is meant for one server only stays behind.
 fn leave_origin(request: &mut HttpRequest) {
-    request.headers.retain(|header| {
-        !CREDENTIALS.iter().any(|credential| header.name.eq_ignore_ascii_case(credential))
-    });
+    request.headers.retain(|header| !CREDENTIALS.iter().any(|credential| header.name.eq_ignore_ascii_case(credential)));
     if let Some(tls) = &mut request.tls {
         tls.client_identity = None;
         tls.server_name = None;
@@ -155,13 +149,9 @@ mod tests {
 
     #[test]
     fn a_post_becomes_a_get_after_301_302_303_and_stays_one_after_307_308() {
-        for (status, method, body) in [
-            (301, "GET", false),
-            (302, "GET", false),
-            (303, "GET", false),
-            (307, "POST", true),
-            (308, "POST", true),
-        ] {
+        for (status, method, body) in
+            [(301, "GET", false), (302, "GET", false), (303, "GET", false), (307, "POST", true), (308, "POST", true)]
+        {
             let (result, asked) = run(post(), 5, &[(status, Some("/next")), (200, None)]);
             assert_eq!(asked[1].method, method, "{status}");
             assert_eq!(asked[1].body.is_some(), body, "{status}");

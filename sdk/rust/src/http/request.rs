@@ -9,14 +9,7 @@ use crate::{Failure, Header, HttpRequest, HttpResponse, OutboundError, TlsOption
 impl HttpRequest {
     /// A request with this method.
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
-        Self {
-            method: method.into(),
-            url: url.into(),
-            headers: Vec::new(),
-            body: None,
-            timeout_ms: None,
-            tls: None,
-        }
+        Self { method: method.into(), url: url.into(), headers: Vec::new(), body: None, timeout_ms: None, tls: None }
     }
 
     /// A GET.
@@ -80,8 +73,8 @@ impl HttpRequest {
 
     /// A value as the body, as JSON, with its content type unless there is one.
     pub fn json(self, value: &impl Serialize) -> Result<Self, Failure> {
-        let bytes = serde_json::to_vec(value)
-            .map_err(|error| Failure::internal(format!("the body is not JSON: {error}")))?;
+        let bytes =
+            serde_json::to_vec(value).map_err(|error| Failure::internal(format!("the body is not JSON: {error}")))?;
         Ok(self.body(bytes).header_unless_set("Content-Type", "application/json"))
     }
 
@@ -105,8 +98,7 @@ impl HttpRequest {
 
 /// Whether a text is a token of RFC 9110: what a method or a header's name is made of.
 pub fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 #[cfg(test)]

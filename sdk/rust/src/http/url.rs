@@ -90,9 +90,8 @@ impl<'a> Url<'a> {
 pub fn resolve(base: &Url<'_>, reference: &str) -> Result<String, &'static str> {
     let reference = reference.split('#').next().unwrap_or_default();
     let reference = encode_unsafe(reference.trim());
-    let has_scheme = reference
-        .split_once(':')
-        .is_some_and(|(scheme, _)| !scheme.is_empty() && !scheme.contains(['/', '?']));
+    let has_scheme =
+        reference.split_once(':').is_some_and(|(scheme, _)| !scheme.is_empty() && !scheme.contains(['/', '?']));
     let target = if has_scheme {
         reference
     } else if let Some(rest) = reference.strip_prefix("//") {
@@ -187,9 +186,21 @@ mod tests {
     #[test]
     fn what_is_no_url_is_refused() {
         for text in [
-            "", "example.com", "ftp://a/", "http://", "http:///a", "https://a b/", "https://u:p@a/",
-            "https://a:0/", "https://a:x/", "https://a:70000/", "https://[::1/", "https://{{h}}/",
-            "https://a\\@b/", "https://a\n/", "https://a%00/",
+            "",
+            "example.com",
+            "ftp://a/",
+            "http://",
+            "http:///a",
+            "https://a b/",
+            "https://u:p@a/",
+            "https://a:0/",
+            "https://a:x/",
+            "https://a:70000/",
+            "https://[::1/",
+            "https://{{h}}/",
+            "https://a\\@b/",
+            "https://a\n/",
+            "https://a%00/",
         ] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
@@ -199,12 +210,23 @@ mod tests {
     fn references_are_resolved_as_the_rfc_shows() {
         let base = Url::parse("http://a/b/c/d;p?q").unwrap();
         for (reference, target) in [
-            ("g", "http://a/b/c/g"), ("./g", "http://a/b/c/g"), ("g/", "http://a/b/c/g/"),
-            ("/g", "http://a/g"), ("//g", "http://g"), ("?y", "http://a/b/c/d;p?y"),
-            ("g?y", "http://a/b/c/g?y"), ("#s", "http://a/b/c/d;p?q"), ("", "http://a/b/c/d;p?q"),
-            (".", "http://a/b/c/"), ("..", "http://a/b/"), ("../g", "http://a/b/g"),
-            ("../../../g", "http://a/g"), ("/./g", "http://a/g"), ("g;x=1/../y", "http://a/b/c/y"),
-            ("https://h:1/x", "https://h:1/x"), ("/ä b", "http://a/%C3%A4%20b"),
+            ("g", "http://a/b/c/g"),
+            ("./g", "http://a/b/c/g"),
+            ("g/", "http://a/b/c/g/"),
+            ("/g", "http://a/g"),
+            ("//g", "http://g"),
+            ("?y", "http://a/b/c/d;p?y"),
+            ("g?y", "http://a/b/c/g?y"),
+            ("#s", "http://a/b/c/d;p?q"),
+            ("", "http://a/b/c/d;p?q"),
+            (".", "http://a/b/c/"),
+            ("..", "http://a/b/"),
+            ("../g", "http://a/b/g"),
+            ("../../../g", "http://a/g"),
+            ("/./g", "http://a/g"),
+            ("g;x=1/../y", "http://a/b/c/y"),
+            ("https://h:1/x", "https://h:1/x"),
+            ("/ä b", "http://a/%C3%A4%20b"),
         ] {
             assert_eq!(resolve(&base, reference).as_deref(), Ok(target), "{reference}");
         }

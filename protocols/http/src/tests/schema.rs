@@ -1,8 +1,8 @@
 //! The descriptor: its schema is one, holds what the service looks for, and fits the examples.
 
+use crate::Http;
+use crate::config::Config;
 use action_protocol::Protocol;
-use http::Http;
-use http::config::Config;
 use serde_json::{Value, json};
 
 fn schema() -> Value {

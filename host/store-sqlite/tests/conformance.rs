@@ -1,0 +1,28 @@
+//! The conformance suite on SQLite, and the same random work on SQLite and in memory.
+
+use action_store_memory::MemoryStore;
+use action_store_sqlite::SqliteStore;
+use action_testkit::{conformance::Subject, differential};
+use std::sync::Arc;
+use tempfile::tempdir;
+
+async fn make() -> Subject {
+    let folder = tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("action-service.db")).await.unwrap();
+    Subject { store: Arc::new(store), keep: Box::new(folder) }
+}
+
+action_testkit::conformance_suite!(make);
+
+/// `DIFFERENTIAL_SEED` repeats a run that failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_work_leaves_the_same_as_in_memory() {
+    let given = std::env::var("DIFFERENTIAL_SEED").ok().and_then(|seed| seed.parse().ok());
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos() as u16;
+    let seeds = given.map_or_else(|| vec![1, 2, now], |seed| vec![seed]);
+    for seed in seeds {
+        println!("DIFFERENTIAL_SEED={seed}");
+        let sqlite = make().await;
+        differential::run(Arc::new(MemoryStore::new()), Arc::clone(&sqlite.store), seed, 400).await;
+    }
+}

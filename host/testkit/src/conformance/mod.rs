@@ -1,0 +1,85 @@
+//! The rules of [`action_domain::repositories`], a case each.
+//!
+//! To add a rule: a case here, its name in [`conformance_suite!`](crate::conformance_suite),
+//! then the trait, then each store.
+
+mod actions;
+mod events;
+mod executions;
+mod load;
+mod protocols;
+mod queue;
+mod units;
+
+pub use actions::*;
+pub use events::*;
+pub use executions::*;
+pub use load::*;
+pub use protocols::*;
+pub use queue::*;
+pub use units::*;
+
+use action_domain::repositories::Store;
+use std::{any::Any, sync::Arc};
+
+/// An empty store for one case, and what has to live as long as it does (a folder).
+pub struct Subject {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Dropped when the case is over.
+    pub keep: Box<dyn Any + Send>,
+}
+
+/// Makes one test of each case, for the store that the given `async fn() -> Subject` makes.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($make:path) => {
+        $crate::conformance_suite! { $make:
+            a_new_store_is_empty
+            events_of_a_unit_get_consecutive_positions
+            what_was_committed_is_read_at_once
+            a_refused_unit_leaves_nothing_behind
+            the_first_conflict_in_the_order_of_the_writes_is_given
+            a_unit_sees_its_own_writes
+            a_unit_with_an_id_that_is_there_harms_no_other
+            payloads_are_kept_once
+            protocols_are_read_by_pin_name_and_digest
+            versions_come_newest_first
+            protocols_are_paged_by_name_and_version
+            a_component_goes_with_its_last_protocol
+            a_protocol_in_use_is_not_removed
+            actions_are_read_by_id_and_name
+            revisions_stay_readable
+            names_can_be_used_again
+            actions_are_filtered_and_paged
+            labels_follow_the_current_revision
+            an_execution_comes_back_whole
+            executions_are_filtered_and_paged
+            an_execution_moves_through_all_indexes
+            events_come_back_whole
+            events_are_filtered_and_paged
+            the_first_and_the_last_event_of_an_execution_are_found
+            a_follower_hears_of_events_and_of_nothing_else
+            a_claim_takes_what_is_due_oldest_first
+            a_claim_begins_an_attempt
+            a_claim_sees_what_was_committed_before
+            nobody_gets_what_another_has
+            who_lost_a_lease_cannot_write
+            the_abandoned_are_found
+            the_next_due_time_is_known
+            a_thousand_commits_at_once
+            conflicts_at_once_harm_nobody_else
+            one_of_many_updates_wins
+            a_reader_of_positions_misses_nothing
+        }
+    };
+    ($make:path: $($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let subject = $make().await;
+                $crate::conformance::$case(subject.store.clone()).await;
+            }
+        )*
+    };
+}

@@ -1,0 +1,111 @@
+//! `describe` and `validate-config`: what a component says without reaching anything.
+
+use crate::{
+    WasmRuntime,
+    bindings::v0_1::julee::action::model,
+    capability::gate::Gate,
+    inspect::{self, Inspected},
+    invoke::Invocation,
+    outcome,
+    prepared::{Prepared, blocking},
+};
+use action_domain::{
+    digest::Digest,
+    egress::Egress,
+    failure::{ErrorCode, ExecutionError, Issue},
+    limits::{Limits, PURE_CALL_FUEL, PURE_CALL_TIMEOUT},
+    services::{Accepted, Admitted, Journal, RawDescriptor, RawExample, RuntimeError, ValidateError},
+};
+use bytes::Bytes;
+use std::{sync::Arc, time::Instant};
+
+/// For calls that nobody has set limits for. Language runtimes need tens of MiB.
+const PURE_CALL_LIMITS: Limits = Limits {
+    timeout_ms: PURE_CALL_TIMEOUT.as_millis() as u64,
+    fuel: PURE_CALL_FUEL,
+    memory_bytes: 256 << 20,
+    output_bytes: 8 << 20,
+};
+
+impl WasmRuntime {
+    pub(crate) async fn admit_component(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
+        let bytes = component.clone();
+        let looked_at = blocking(move || (Digest::of(&bytes), inspect::inspect(&bytes))).await?;
+        let (digest, inspected) = looked_at;
+        let Inspected { imports, reconciles } = inspected.map_err(RuntimeError::Refused)?;
+        let candidate = self.components.try_out(digest, component).await?;
+        let descriptor = self.describe(&candidate.prepared).await.map_err(|error| match error.code {
+            ErrorCode::HostError => RuntimeError::Host(error.message),
+            code => {
+                let code = format!("describe_{}", code.as_str());
+                RuntimeError::Refused(vec![Issue::new("", code, error.message)])
+            }
+        })?;
+        self.components.keep(digest, candidate).await?;
+        Ok(Admitted { digest, imports, reconciles, descriptor: raw(descriptor) })
+    }
+
+    async fn describe(&self, prepared: &Prepared) -> Result<model::Descriptor, ExecutionError> {
+        let _place = self.aside.acquire().await.map_err(|_| WasmRuntime::shutting_down())?;
+        let mut invocation = self.pure()?;
+        let (store, stopwatch) = invocation.parts();
+        let answer = stopwatch.phase(PURE_CALL_TIMEOUT, async {
+            let protocol = Invocation::instantiate(&mut *store, prepared).await?;
+            protocol.julee_action_protocol_api().call_describe(store).await
+        });
+        let answer = answer.await;
+        answer.map_err(|ended| outcome::error(&ended, "describe", invocation.state(), &PURE_CALL_LIMITS))
+    }
+
+    pub(crate) async fn validate(&self, digest: Digest, config: &str) -> Result<Accepted, ValidateError> {
+        let prepared = self.components.get(digest).await?;
+        match self.validate_with(&prepared, config.to_owned()).await {
+            Ok(Ok(accepted)) => Ok(outcome::accepted(accepted)),
+            Ok(Err(issues)) => Err(ValidateError::Refused(outcome::issues(issues))),
+            Err(error) if error.code == ErrorCode::HostError => Err(RuntimeError::Host(error.message).into()),
+            Err(error) => Err(RuntimeError::Broken(error).into()),
+        }
+    }
+
+    async fn validate_with(
+        &self,
+        prepared: &Prepared,
+        config: String,
+    ) -> Result<Result<model::Accepted, Vec<model::Issue>>, ExecutionError> {
+        let _place = self.aside.acquire().await.map_err(|_| WasmRuntime::shutting_down())?;
+        let mut invocation = self.pure()?;
+        let (store, stopwatch) = invocation.parts();
+        let answer = stopwatch.phase(PURE_CALL_TIMEOUT, async {
+            let protocol = Invocation::instantiate(&mut *store, prepared).await?;
+            protocol.julee_action_protocol_api().call_validate_config(store, &config).await
+        });
+        let answer = answer.await;
+        answer.map_err(|ended| outcome::error(&ended, "validate-config", invocation.state(), &PURE_CALL_LIMITS))
+    }
+
+    /// An instance-to-be with a closed gate, a journal that nobody reads, and little of everything.
+    fn pure(&self) -> Result<Invocation, ExecutionError> {
+        let (egress, journal) = (Arc::new(Egress::default()), Arc::new(Journal::new()));
+        let gate = Arc::new(Gate::new(egress, self.policy, journal, self.clock.clone(), None));
+        Invocation::new(&self.engine, gate, self.pool.clone(), &PURE_CALL_LIMITS, Instant::now())
+            .map_err(|error| WasmRuntime::broken(&error))
+    }
+}
+
+fn raw(descriptor: model::Descriptor) -> RawDescriptor {
+    RawDescriptor {
+        name: descriptor.name,
+        version: descriptor.version,
+        summary: descriptor.summary,
+        documentation: descriptor.documentation,
+        config_schema: descriptor.config_schema,
+        input_schema: descriptor.input_schema,
+        output_schema: descriptor.output_schema,
+        examples: descriptor
+            .examples
+            .into_iter()
+            .map(|example| RawExample { name: example.name, config: example.config })
+            .collect(),
+        test_methods: descriptor.test_methods,
+    }
+}

@@ -1,0 +1,142 @@
+//! An attempt: `validate-config`, then `execute`, in one instance.
+
+use crate::{
+    WasmRuntime,
+    bindings::v0_1::{ActionProtocol, julee::action::model},
+    capability::gate::Gate,
+    invoke::{Ended, Invocation},
+    outcome,
+};
+use action_domain::{
+    failure::{Effect, ErrorCode, ExecutionError, Sent},
+    limits::{Limits, PURE_CALL_FUEL, PURE_CALL_TIMEOUT},
+    payload::Payload,
+    receipt::Receipt,
+    services::{AttemptReport, AttemptRequest, GuestTrigger, Outcome, RuntimeError},
+};
+use bytes::Bytes;
+use std::{sync::Arc, time::Instant};
+
+impl WasmRuntime {
+    pub(crate) async fn attempt(&self, request: AttemptRequest) -> AttemptReport {
+        let prepared = match self.components.get(request.component).await {
+            Ok(prepared) => prepared,
+            Err(error) => return never_ran(unusable(error)),
+        };
+        let Ok(_place) = self.attempts.acquire().await else { return never_ran(WasmRuntime::shutting_down()) };
+        let started = Instant::now();
+        let gate = Arc::new(Gate::new(
+            request.egress.clone(),
+            self.policy,
+            request.journal.clone(),
+            self.clock.clone(),
+            Some(request.action),
+        ));
+        let limits = request.limits;
+        let mut invocation = match Invocation::new(&self.engine, gate.clone(), self.pool.clone(), &limits, started) {
+            Ok(invocation) => invocation,
+            Err(error) => return never_ran(WasmRuntime::broken(&error)),
+        };
+        let mut effect = None;
+        let call = to_call(request);
+        let result = run(&mut invocation, &prepared, &gate, call, &limits, &mut effect).await;
+        // The report is true from here on: what the instance still held may send no more.
+        let sent = gate.meter.seal();
+        let receipt = invocation.finish();
+        AttemptReport { result, receipt, sent, effect }
+    }
+}
+
+async fn run(
+    invocation: &mut Invocation,
+    prepared: &crate::prepared::Prepared,
+    gate: &Gate,
+    call: model::Call,
+    limits: &Limits,
+    effect: &mut Option<Effect>,
+) -> Result<Outcome, ExecutionError> {
+    let pure = Limits { fuel: limits.fuel.min(PURE_CALL_FUEL), ..*limits };
+    invocation.refuel(pure.fuel).map_err(|error| WasmRuntime::broken(&error))?;
+    let config = &call.config;
+    let (store, stopwatch) = invocation.parts();
+    let validated = stopwatch
+        .phase(limits.timeout().min(PURE_CALL_TIMEOUT), async {
+            let protocol = Invocation::instantiate(&mut *store, prepared).await?;
+            let verdict = protocol.julee_action_protocol_api().call_validate_config(&mut *store, config).await?;
+            Ok((protocol, verdict))
+        })
+        .await;
+    let (protocol, accepted): (ActionProtocol, _) = match validated {
+        Ok((protocol, Ok(accepted))) => (protocol, accepted),
+        Ok((_, Err(issues))) => return Err(outcome::invalid_config(issues)),
+        Err(ended) => return Err(outcome::error(&ended, "validate-config", invocation.state(), &pure)),
+    };
+    *effect = Some(outcome::effect(accepted.effect));
+
+    // One budget for the whole attempt: what validate-config took is gone.
+    let fuel = limits.fuel.saturating_sub(invocation.fuel_spent());
+    invocation.refuel(fuel).map_err(|error| WasmRuntime::broken(&error))?;
+    gate.open();
+    let left = limits.timeout().saturating_sub(invocation.elapsed());
+    let (store, stopwatch) = invocation.parts();
+    let executed =
+        stopwatch.phase(left, async { protocol.julee_action_protocol_api().call_execute(store, &call).await }).await;
+    match executed {
+        Ok(Ok(outcome)) => to_outcome(outcome, limits),
+        Ok(Err(failure)) => Err(outcome::reported(failure, gate.journal.last_denial())),
+        Err(ended) => {
+            // The limit that people know is the attempt's, not what was left of it.
+            let ended = if let Ended::Deadline(_) = ended { Ended::Deadline(limits.timeout()) } else { ended };
+            Err(outcome::error(&ended, "execute", invocation.state(), limits))
+        }
+    }
+}
+
+fn to_outcome(outcome: model::Outcome, limits: &Limits) -> Result<Outcome, ExecutionError> {
+    let model::Payload { content_type, data } = outcome.output;
+    if data.len() as u64 > limits.output_bytes {
+        return Err(outcome::output_too_large(data.len(), limits));
+    }
+    let content_type: Arc<str> = if is_media_type(&content_type) { content_type.into() } else { OCTETS.into() };
+    Ok(Outcome { output: Payload { content_type, data: Bytes::from(data) } })
+}
+
+const OCTETS: &str = "application/octet-stream";
+
+/// It goes into a response header: one line, not too long.
+fn is_media_type(text: &str) -> bool {
+    text.len() <= 255 && text.contains('/') && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+fn to_call(request: AttemptRequest) -> model::Call {
+    let execution = request.execution.to_string();
+    model::Call {
+        action: request.action.to_string(),
+        idempotency_key: execution.clone(),
+        execution,
+        correlation: request.correlation_id.as_ref().to_owned(),
+        attempt: request.attempt,
+        deadline: request.deadline.to_string(),
+        traceparent: request.traceparent.as_deref().map(str::to_owned),
+        trigger: match request.trigger {
+            GuestTrigger::Call => model::Trigger::Call,
+        },
+        config: request.config.as_ref().to_owned(),
+        input: model::Payload {
+            content_type: request.input.content_type.as_ref().to_owned(),
+            // Without a copy where nobody else holds the bytes.
+            data: request.input.data.into(),
+        },
+    }
+}
+
+fn unusable(error: RuntimeError) -> ExecutionError {
+    match error {
+        RuntimeError::Broken(error) => error,
+        other => ExecutionError::new(ErrorCode::HostError, other.to_string()),
+    }
+}
+
+fn never_ran(error: ExecutionError) -> AttemptReport {
+    AttemptReport { result: Err(error), receipt: Receipt::default(), sent: Sent::NotSent, effect: None }
+}

@@ -1,0 +1,378 @@
+//! The gate: the only way to the outside, whichever interface a component uses.
+//!
+//! A name is checked before it is resolved, every address after, and the address that was
+//! checked is the one connected to. `outbound`, wasi:http and wasi:sockets all come through
+//! here. It is closed while a component says what it is and whether it likes its config.
+
+use super::meter::Meter;
+use action_domain::{
+    egress::{Denial, Egress, EgressPolicy, HostPattern},
+    event::Fact,
+    id::ActionId,
+    limits::{CONNECT_TIMEOUT, REQUESTS_MAX},
+    services::{Clock, Journal, Stage, StageKind},
+    time::Timestamp,
+};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{net::TcpStream, time::timeout};
+
+/// Where one attempt may go, and what it did on the way.
+pub(crate) struct Gate {
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) meter: Meter,
+    /// Whose grants these are: connections are kept for the same action only.
+    pub(crate) action: Option<ActionId>,
+    egress: Arc<Egress>,
+    policy: EgressPolicy,
+    clock: Arc<dyn Clock>,
+    open: AtomicBool,
+    test: Option<Test>,
+    resolved: Mutex<Vec<(IpAddr, String)>>,
+}
+
+/// What is special about a connection test.
+struct Test {
+    methods: Vec<String>,
+    stages: Mutex<Vec<Stage>>,
+}
+
+/// A name and port that the grants allow, and that were counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) host: HostPattern,
+    pub(crate) port: u16,
+}
+
+impl Target {
+    /// As it is written: `host:port`.
+    pub(crate) fn authority(&self) -> String {
+        match &self.host {
+            HostPattern::Address(address) => SocketAddr::new(*address, self.port).to_string(),
+            host => format!("{host}:{}", self.port),
+        }
+    }
+}
+
+/// Why the outside was not reached.
+#[derive(Debug, Clone)]
+pub(crate) enum Refusal {
+    Denied(Denial),
+    NameUnknown(String),
+    ConnectFailed(String),
+    TlsFailed(String),
+    TimedOut,
+    BadRequest(String),
+}
+
+impl Refusal {
+    /// For the record.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Denied(denial) => denial.to_string(),
+            Self::NameUnknown(text) => format!("the name is not known: {text}"),
+            Self::ConnectFailed(text) => format!("no connection: {text}"),
+            Self::TlsFailed(text) => format!("TLS failed: {text}"),
+            Self::TimedOut => "timed out".to_owned(),
+            Self::BadRequest(text) => text.clone(),
+        }
+    }
+}
+
+impl Gate {
+    /// A closed gate.
+    pub(crate) fn new(
+        egress: Arc<Egress>,
+        policy: EgressPolicy,
+        journal: Arc<Journal>,
+        clock: Arc<dyn Clock>,
+        action: Option<ActionId>,
+    ) -> Self {
+        Self {
+            journal,
+            meter: Meter::default(),
+            action,
+            egress,
+            policy,
+            clock,
+            open: AtomicBool::new(false),
+            test: None,
+            resolved: Mutex::default(),
+        }
+    }
+
+    /// For a connection test: the stages are written down, and only safe methods and these pass.
+    pub(crate) fn for_test(mut self, methods: Vec<String>) -> Self {
+        self.test = Some(Test { methods, stages: Mutex::default() });
+        self
+    }
+
+    /// From now on requests are let through, as far as the grants go.
+    pub(crate) fn open(&self) {
+        self.open.store(true, Ordering::Release);
+    }
+
+    /// The time, for the journal.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether this is a connection test.
+    pub(crate) fn is_test(&self) -> bool {
+        self.test.is_some()
+    }
+
+    /// Checks the name and counts the request. Nothing is resolved before this.
+    pub(crate) fn admit(&self, host: &str, port: u16) -> Result<Target, Denial> {
+        let verdict = self.check_name(host, port);
+        match &verdict {
+            Ok(target) => {
+                self.stage(StageKind::Grant, target.authority(), Instant::now(), Ok("granted".to_owned()));
+            }
+            Err(denial) => self.deny(denial),
+        }
+        verdict
+    }
+
+    fn check_name(&self, host: &str, port: u16) -> Result<Target, Denial> {
+        if !self.open.load(Ordering::Acquire) {
+            let rule = "describe and validate-config get no network";
+            return Err(denial(host, port, rule, "reach the outside in test-connection or execute"));
+        }
+        let host = self.egress.check_name(host, port)?;
+        if !self.journal.admit_request() {
+            let rule = format!("more than {REQUESTS_MAX} requests");
+            return Err(denial(&host.to_string(), port, rule, "do less in one execution"));
+        }
+        Ok(Target { host, port })
+    }
+
+    /// Checks an HTTP method: a connection test changes nothing at the other end.
+    pub(crate) fn admit_method(&self, method: &str, host: &str, port: u16) -> Result<(), Denial> {
+        let Some(test) = &self.test else { return Ok(()) };
+        if matches!(method, "GET" | "HEAD" | "OPTIONS") || test.methods.iter().any(|declared| declared == method) {
+            return Ok(());
+        }
+        let rule = format!("{method} can change something, and test-connection must not");
+        let denial = denial(host, port, rule, "declare the method in the descriptor's test-methods if it is needed");
+        self.deny(&denial);
+        Err(denial)
+    }
+
+    /// Checks an address again, for a connection that was kept from an earlier request.
+    pub(crate) fn check_address(&self, target: &Target, address: IpAddr) -> Result<(), Denial> {
+        self.egress.check_address(&target.host.to_string(), address, target.port, self.policy)
+    }
+
+    /// Writes a denial down.
+    pub(crate) fn deny(&self, denial: &Denial) {
+        self.journal.denied(self.now(), denial);
+        let target = format!("{}:{}", denial.host, denial.port);
+        self.stage(StageKind::Grant, target, Instant::now(), Err((denial.rule.clone(), Some(denial.hint.clone()))));
+    }
+
+    /// Resolves a name that was let through, and keeps only addresses that may be reached.
+    pub(crate) async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, Refusal> {
+        let started = Instant::now();
+        let found = match &target.host {
+            HostPattern::Address(address) => vec![SocketAddr::new(*address, target.port)],
+            host => {
+                let name = host.to_string();
+                let lookup = tokio::net::lookup_host((name.as_str(), target.port));
+                let outcome = match timeout(CONNECT_TIMEOUT, lookup).await {
+                    Ok(Ok(found)) => Ok(found.collect::<Vec<_>>()),
+                    Ok(Err(error)) => Err(Refusal::NameUnknown(format!("{name}: {}", plain(&error)))),
+                    Err(_) => Err(Refusal::TimedOut),
+                };
+                let told = match &outcome {
+                    Ok(found) => Ok(list(found)),
+                    Err(refusal) => Err((refusal.message(), Some("check the spelling and the DNS server".to_owned()))),
+                };
+                self.stage(StageKind::NameResolution, target.authority(), started, told);
+                outcome?
+            }
+        };
+        let mut denied = None;
+        let admitted: Vec<_> = found
+            .into_iter()
+            .filter(|address| match self.check_address(target, address.ip()) {
+                Ok(()) => true,
+                Err(denial) => {
+                    denied.get_or_insert(denial);
+                    false
+                }
+            })
+            .collect();
+        match (admitted.is_empty(), denied) {
+            (false, _) => Ok(admitted),
+            (true, Some(denial)) => {
+                self.deny(&denial);
+                Err(Refusal::Denied(denial))
+            }
+            (true, None) => Err(Refusal::NameUnknown(format!("{}: no address", target.host))),
+        }
+    }
+
+    /// Resolves and connects, to an address that was checked.
+    pub(crate) async fn connect(&self, target: &Target) -> Result<TcpStream, Refusal> {
+        let addresses = self.resolve(target).await?;
+        let mut last = Refusal::TimedOut;
+        let left = addresses.len() as u32;
+        for (number, address) in addresses.into_iter().enumerate() {
+            let started = Instant::now();
+            // Each gets its share, so that a dead first address leaves time for the others.
+            let share = CONNECT_TIMEOUT / (left - number as u32).max(1);
+            let outcome = match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => Ok(stream),
+                Ok(Err(error)) => Err(Refusal::ConnectFailed(format!("{address}: {}", plain(&error)))),
+                Err(_) => Err(Refusal::TimedOut),
+            };
+            let told = match &outcome {
+                Ok(_) => Ok(format!("connected to {address}")),
+                Err(refusal) => Err((refusal.message(), Some("is it running, and does a firewall let us through?".into()))),
+            };
+            self.stage(StageKind::Connect, target.authority(), started, told);
+            match outcome {
+                Ok(stream) => {
+                    self.meter.connected();
+                    // Requests are written whole; waiting for more to send would only cost time.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Err(refusal) => last = refusal,
+            }
+        }
+        Err(last)
+    }
+
+    /// For wasi:sockets: resolves a name that some grant names, whatever the port, and
+    /// remembers what it was, because the connection that follows knows only the address.
+    pub(crate) async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, Refusal> {
+        let port = self.egress.rules.iter().flat_map(|rule| rule.ports.iter().copied().chain([1])).find(|port| {
+            // A rule without ports allows each; 1 stands for any of them.
+            self.egress.check_name(name, *port).is_ok()
+        });
+        let open = self.open.load(Ordering::Acquire);
+        let target = match (open, port, self.egress.check_name(name, port.unwrap_or(0))) {
+            (true, Some(port), Ok(host)) => Target { host, port },
+            (false, ..) => {
+                let rule = "describe and validate-config get no network";
+                let denial = denial(name, 0, rule, "reach the outside in test-connection or execute");
+                self.deny(&denial);
+                return Err(Refusal::Denied(denial));
+            }
+            (_, _, Err(denial)) => {
+                self.deny(&denial);
+                return Err(Refusal::Denied(denial));
+            }
+            (true, None, Ok(_)) => return Err(Refusal::NameUnknown(name.to_owned())),
+        };
+        let found: Vec<_> = self.resolve(&target).await?.into_iter().map(|address| address.ip().to_canonical()).collect();
+        let name = target.host.to_string();
+        let mut resolved = self.resolved();
+        // Bounded: a component that looks names up in a loop gets the addresses and no more.
+        if resolved.len() < 1000 {
+            resolved.extend(found.iter().map(|address| (*address, name.clone())));
+        }
+        Ok(found)
+    }
+
+    /// For wasi:sockets: whether this address may be connected to. It must stand in a grant
+    /// itself, or have been resolved for a name that does.
+    pub(crate) fn admit_address(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        let name = self
+            .resolved()
+            .iter()
+            .find(|(known, name)| *known == ip && self.egress.check_name(name, address.port()).is_ok())
+            .map_or_else(|| ip.to_string(), |(_, name)| name.clone());
+        let Ok(target) = self.admit(&name, address.port()) else { return false };
+        if let Err(denial) = self.check_address(&target, ip) {
+            self.deny(&denial);
+            return false;
+        }
+        // What goes over it is not seen here: assume that something does.
+        if self.meter.begin_sending().is_err() {
+            return false;
+        }
+        self.meter.connected();
+        let host = target.host.to_string();
+        self.journal.request(
+            self.now(),
+            Fact::RequestMade {
+                method: "TCP".to_owned(),
+                host,
+                port: target.port,
+                path: None,
+                status: None,
+                error: None,
+                bytes_out: 0,
+                bytes_in: 0,
+                ms: 0,
+            },
+        );
+        true
+    }
+
+    fn resolved(&self) -> MutexGuard<'_, Vec<(IpAddr, String)>> {
+        self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down a step towards a remote, where somebody wants to see it.
+    pub(crate) fn stage(
+        &self,
+        stage: StageKind,
+        target: String,
+        started: Instant,
+        outcome: Result<String, (String, Option<String>)>,
+    ) {
+        const STAGES_MAX: usize = 64;
+        let Some(test) = &self.test else { return };
+        let ms = millis(started.elapsed());
+        let stage = match outcome {
+            Ok(message) => Stage { stage, target, ok: true, ms, message, hint: None },
+            Err((message, hint)) => Stage { stage, target, ok: false, ms, message, hint },
+        };
+        let mut stages = test.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        if stages.len() < STAGES_MAX {
+            stages.push(stage);
+        }
+    }
+
+    /// The steps so far.
+    pub(crate) fn take_stages(&self) -> Vec<Stage> {
+        let stages = self.test.as_ref().map(|test| &test.stages);
+        stages.map_or_else(Vec::new, |stages| std::mem::take(&mut stages.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// Whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A denial.
+pub(crate) fn denial(host: &str, port: u16, rule: impl Into<String>, hint: &str) -> Denial {
+    Denial { host: host.to_owned(), port, rule: rule.into(), hint: hint.to_owned() }
+}
+
+/// An I/O error in words, without the number that the system gives it.
+pub(crate) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((text, _)) => text.to_owned(),
+        None => text,
+    }
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    let texts: Vec<_> = addresses.iter().take(8).map(|address| address.ip().to_string()).collect();
+    texts.join(", ")
+}

@@ -1,0 +1,19 @@
+//! What components can do beside computing: one file for each interface, and the gate through
+//! which everything goes that leaves for the outside.
+//!
+//! To add a capability: a WIT interface, a file here that implements its `Host` for
+//! [`crate::state::State`], one line in [`crate::state::linker`], a grant.
+
+mod capture;
+pub(crate) mod connection;
+pub(crate) mod gate;
+pub(crate) mod http;
+mod journal;
+pub(crate) mod meter;
+mod outbound;
+pub(crate) mod pool;
+mod secrets;
+mod stream;
+mod tls;
+pub(crate) mod wasi_http;
+pub(crate) mod wasi_sockets;

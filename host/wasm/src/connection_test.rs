@@ -1,0 +1,72 @@
+//! `test-connection`, with what the host saw on the way.
+
+use crate::{WasmRuntime, capability::gate::{Gate, millis}, invoke::Invocation, outcome};
+use action_domain::{
+    failure::{ErrorCode, ExecutionError, FailureKind},
+    services::{
+        ConnectionReport, ConnectionTest, Journal, RuntimeError, Stage, StageKind, TestRequest, Verdict,
+    },
+};
+use std::{sync::Arc, time::Instant};
+
+impl WasmRuntime {
+    pub(crate) async fn test(&self, request: TestRequest) -> Result<ConnectionTest, RuntimeError> {
+        let prepared = self.components.get(request.component).await?;
+        let shutting_down = |_| RuntimeError::Host(WasmRuntime::shutting_down().message);
+        let _place = self.aside.acquire().await.map_err(shutting_down)?;
+        let started = Instant::now();
+        let gate = Gate::new(request.egress, self.policy, Arc::new(Journal::new()), self.clock.clone(), None);
+        let gate = Arc::new(gate.for_test(request.test_methods));
+        let limits = request.limits;
+        let mut invocation = Invocation::new(&self.engine, gate.clone(), self.pool.clone(), &limits, started)
+            .map_err(|error| RuntimeError::Host(WasmRuntime::broken(&error).message))?;
+        let config = request.config.as_ref().to_owned();
+        gate.open();
+        let (store, stopwatch) = invocation.parts();
+        let answer = stopwatch
+            .phase(limits.timeout(), async {
+                let protocol = Invocation::instantiate(&mut *store, &prepared).await?;
+                protocol.julee_action_protocol_api().call_test_connection(store, &config).await
+            })
+            .await;
+        let result = match answer {
+            Ok(Ok(report)) => Ok(ConnectionReport { summary: report.summary, details: outcome::json(&report.details) }),
+            Ok(Err(failure)) => Err(outcome::reported(failure, gate.journal.last_denial())),
+            Err(ended) => Err(outcome::error(&ended, "test-connection", invocation.state(), &limits)),
+        };
+        gate.meter.seal();
+        let receipt = invocation.finish();
+        let mut stages = gate.take_stages();
+        stages.push(protocol_stage(&result, millis(started.elapsed())));
+        let verdict = match &result {
+            Ok(_) if gate.meter.has_connected() => Verdict::Connected,
+            Ok(_) => Verdict::Hollow,
+            Err(_) => Verdict::Failed,
+        };
+        let (report, error) = match result {
+            Ok(report) => (Some(report), None),
+            Err(error) => (None, Some(error)),
+        };
+        Ok(ConnectionTest { verdict, report, error, stages, receipt })
+    }
+}
+
+fn protocol_stage(result: &Result<ConnectionReport, ExecutionError>, ms: u64) -> Stage {
+    let (ok, message, hint) = match result {
+        Ok(report) => (true, report.summary.clone(), None),
+        Err(error) => (false, error.message.clone(), hint(error)),
+    };
+    Stage { stage: StageKind::Protocol, target: "protocol".to_owned(), ok, ms, message, hint: hint.map(str::to_owned) }
+}
+
+fn hint(error: &ExecutionError) -> Option<&'static str> {
+    match (error.code, error.failure.as_ref().map(|failure| failure.kind)) {
+        (ErrorCode::EgressDenied, _) => Some("grant what the protocol has to reach"),
+        (ErrorCode::DeadlineExceeded, _) => Some("is the remote slow, or limits.timeout_ms short?"),
+        (_, Some(FailureKind::InvalidConfig)) => Some("correct the config"),
+        (_, Some(FailureKind::Unauthenticated)) => Some("check the credentials"),
+        (_, Some(FailureKind::Unavailable)) => Some("is the remote running?"),
+        (_, Some(FailureKind::RateLimited)) => Some("try again later"),
+        _ => None,
+    }
+}

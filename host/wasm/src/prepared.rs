@@ -1,0 +1,149 @@
+//! Components that are ready to run: in memory by digest, else from disk, else compiled.
+
+use crate::{
+    bindings::v0_1::ActionProtocolPre,
+    cache::Cache,
+    compile::Workshop,
+    native::{self, Trusted},
+    state::State,
+};
+use action_domain::{
+    digest::Digest,
+    services::{ComponentSource, RuntimeError},
+};
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
+use wasmtime::{Engine, component::Linker};
+
+/// Most compiled code in memory, in KiB. What was used least lately goes first; it is loaded
+/// again in milliseconds.
+const KIB_MAX: u64 = 512 << 10;
+
+/// A component, linked.
+pub(crate) struct Prepared {
+    pub(crate) pre: ActionProtocolPre<State>,
+    code_bytes: usize,
+}
+
+/// All that are ready, and how to get more.
+pub(crate) struct Store {
+    ready: moka::future::Cache<Digest, Arc<Prepared>>,
+    shared: Arc<Shared>,
+    workshop: Workshop,
+    components: Arc<dyn ComponentSource>,
+}
+
+struct Shared {
+    engine: Engine,
+    linker: Linker<State>,
+    disk: Option<Cache>,
+}
+
+impl Shared {
+    fn link(&self, code: &Trusted) -> wasmtime::Result<Arc<Prepared>> {
+        let component = native::load(&self.engine, code)?;
+        let pre = ActionProtocolPre::new(self.linker.instantiate_pre(&component)?)?;
+        Ok(Arc::new(Prepared { pre, code_bytes: code.bytes().len() }))
+    }
+
+    fn from_disk(&self, digest: &Digest) -> Option<Arc<Prepared>> {
+        let code = self.disk.as_ref()?.load(digest)?;
+        match self.link(&code) {
+            Ok(prepared) => Some(prepared),
+            Err(error) => {
+                tracing::warn!(%digest, error = %error.root_cause(), "compiled code is not of use; compiling anew");
+                None
+            }
+        }
+    }
+
+    fn keep(&self, digest: &Digest, code: &Trusted) {
+        if let Some(disk) = &self.disk
+            && let Err(error) = disk.store(digest, code.bytes())
+        {
+            tracing::warn!(%digest, %error, "compiled code could not be kept; it will be compiled again");
+        }
+    }
+}
+
+/// A component that is linked, and was not kept yet.
+pub(crate) struct Candidate {
+    pub(crate) prepared: Arc<Prepared>,
+    /// `None`: it came from disk.
+    code: Option<Trusted>,
+}
+
+impl Store {
+    /// Nothing is ready yet.
+    pub(crate) fn new(
+        engine: Engine,
+        linker: Linker<State>,
+        disk: Option<Cache>,
+        workshop: Workshop,
+        components: Arc<dyn ComponentSource>,
+    ) -> Self {
+        let ready = moka::future::Cache::builder()
+            .max_capacity(KIB_MAX)
+            .weigher(|_, prepared: &Arc<Prepared>| u32::try_from(prepared.code_bytes >> 10).unwrap_or(u32::MAX).max(64))
+            .build();
+        Self { ready, shared: Arc::new(Shared { engine, linker, disk }), workshop, components }
+    }
+
+    /// The component of this digest. Whoever asks for one that is being prepared waits for it.
+    pub(crate) async fn get(&self, digest: Digest) -> Result<Arc<Prepared>, RuntimeError> {
+        if let Some(prepared) = self.ready.get(&digest).await {
+            return Ok(prepared);
+        }
+        self.ready.try_get_with(digest, self.load(digest)).await.map_err(|error: Arc<RuntimeError>| (*error).clone())
+    }
+
+    async fn load(&self, digest: Digest) -> Result<Arc<Prepared>, RuntimeError> {
+        let shared = self.shared.clone();
+        if let Some(prepared) = blocking(move || shared.from_disk(&digest)).await? {
+            return Ok(prepared);
+        }
+        let bytes = self.components.component(&digest).await.map_err(|error| RuntimeError::Host(error.to_string()))?;
+        let bytes = bytes.ok_or(RuntimeError::NotFound(digest))?;
+        let code = self.workshop.compile(bytes).await?;
+        let shared = self.shared.clone();
+        blocking(move || {
+            // It was admitted once, so whatever is wrong now is not the component's fault.
+            let linked = shared.link(&code).map_err(|error| RuntimeError::Host(error.root_cause().to_string()))?;
+            shared.keep(&digest, &code);
+            Ok(linked)
+        })
+        .await?
+    }
+
+    /// Compiles and links a component that nobody has admitted yet. Keeps nothing.
+    pub(crate) async fn try_out(&self, digest: Digest, bytes: bytes::Bytes) -> Result<Candidate, RuntimeError> {
+        if let Some(prepared) = self.ready.get(&digest).await {
+            return Ok(Candidate { prepared, code: None });
+        }
+        let shared = self.shared.clone();
+        if let Some(prepared) = blocking(move || shared.from_disk(&digest)).await? {
+            return Ok(Candidate { prepared, code: None });
+        }
+        let code = self.workshop.compile(bytes).await?;
+        let shared = self.shared.clone();
+        blocking(move || {
+            let prepared = shared.link(&code).map_err(|error| crate::inspect::link_issue(&error))?;
+            Ok(Candidate { prepared, code: Some(code) })
+        })
+        .await?
+    }
+
+    /// Keeps what was admitted.
+    pub(crate) async fn keep(&self, digest: Digest, candidate: Candidate) -> Result<(), RuntimeError> {
+        self.ready.insert(digest, candidate.prepared).await;
+        let Some(code) = candidate.code else { return Ok(()) };
+        let shared = self.shared.clone();
+        blocking(move || shared.keep(&digest, &code)).await
+    }
+}
+
+/// Work that would hold a thread of the executor.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RuntimeError> {
+    let ended = |_| RuntimeError::Host("a defect of the service: its log has more".to_owned());
+    spawn_blocking(work).await.map_err(ended)
+}
