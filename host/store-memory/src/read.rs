@@ -13,9 +13,7 @@ use action_domain::{
     limits::PAGE_ITEMS_MAX,
     name::Name,
     protocol::{Pin, Protocol},
-    repositories::{
-        ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page, Positions, Reader, StoreUnavailable,
-    },
+    repositories::{ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page, Positions, Reader, StoreUnavailable},
     time::Timestamp,
 };
 use async_trait::async_trait;

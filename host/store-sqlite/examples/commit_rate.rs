@@ -122,7 +122,8 @@ impl Maker {
         let random = SeededRandom::new(clock.clone(), 1);
         let actions = (0..50).map(|_| random.action_id()).collect();
         let worker = random.uuid();
-        let trigger = RawValue::from_string(r#"{"type":"call"}"#.into()).unwrap_or_else(|_| RawValue::NULL.to_owned()).into();
+        let trigger =
+            RawValue::from_string(r#"{"type":"call"}"#.into()).unwrap_or_else(|_| RawValue::NULL.to_owned()).into();
         Self { clock, random, start: Instant::now(), zero, actions, worker, trigger }
     }
 
@@ -191,4 +192,3 @@ impl Maker {
             .event(self.event(execution, &fact))
     }
 }
-

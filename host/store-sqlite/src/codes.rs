@@ -24,6 +24,9 @@ pub(crate) fn status_of(code: i64) -> Option<Status> {
     Status::ALL.into_iter().find(|status| status_code(*status) == code)
 }
 
+/// Codes up to this are those of the types that every execution has; the schema gives them.
+pub(crate) const FREQUENT_MAX: i64 = 4;
+
 /// The codes of event types in this database.
 #[derive(Debug)]
 pub(crate) struct EventTypes {
@@ -62,11 +65,6 @@ impl EventTypes {
     /// The word of a code.
     pub(crate) fn word(&self, code: i64) -> Option<Arc<str>> {
         self.words.get(&code).cloned()
-    }
-
-    /// Every code, also those of types that this release does not know.
-    pub(crate) fn all(&self) -> impl Iterator<Item = i64> {
-        self.words.keys().copied()
     }
 }
 

@@ -12,11 +12,13 @@
 //!
 //! SQL stands in this crate and in `migrations/sqlite` and nowhere else. To change the schema:
 //! a new file there, and a line in `open.rs`. Each statement over a large table has a test that
-//! looks at its plan (`tests/plans.rs`).
+//! looks at its plan (`plans.rs`).
 
 mod codes;
 mod error;
 mod open;
+#[cfg(test)]
+mod plans;
 mod read;
 mod row;
 mod writer;

@@ -215,3 +215,89 @@ pub(crate) fn link_issue(error: &wasmtime::Error) -> RuntimeError {
     let message: String = texts.join(": ").chars().take(1000).collect();
     RuntimeError::Refused(vec![Issue::new("", "wrong_import_type", message)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn codes(wat: &str) -> Vec<String> {
+        let issues = inspect(&wat::parse_str(wat).unwrap()).unwrap_err();
+        issues.into_iter().map(|issue| issue.code).collect()
+    }
+
+    #[test]
+    fn what_is_no_component_is_told_apart() {
+        assert_eq!(codes("(module)"), ["core_module"]);
+        for bytes in [&b""[..], b"\0asm", b"hello", b"\0asm\x0d\0\x01\0\xff"] {
+            let issues = inspect(bytes).unwrap_err();
+            assert_eq!(issues[0].code, "invalid_component", "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn all_problems_come_at_once_and_by_name() {
+        let wat = r#"(component
+            (import "wasi:keyvalue/store@0.2.0" (instance))
+            (import "julee:action/journal@0.2.0" (instance))
+            (import "wasi:http/types@0.3.0" (instance))
+            (import "wasi:io/poll" (instance))
+            (import "wasi:io/poll@0.2.99" (instance)))"#;
+        let issues = inspect(&wat::parse_str(wat).unwrap()).unwrap_err();
+        assert_eq!(issues.len(), 5, "{issues:?}");
+        for name in ["wasi:keyvalue/store@0.2.0", "julee:action/journal@0.2.0", "wasi:http/types@0.3.0", "`wasi:io/poll`"] {
+            assert!(issues.iter().any(|issue| issue.message.contains(name)), "{name}: {issues:?}");
+        }
+        assert!(issues.iter().any(|issue| issue.message.contains("protocol-api")));
+    }
+
+    #[test]
+    fn an_export_of_another_type_is_named() {
+        let wat = r#"(component
+            (core module $m (func (export "f") (result i32) i32.const 0))
+            (core instance $i (instantiate $m))
+            (func $f (result u32) (canon lift (core func $i "f")))
+            (instance $api (export "describe" (func $f)) (export "execute" (func $f)))
+            (export "julee:action/protocol-api@0.1.0" (instance $api)))"#;
+        let mut found = codes(wat);
+        found.sort();
+        assert_eq!(found, ["missing_export", "missing_export", "wrong_export_type", "wrong_export_type"]);
+    }
+
+    #[test]
+    fn bombs_of_types_go_off_quickly() {
+        let many = format!("(component {})", "(type (tuple u8 u8))".repeat(100_000));
+        let mut doubling = String::from("(component (type $t0 u8)");
+        for n in 1..=90 {
+            doubling += &format!("(type $t{n} (tuple $t{0} $t{0}))", n - 1);
+        }
+        doubling.push(')');
+        for (wat, wanted) in [(many, "too_many_types"), (doubling, "invalid_component")] {
+            let bytes = wat::parse_str(&wat).unwrap();
+            let started = Instant::now();
+            let issues = inspect(&bytes).unwrap_err();
+            assert_eq!(issues[0].code, wanted, "{issues:?}");
+            assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        }
+    }
+
+    #[test]
+    fn what_may_be_imported_is_what_the_linker_has() {
+        let engine = engine::compiling().unwrap();
+        let linker = crate::state::linker(&engine).unwrap();
+        let wasi = WASI.iter().map(|name| format!("{name}@0.2.3"));
+        for name in wasi.chain(OWN.iter().map(|name| format!("julee:action/{name}@0.1.0"))) {
+            assert!(unknown_import(&name).is_none(), "{name}");
+            // `model` holds types only, so it need not be there.
+            if name.contains("/model@") {
+                continue;
+            }
+            let wat = format!("(component (import \"{name}\" (instance)))");
+            let component = wasmtime::component::Component::new(&engine, wat::parse_str(&wat).unwrap()).unwrap();
+            assert!(linker.instantiate_pre(&component).is_ok(), "{name}");
+            let wat = format!("(component (import \"{name}\" (instance (export \"no-such\" (func)))))");
+            let component = wasmtime::component::Component::new(&engine, wat::parse_str(&wat).unwrap()).unwrap();
+            assert!(linker.instantiate_pre(&component).is_err(), "{name}");
+        }
+    }
+}

@@ -210,12 +210,13 @@ async fn a_hundred_endless_loops_leave_room_for_others() {
     let mut worst = Duration::ZERO;
     for _ in 0..10 {
         let started = Instant::now();
-        let (report, _) = run(request(digest, serde_json::json!({"mode": "echo"}))).await;
+        // On the workers, like the loops: this test's own thread would only compete for a core.
+        let (report, _) = tokio::spawn(run(request(digest, serde_json::json!({"mode": "echo"})))).await.unwrap();
         assert!(report.result.is_ok());
         worst = worst.max(started.elapsed());
     }
     println!("worst of ten beside a hundred loops: {worst:?}");
-    assert!(worst < Duration::from_secs(1), "{worst:?}");
+    assert!(worst < Duration::from_millis(500), "{worst:?}");
     for looping in loops {
         let (report, _) = looping.await.unwrap();
         assert_eq!(code(&report), ErrorCode::DeadlineExceeded);

@@ -143,7 +143,8 @@ pub trait Reader: Send + Sync {
     ) -> Result<Vec<Execution>, StoreUnavailable>;
 
     /// Running executions whose lease ended before `now`, or that another worker than `except`
-    /// has where it is given (for a store that only one process can open). Oldest first.
+    /// has where it is given (for a store that only one process can open). The one whose lease
+    /// ends first comes first, then the smaller id.
     async fn abandoned(
         &self,
         now: Timestamp,
@@ -157,8 +158,7 @@ pub trait Reader: Send + Sync {
     /// Events by position. A reader that follows positions misses none and sees none twice.
     async fn events(&self, filter: &EventFilter, page: Page<Position>) -> Result<Vec<Event>, StoreUnavailable>;
 
-    /// The first event of this type of an execution (`trigger_received`), or the last
-    /// (`action_executed`): there is one of each.
+    /// The first event of this type of an execution; of `action_executed` the last.
     async fn event_of(&self, execution: ExecutionId, r#type: EventType) -> Result<Option<Event>, StoreUnavailable>;
 
     /// A payload that is kept apart.

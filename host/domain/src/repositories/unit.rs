@@ -58,10 +58,14 @@ pub enum Write {
     RemoveActionIfCurrent(ActionId, u32),
     /// Keeps a payload by its digest; the same one twice is kept once.
     AddPayload(Digest, Bytes),
-    /// Adds an execution. Its id is new.
+    /// Adds an execution. Its id is new, and is a UUIDv7 of the time that `created_at` says, give
+    /// or take a day: stores bound what [`ExecutionFilter`](super::ExecutionFilter) asks of times
+    /// by ids.
     AddExecution(Box<Execution>),
     /// Replaces a running execution, if `Lease`'s worker and attempt still have it (its time
-    /// does not count: whoever takes over changes the lease); else [`Conflict::LeaseLost`].
+    /// does not count: whoever takes over changes the lease); else [`Conflict::LeaseLost`]. What
+    /// an execution is (action, revision, protocol, correlation, trace, creation) never changes,
+    /// and stores need not write it again.
     UpdateExecutionIfLeased(Box<Execution>, Lease),
     /// Replaces an execution that has this status and attempt; else [`Conflict::StatusMismatch`].
     UpdateExecutionIfStatus(Box<Execution>, Status, u32),

@@ -2,7 +2,7 @@
 
 use super::{Statement, query};
 use crate::{
-    codes::EventTypes,
+    codes::{EventTypes, FREQUENT_MAX},
     row::{EVENT, blob},
 };
 use action_domain::{
@@ -34,37 +34,34 @@ pub(super) fn page(filter: &EventFilter, page: Page<Position>, types: &EventType
 }
 
 /// By the index of the condition that lets the fewest pass. What an execution or a correlation
-/// id leaves is little, and the other conditions are checked on it. Of an action and of types
-/// there can be much: each type gives a page from its index, and the page is taken from those.
+/// id leaves is little, and the other conditions are checked on it. Of an action and of the log
+/// there can be much: where only rare types are wanted, each gives a page from its index, and
+/// the page is taken from those; frequent types are not far apart and are found on the way.
 pub(crate) fn page_text(filter: &EventFilter, types: &EventTypes) -> String {
     let select = format!("SELECT {EVENT} FROM events");
     let end = "position > ?1 ORDER BY position LIMIT ?2";
     let mut wanted: Vec<i64> = filter.types.iter().map(|r#type| types.code(*r#type)).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let mut rest = String::new();
-    if filter.action.is_some() {
-        rest.push_str("action = ?4 AND ");
-    }
-    if !wanted.is_empty() {
-        rest.push_str(&format!("type IN ({}) AND ", list(&wanted)));
-    }
-    match (filter.execution.is_some(), filter.correlation_id.is_some(), filter.action.is_some()) {
-        (true, correlation, _) => {
-            let correlation = if correlation { "correlation_id = ?5 AND " } else { "" };
-            format!("{select} INDEXED BY events_by_execution WHERE execution = ?3 AND {correlation}{rest}{end}")
-        }
-        (false, true, _) => {
-            format!("{select} INDEXED BY events_by_correlation WHERE correlation_id = ?5 AND {rest}{end}")
-        }
-        (false, false, true) => {
-            let wanted = if wanted.is_empty() { types.all().collect() } else { wanted };
-            merged(&select, &wanted, |code| format!("events_by_action WHERE action = ?4 AND type = {code} AND {end}"))
-        }
-        (false, false, false) if wanted.is_empty() => format!("{select} WHERE {end}"),
-        (false, false, false) => {
-            merged(&select, &wanted, |code| format!("events_by_type WHERE type = {code} AND {end}"))
-        }
+    let all_rare = wanted.first().is_some_and(|code| *code > FREQUENT_MAX);
+    let action = if filter.action.is_some() { "action = ?4 AND " } else { "" };
+    let types = if wanted.is_empty() { String::new() } else { format!("type IN ({}) AND ", list(&wanted)) };
+    let correlation = if filter.correlation_id.is_some() { "correlation_id = ?5 AND " } else { "" };
+    let by = |index: &str| format!("{select} INDEXED BY {index} WHERE {correlation}{action}{types}");
+    if filter.execution.is_some() {
+        by("events_by_execution") + "execution = ?3 AND " + end
+    } else if filter.correlation_id.is_some() {
+        by("events_by_correlation") + end
+    } else if all_rare {
+        let index = if filter.action.is_some() { "events_by_action_and_type" } else { "events_by_type" };
+        merged(&select, &wanted, |code| {
+            // The second condition on the type is the index's own: so SQLite knows that it serves.
+            format!("{index} WHERE {action}type = {code} AND type > {FREQUENT_MAX} AND {end}")
+        })
+    } else if filter.action.is_some() {
+        by("events_by_action") + end
+    } else {
+        format!("{select} WHERE {types}{end}")
     }
 }
 

@@ -30,10 +30,7 @@ pub(crate) fn one_text() -> String {
 }
 
 pub(super) fn abandoned(now: Timestamp, except: Option<WorkerId>, limit: u32) -> Statement {
-    query(abandoned_text(except.is_some()))
-        .bind(now.as_micros())
-        .bind(i64::from(limit))
-        .bind(except.map(blob))
+    query(abandoned_text(except.is_some())).bind(now.as_micros()).bind(i64::from(limit)).bind(except.map(blob))
 }
 
 pub(crate) fn abandoned_text(except: bool) -> String {
@@ -68,33 +65,56 @@ fn bounds(filter: &ExecutionFilter, after: Option<ExecutionId>) -> (Uuid, Uuid) 
     (from, after.map_or(to, |after| after.uuid().min(to)))
 }
 
-/// By the index of the filter. An action's executions are indexed by status, too: where no
-/// status is asked for, each status gives a page, and the page is taken from those.
+/// By the index of the filter. What runs is in no index but its own, and is little: it is
+/// sorted. What succeeded is in none, and is most: it is found on the way from the newest.
 pub(crate) fn page_text(filter: &ExecutionFilter) -> String {
-    let mut times = String::new();
-    if filter.since.is_some() {
-        times.push_str(" AND created_at >= ?5");
-    }
-    if filter.until.is_some() {
-        times.push_str(" AND created_at < ?6");
-    }
-    let ids = format!("id >= ?1 AND id < ?2{times} ORDER BY id DESC LIMIT ?3");
-    let select = format!("SELECT {EXECUTION} FROM executions");
-    let by_action = "INDEXED BY executions_by_action WHERE action = ?4 AND status =";
-    match (filter.action.is_some(), filter.status.map(status_code)) {
-        (true, Some(status)) => format!("{select} {by_action} {status} AND {ids}"),
-        (true, None) => {
-            let arms = Status::ALL.map(|status| {
-                let status = status_code(status);
-                format!("SELECT id FROM (SELECT id FROM executions {by_action} {status} AND {ids})")
-            });
-            format!("{select} WHERE id IN ({}) ORDER BY id DESC LIMIT ?3", arms.join(" UNION ALL "))
+    const RUNNING: i64 = status_code(Status::Running);
+    const SUCCEEDED: i64 = status_code(Status::Succeeded);
+    let action = filter.action.is_some();
+    let (index, condition) = match filter.status.map(status_code) {
+        None if action => ("INDEXED BY executions_by_action", String::new()),
+        None => ("", String::new()),
+        Some(RUNNING) => ("INDEXED BY executions_running", "status = 1 AND ".to_owned()),
+        Some(SUCCEEDED) if action => ("INDEXED BY executions_by_action", "status = 4 AND ".to_owned()),
+        Some(SUCCEEDED) => ("", "status = 4 AND ".to_owned()),
+        Some(status) => {
+            let index = if action { "executions_by_action_and_status" } else { "executions_by_status" };
+            // The second condition is the index's own, word for word: so SQLite knows that it serves.
+            return text(
+                filter,
+                &format!("INDEXED BY {index}"),
+                &format!("status = {status} AND status NOT IN (1, 4) AND "),
+            );
         }
-        // Successes are most of all executions: the newest are found among the newest.
-        (false, Some(4)) => format!("{select} WHERE status = 4 AND {ids}"),
-        (false, Some(status)) => {
-            format!("{select} INDEXED BY executions_by_status WHERE status = {status} AND status <> 4 AND {ids}")
-        }
-        (false, None) => format!("{select} WHERE {ids}"),
+    };
+    text(filter, index, &condition)
+}
+
+fn text(filter: &ExecutionFilter, index: &str, condition: &str) -> String {
+    let action = if filter.action.is_some() { "action = ?4 AND " } else { "" };
+    let since = if filter.since.is_some() { "created_at >= ?5 AND " } else { "" };
+    let until = if filter.until.is_some() { "created_at < ?6 AND " } else { "" };
+    format!(
+        "SELECT {EXECUTION} FROM executions {index} \
+         WHERE {action}{condition}{since}{until}id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_bound_ids_with_room_to_spare() {
+        let at = |seconds: i64| Some(Timestamp::from_micros(seconds * 1_000_000));
+        let filter = ExecutionFilter { since: at(200_000), until: at(300_000), ..ExecutionFilter::default() };
+        let (from, to) = bounds(&filter, None);
+        assert_eq!(from.as_u128() >> 80, (200_000 - 86_400) * 1000);
+        assert_eq!(to.as_u128() >> 80, (300_000 + 86_400) * 1000);
+        let after = ExecutionId::from_uuid(Uuid::from_u128(7));
+        assert_eq!(bounds(&filter, Some(after)).1, after.uuid());
+        let far = ExecutionFilter { since: at(-9_000_000_000_000), until: at(9_000_000_000_000), ..filter };
+        assert_eq!(bounds(&far, None).0, Uuid::nil());
+        assert_eq!(bounds(&far, None).1.as_u128() >> 80, (1 << 48) - 1);
     }
 }

@@ -3,11 +3,10 @@
 //! The texts of the statements are made by plain functions, so that the tests can ask SQLite
 //! for the plan of each.
 
-mod actions;
-mod events;
-mod executions;
-mod protocols;
-
+pub(crate) mod actions;
+pub(crate) mod events;
+pub(crate) mod executions;
+pub(crate) mod protocols;
 
 use crate::{Follow, SqliteStore, error::unavailable};
 use action_domain::{
@@ -18,9 +17,7 @@ use action_domain::{
     id::{ActionId, ExecutionId},
     name::Name,
     protocol::{Pin, Protocol},
-    repositories::{
-        ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page, Positions, Reader, StoreUnavailable,
-    },
+    repositories::{ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page, Positions, Reader, StoreUnavailable},
     time::Timestamp,
 };
 use async_trait::async_trait;

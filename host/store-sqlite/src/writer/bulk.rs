@@ -7,7 +7,7 @@
 use crate::{
     codes::{EventTypes, status_code},
     error::damaged,
-    row::{EXECUTION, EVENT, blob},
+    row::{EVENT, EXECUTION, blob},
 };
 use action_domain::{
     digest::Digest,

@@ -5,12 +5,12 @@
 //! commit waits for this thread.
 
 mod actions;
-mod batch;
-mod bulk;
-mod claim;
-mod protocols;
+pub(crate) mod batch;
+pub(crate) mod bulk;
+pub(crate) mod claim;
+pub(crate) mod protocols;
 mod stage;
-mod state;
+pub(crate) mod state;
 
 use crate::{
     codes::EventTypes,

@@ -14,9 +14,12 @@ pub(crate) const DIGEST_OF: &str = "SELECT digest FROM protocols WHERE name = ? 
 /// The first action, by name, whose current revision pins a protocol.
 pub(crate) const ACTION_ON: &str = "SELECT name FROM actions INDEXED BY actions_by_pin \
      WHERE protocol_name = ? AND protocol_version = ? ORDER BY name LIMIT 1";
-/// The oldest execution that has not ended and pins a protocol.
-pub(crate) const EXECUTION_ON: &str = "SELECT id FROM executions INDEXED BY executions_open_by_protocol \
-     WHERE protocol = ? AND status IN (0, 1, 2, 3) ORDER BY id LIMIT 1";
+/// The oldest execution that has not ended and pins a protocol. What runs is in no index by
+/// protocol, and is little.
+pub(crate) const EXECUTION_ON: &str = "SELECT min(id) FROM (\
+     SELECT id FROM (SELECT id FROM executions INDEXED BY executions_open_by_protocol \
+        WHERE protocol = ?1 AND status IN (0, 2, 3) ORDER BY id LIMIT 1) \
+     UNION ALL SELECT id FROM executions INDEXED BY executions_running WHERE status = 1 AND protocol = ?1)";
 pub(crate) const REMOVE_COMPONENT: &str = "DELETE FROM components WHERE digest = ?1 \
      AND NOT EXISTS (SELECT 1 FROM protocols INDEXED BY protocols_by_digest WHERE digest = ?1)";
 
@@ -78,7 +81,7 @@ impl Batch<'_> {
             return Ok(action);
         }
         let execution: Option<Vec<u8>> =
-            sqlx::query_scalar(EXECUTION_ON).bind(pin.to_string()).fetch_optional(&mut *self.connection).await?;
+            sqlx::query_scalar(EXECUTION_ON).bind(pin.to_string()).fetch_one(&mut *self.connection).await?;
         let Some(id) = execution else { return Ok(None) };
         let id = ExecutionId::from_uuid(Uuid::from_slice(&id).map_err(damaged)?);
         Ok(Some(id.to_string()))

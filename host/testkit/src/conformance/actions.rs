@@ -74,9 +74,9 @@ pub async fn names_can_be_used_again(store: Arc<dyn Store>) {
     };
     let (aside, to_a) = (called(&third, "c"), called(&renamed, "a"));
     let to_b = called(&aside, "b");
-    let unit = [aside, to_a, to_b].into_iter().fold(UnitOfWork::new(), |unit, action| {
-        unit.write(Write::AddRevisionIfCurrent(Box::new(action)))
-    });
+    let unit = [aside, to_a, to_b]
+        .into_iter()
+        .fold(UnitOfWork::new(), |unit, action| unit.write(Write::AddRevisionIfCurrent(Box::new(action))));
     w.commit(unit).await;
     assert_eq!(by_name(&w, "a").await.unwrap().id, second.id);
     assert_eq!(by_name(&w, "b").await.unwrap().id, third.id);

@@ -121,9 +121,8 @@ pub async fn the_first_and_the_last_event_of_an_execution_are_found(store: Arc<d
     let of = |execution| types.map(|r#type| w.event(r#type, w.context(execution)));
     let events = of(&one).into_iter().chain(of(&other)).collect();
     w.commit(UnitOfWork { writes: Vec::new(), events }).await;
-    let found = async |execution, r#type| {
-        w.store.event_of(execution, r#type).await.unwrap().map(|event| event.position)
-    };
+    let found =
+        async |execution, r#type| w.store.event_of(execution, r#type).await.unwrap().map(|event| event.position);
     assert_eq!(found(one.id, EventType::TriggerReceived).await, Some(1));
     assert_eq!(found(one.id, EventType::MessageLogged).await, Some(2));
     assert_eq!(found(one.id, EventType::ActionExecuted).await, Some(6));

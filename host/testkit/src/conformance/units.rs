@@ -104,10 +104,7 @@ async fn clashes(w: &World) -> Vec<(Write, Conflict)> {
         (w.add_protocol("http@1.0.0", b"other bytes"), Conflict::VersionExists),
         (Write::RemoveProtocolIfUnused("http@9.0.0".parse().unwrap()), Conflict::NotFound),
         (Write::RemoveProtocolIfUnused("http@1.0.0".parse().unwrap()), Conflict::InUse { by: "other".into() }),
-        (
-            Write::RemoveProtocolIfUnused("free@1.0.0".parse().unwrap()),
-            Conflict::InUse { by: queued.id.to_string() },
-        ),
+        (Write::RemoveProtocolIfUnused("free@1.0.0".parse().unwrap()), Conflict::InUse { by: queued.id.to_string() }),
         (Write::AddAction(Box::new(w.action("taken", "http@1.0.0"))), Conflict::NameTaken),
         (Write::AddRevisionIfCurrent(Box::new(w.revised(&w.action("new", "http@1.0.0")))), Conflict::NotFound),
         (Write::AddRevisionIfCurrent(Box::new(w.revised(&taken))), mismatch.clone()),

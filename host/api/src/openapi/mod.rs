@@ -1,0 +1,74 @@
+//! The OpenAPI document, generated from the code: the routes bring their own parts, and what is
+//! common to all stands here.
+//!
+//! It is 3.1: readers of 3.2 are few yet, and nothing here needs it. [`page`] makes the page for
+//! people from the same document.
+
+mod page;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    error::{IssueBody, ProblemBody},
+    routes::BEARER,
+};
+use bytes::Bytes;
+use utoipa::{
+    OpenApi as _,
+    openapi::{
+        Components, OpenApi, OpenApiVersion,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+/// The document in its two forms, made once.
+pub(crate) struct Documents {
+    pub(crate) json: Bytes,
+    pub(crate) html: Bytes,
+}
+
+impl Documents {
+    /// The forms of a document.
+    pub(crate) fn of(document: &OpenApi) -> Self {
+        // A document is made of structs with string keys: it always has a JSON form.
+        let value = serde_json::to_value(document).unwrap_or_default();
+        Self { json: serde_json::to_vec(&value).unwrap_or_default().into(), html: page::render(&value).into() }
+    }
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Action service",
+        description = "A host for protocols: components that speak to the outside, run in a sandbox, and leave a \
+            record.\n\nTimes are RFC 3339 in UTC. Lists come in pages: give `next` of one as `after` for the one \
+            behind it. Errors are problem documents (RFC 9457): branch on `code`. A token's scopes are `admin` \
+            (everything), `configure` (protocols and actions), `invoke` (run actions) and `read` (look).\n\nThe \
+            public listener offers `POST /v1/actions/{id}/execute` and `GET /v1/executions/{id}` with the scope \
+            `invoke`, and `GET /healthz`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(ProblemBody, IssueBody)),
+    tags(
+        (name = "protocols", description = "Components that were uploaded, and what they say of themselves."),
+        (name = "actions", description = "Protocols with a config, ready to be called."),
+        (name = "executions", description = "What became of calls."),
+        (name = "events", description = "Everything that happened."),
+        (name = "service", description = "The service itself. No token is needed."),
+    ),
+)]
+struct Frame;
+
+/// What does not come from routes.
+pub(crate) fn frame() -> OpenApi {
+    let mut document = Frame::openapi();
+    document.openapi = OpenApiVersion::Version31;
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token with scopes; each operation says which it needs."))
+        .build();
+    let components = document.components.get_or_insert_with(Components::new);
+    components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+    document
+}

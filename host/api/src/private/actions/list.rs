@@ -1,0 +1,88 @@
+//! `GET /v1/actions`: current revisions of actions.
+
+use crate::{
+    ApiState,
+    error::Answer,
+    request::query::Query,
+    wire::{
+        ok,
+        page::{self, Cursor as _},
+        saved_action::{ActionBody, ActionPage},
+    },
+};
+use action_domain::{
+    name::Name,
+    repositories::{ActionFilter, Page},
+};
+use axum::extract::State;
+
+/// List actions
+///
+/// By name. All conditions hold.
+#[utoipa::path(
+    get,
+    path = "/v1/actions",
+    tag = "actions",
+    params(
+        ("protocol" = Option<String>, Query, description = "Of the protocol with this name."),
+        ("label" = Option<String>, Query, description = "With this label: `key=value`."),
+        ("enabled" = Option<bool>, Query, description = "Enabled or not."),
+        ("limit" = Option<u32>, Query, description = "Most items of the page: 1 to 500, 50 where left out."),
+        ("after" = Option<String>, Query, description = "`next` of the page before."),
+    ),
+    responses(
+        (status = 200, description = "A page.", body = ActionPage),
+        (status = 400, description = "The query makes no sense: `invalid_query`, `invalid_cursor`."),
+    )
+)]
+pub(super) async fn list_actions(State(state): State<ApiState>, mut query: Query) -> Answer {
+    let limit = query.limit()?;
+    let after = query.cursor::<Name>()?;
+    let label = |text: &str| text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let filter = ActionFilter {
+        protocol: query.parsed("protocol", "a protocol's name", |text| text.parse().ok())?,
+        label: query.parsed("label", "`key=value`", label)?,
+        enabled: query.parsed("enabled", "`true` or `false`", |text| text.parse().ok())?,
+    };
+    query.finish()?;
+    let mut actions = state.engine().reader().actions(&filter, Page { after, limit: page::ask(limit) }).await?;
+    let next = page::cut(&mut actions, limit).map(|action| action.spec.name.encode());
+    ok(&ActionPage { items: actions.iter().map(|action| ActionBody::from(&**action)).collect(), next })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Api;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn by_name_and_by_condition() {
+        let api = Api::new();
+        api.upload("echo 0.1.0").await.is(201);
+        api.upload("other 0.1.0").await.is(201);
+        for (name, protocol, enabled, team) in
+            [("c", "echo", true, "x"), ("a", "other", true, "y"), ("b", "echo", false, "x")]
+        {
+            let body = json!({"name": name, "protocol": protocol, "enabled": enabled, "config": {},
+                "labels": {"team": team}});
+            api.post("/v1/actions").json(&body).send().await.is(201);
+        }
+        for (query, expected) in [
+            ("limit=1", "a b c"),
+            ("limit=2", "a b c"),
+            ("limit=3", "a b c"),
+            ("limit=1&protocol=echo", "b c"),
+            ("limit=1&label=team%3Dx", "b c"),
+            ("limit=1&label=team=x&enabled=true", "c"),
+            ("limit=1&label=team=z", ""),
+            ("limit=1&protocol=none", ""),
+        ] {
+            let items = api.all_pages(&format!("/v1/actions?{query}")).await;
+            let names: Vec<_> = items.iter().map(|item| item["name"].as_str().unwrap()).collect();
+            assert_eq!(names.join(" "), expected, "{query}");
+        }
+        for query in ["enabled=1", "label=x", "protocol=A", "name=a"] {
+            api.get(&format!("/v1/actions?{query}")).send().await.is_problem(400, "invalid_query");
+        }
+    }
+}

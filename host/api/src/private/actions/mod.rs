@@ -1,0 +1,34 @@
+//! Actions: protocols with a config, ready to be called.
+
+mod create;
+mod egress;
+pub(crate) mod execute;
+mod list;
+mod patch;
+mod put;
+mod remove;
+mod revision;
+mod show;
+mod test_connection;
+mod validate_config;
+
+use crate::{
+    private::{CONFIGURE, INVOKE, READ},
+    routes::Routes,
+};
+use utoipa_axum::routes;
+
+pub(super) fn register(routes: Routes) -> Routes {
+    routes
+        .needs(CONFIGURE, routes!(create::create_action))
+        .needs(READ, routes!(list::list_actions))
+        .needs(READ, routes!(show::get_action))
+        .needs(CONFIGURE, routes!(put::put_action))
+        .needs(CONFIGURE, routes!(patch::patch_action))
+        .needs(CONFIGURE, routes!(remove::delete_action))
+        .needs(READ, routes!(revision::get_action_revision))
+        .needs(READ, routes!(egress::get_action_egress))
+        .needs(CONFIGURE, routes!(validate_config::validate_action_config))
+        .needs(CONFIGURE, routes!(test_connection::test_action_connection))
+        .needs(INVOKE, routes!(execute::execute_action))
+}

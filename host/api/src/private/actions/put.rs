@@ -1,0 +1,154 @@
+//! `PUT /v1/actions/{id}`: replaces an action, or makes it at a free name.
+
+use crate::{
+    ApiState,
+    error::{Answer, Problem},
+    request::{
+        if_match::{if_match, only_if_new},
+        json::Json,
+        path::{In, parse_action_key},
+    },
+    wire::{action::ActionSpec, location, saved_action, saved_action::ActionBody},
+};
+use action_domain::repositories::ActionKey;
+use axum::extract::State;
+use http::{HeaderMap, StatusCode, header};
+
+/// Replace or create an action
+///
+/// At a name that no action has, makes one. Replacing makes a new revision, whatever was there
+/// before in members that are left out. `If-None-Match: *` makes it only if it is not there.
+#[utoipa::path(
+    put,
+    path = "/v1/actions/{id}",
+    tag = "actions",
+    params(
+        ("id" = String, Path, description = "The action's id or name, or a free name."),
+        ("If-Match" = Option<String>, Header, description = "Only if the current revision is one of these."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none."),
+    ),
+    request_body = ActionSpec,
+    responses(
+        (status = 200, description = "The new revision.", body = ActionBody,
+            headers(("ETag" = String, description = "Its revision."))),
+        (status = 201, description = "The action is there now.", body = ActionBody, headers(
+            ("Location" = String, description = "Where it is."),
+            ("ETag" = String, description = "Its revision: `\"1\"`."),
+        )),
+        (status = 400, description = "The path, a header or the document cannot be read: `invalid_path`, \
+            `invalid_name`, `invalid_header`, `malformed_json`, `invalid_utf8`, `duplicate_member`, `too_deep`."),
+        (status = 404, description = "There is no action with this id: `action_not_found`."),
+        (status = 409, description = "Another action has the new name: `name_taken`."),
+        (status = 412, description = "The current revision is another one: `revision_mismatch`."),
+        (status = 413, description = "More than 1 MiB: `body_too_large`."),
+        (status = 415, description = "Not said to be JSON: `unsupported_media_type`."),
+        (status = 422, description = "The document is not valid, for all of `errors`: `invalid_document`; or the \
+            component ended badly: `component_broken`."),
+    )
+)]
+pub(super) async fn put_action(
+    State(state): State<ApiState>,
+    In(id): In<String>,
+    headers: HeaderMap,
+    Json(spec): Json<ActionSpec>,
+) -> Answer {
+    let invalid = || Problem::bad_request("invalid_name", "the path ends in an action's id, or a name for one");
+    let key = parse_action_key(&id).ok_or_else(invalid)?;
+    let condition = if_match(&headers)?;
+    let only_if_new = only_if_new(&headers)?;
+    let engine = state.engine();
+    let current = if condition.is_some() || only_if_new {
+        engine.reader().action(&key).await?.map(|action| action.revision)
+    } else {
+        None
+    };
+    if let (true, Some(current)) = (only_if_new, current) {
+        return Err(Problem::revision_mismatch(format!("it is there already, with revision {current}")));
+    }
+    let believed = match (condition, &key) {
+        // An id that is not there cannot be put, whatever the condition.
+        (Some(_), ActionKey::Id(_)) if current.is_none() => return Err(Problem::not_found("action")),
+        (Some(condition), _) => condition.believe(current)?,
+        (None, _) => None,
+    };
+    let saved = engine.put_action(&key, spec.into_domain()?, believed).await?;
+    let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = saved_action::answer(status, &saved.action, &saved.warnings)?;
+    if saved.created {
+        response.headers_mut().insert(header::LOCATION, location(&format!("/v1/actions/{}", saved.action.id)));
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Api;
+    use serde_json::{Value, json};
+
+    fn spec(name: &str, mode: &str) -> Value {
+        json!({"name": name, "protocol": "echo", "config": {"mode": mode}})
+    }
+
+    #[tokio::test]
+    async fn it_makes_and_then_replaces() {
+        let api = Api::new();
+        api.upload("echo 0.1.0").await.is(201);
+        let put = |path: &str, body: &Value| api.request("PUT", &format!("/v1/actions/{path}")).json(body).send();
+        let made = put("a", &spec("a", "json")).await;
+        made.is(201);
+        let id = made.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(made.header("location"), format!("/v1/actions/{id}"));
+        let replaced = put("a", &spec("a", "text")).await;
+        replaced.is(200);
+        assert_eq!(replaced.header("etag"), "\"2\"");
+        assert_eq!(replaced.json()["config"], json!({"mode": "text"}));
+        let renamed = put(&id, &spec("b", "text")).await;
+        renamed.is(200);
+        assert_eq!(renamed.json()["name"], "b");
+        api.get("/v1/actions/a").send().await.is_problem(404, "action_not_found");
+
+        let other = put("c", &spec("d", "text")).await;
+        other.is_problem(422, "invalid_document");
+        assert_eq!(other.json()["errors"][0]["pointer"], "/name");
+        put("act_01h455vb4pex5vsknk084sn02q", &spec("d", "json")).await.is_problem(404, "action_not_found");
+        put("Not-A-Name", &spec("d", "json")).await.is_problem(400, "invalid_name");
+    }
+
+    #[tokio::test]
+    async fn what_was_got_can_be_put_back() {
+        let api = Api::new();
+        api.protocol_and_action("a").await;
+        let mut action = api.get("/v1/actions/a").send().await.json();
+        action["description"] = "changed".into();
+        let put = api.request("PUT", "/v1/actions/a").json(&action).send().await;
+        put.is(200);
+        for member in ["id", "created_at", "config", "delivery", "grants", "limits", "labels", "description"] {
+            assert_eq!(put.json()[member], action[member], "{member}");
+        }
+        assert_eq!(put.json()["revision"], 2);
+    }
+
+    #[tokio::test]
+    async fn lost_updates_are_refused() {
+        let api = Api::new();
+        let id = api.protocol_and_action("a").await;
+        let put = |path: &str, name, value| {
+            let request = api.request("PUT", &format!("/v1/actions/{path}")).with(name, value);
+            request.json(&spec("a", "json")).send()
+        };
+        let stale = put("a", "if-match", "\"7\"").await;
+        stale.is_problem(412, "revision_mismatch");
+        assert_eq!(stale.header("etag"), "\"1\"");
+        put("a", "if-match", "W/\"1\"").await.is_problem(412, "revision_mismatch");
+        put("a", "if-match", "1").await.is_problem(400, "invalid_header");
+        put("a", "if-none-match", "*").await.is_problem(412, "revision_mismatch");
+        put("a", "if-match", "\"7\", \"1\"").await.is(200);
+        put(&id, "if-match", "*").await.is(200);
+        put("free", "if-match", "*").await.is_problem(412, "revision_mismatch");
+        put("free", "if-match", "\"1\"").await.is_problem(412, "revision_mismatch");
+        let missing = put("act_01h455vb4pex5vsknk084sn02q", "if-match", "\"1\"").await;
+        missing.is_problem(404, "action_not_found");
+        let made = api.request("PUT", "/v1/actions/free").with("if-none-match", "*").json(&spec("free", "json"));
+        made.send().await.is(201);
+    }
+}

@@ -1,0 +1,11 @@
+//! Events: everything that happened, in pages or as a stream.
+
+pub(super) mod list;
+mod stream;
+
+use crate::{private::READ, routes::Routes};
+use utoipa_axum::routes;
+
+pub(super) fn register(routes: Routes) -> Routes {
+    routes.needs(READ, routes!(list::list_events))
+}

@@ -1,0 +1,33 @@
+//! Routes for those who run the service: integrators, orchestrators, operators.
+
+pub(crate) mod actions;
+mod events;
+pub(crate) mod executions;
+mod protocols;
+pub(crate) mod service;
+
+use crate::{ApiState, Router, Scope, Scopes, openapi::Documents, routes::Routes};
+
+/// Make and change protocols and actions.
+const CONFIGURE: Scopes = Scopes::of(&[Scope::Configure]);
+/// Look at what there is.
+const READ: Scopes = Scopes::of(&[Scope::Read]);
+/// Run actions.
+const INVOKE: Scopes = Scopes::of(&[Scope::Invoke]);
+/// Who ran an action may see what became of it.
+const READ_OR_INVOKE: Scopes = Scopes::of(&[Scope::Read, Scope::Invoke]);
+
+/// The router of the private listener.
+pub fn private_router(state: ApiState) -> Router {
+    let documents = state.clone();
+    let (router, document) = routes(state).build();
+    // Of two routers the first one's will do: they are the same.
+    documents.documents().get_or_init(|| Documents::of(&document));
+    router
+}
+
+fn routes(state: ApiState) -> Routes {
+    [protocols::register, actions::register, executions::register, events::register, service::register]
+        .into_iter()
+        .fold(Routes::new(state), |routes, register| register(routes))
+}

@@ -1,0 +1,162 @@
+//! Reads bodies, bounded in size, time and number.
+
+use crate::{
+    ApiState,
+    error::{Answer, Problem},
+    state::SMALL_BYTES_MAX,
+};
+use axum::body::{Body, HttpBody as _};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt as _;
+use std::time::Duration;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
+
+/// Longest time without a byte.
+const STALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest time for a whole body: 64 MiB at 2 Mbit/s.
+const BODY_TIMEOUT: Duration = Duration::from_mins(5);
+/// What is set aside before anything has come.
+const RESERVE_BYTES_MAX: usize = 64 << 10;
+
+/// A body, and the right to hold it if it is large. Keep it until the body's bytes are done with.
+pub(crate) struct Taken {
+    /// The bytes.
+    pub(crate) bytes: Bytes,
+    /// Given back when dropped.
+    pub(crate) _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Takes a body of at most `bytes_max`. Over [`SMALL_BYTES_MAX`] only so many at once.
+pub(crate) async fn take(state: &ApiState, headers: &HeaderMap, body: Body, bytes_max: usize) -> Answer<Taken> {
+    let declared = check(headers, &body, bytes_max)?;
+    let mut permit = None;
+    if declared > SMALL_BYTES_MAX {
+        permit = Some(large(state)?);
+    }
+    let bytes = read(body, declared, bytes_max, |size| {
+        if size > SMALL_BYTES_MAX && permit.is_none() {
+            permit = Some(large(state)?);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(Taken { bytes, _permit: permit })
+}
+
+/// Takes a body of at most `bytes_max`; the caller bounds how many there are at once.
+pub(crate) async fn take_unshared(headers: &HeaderMap, body: Body, bytes_max: usize) -> Answer<Bytes> {
+    let declared = check(headers, &body, bytes_max)?;
+    read(body, declared, bytes_max, |_| Ok(())).await
+}
+
+fn large(state: &ApiState) -> Answer<OwnedSemaphorePermit> {
+    let busy = |_| Problem::busy("too many large bodies are under way", Duration::from_secs(1));
+    state.large_bodies().clone().try_acquire_owned().map_err(busy)
+}
+
+/// What can be told before the first byte: the declared size, 0 where there is none.
+fn check(headers: &HeaderMap, body: &Body, bytes_max: usize) -> Answer<usize> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(Problem::unsupported("a body with a Content-Encoding is not taken: send it plain"));
+    }
+    // Of the header where there is one: a test's body and a body over HTTP/2 need not know it.
+    let declared = match headers.get(header::CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX),
+        None => body.size_hint().exact().unwrap_or(0),
+    };
+    match usize::try_from(declared) {
+        Ok(declared) if declared <= bytes_max => Ok(declared),
+        _ => Err(Problem::too_large(bytes_max)),
+    }
+}
+
+async fn read(
+    mut body: Body,
+    declared: usize,
+    bytes_max: usize,
+    mut admit: impl FnMut(usize) -> Answer<()>,
+) -> Answer<Bytes> {
+    let until = Instant::now() + BODY_TIMEOUT;
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while !body.is_end_stream() {
+        let Some(frame) = frame(&mut body, until).await? else { break };
+        let Ok(data) = frame.into_data() else { continue };
+        let size = first.len() + all.len() + data.len();
+        if size > bytes_max {
+            return Err(Problem::too_large(bytes_max));
+        }
+        admit(size)?;
+        if first.is_empty() && all.is_empty() {
+            // Most bodies are one frame: no copy for them.
+            first = data;
+        } else {
+            if all.is_empty() {
+                all.reserve(declared.min(RESERVE_BYTES_MAX).max(size));
+                all.extend_from_slice(&std::mem::take(&mut first));
+            }
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+async fn frame(body: &mut Body, until: Instant) -> Answer<Option<http_body::Frame<Bytes>>> {
+    let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not come in time");
+    let deadline = until.min(Instant::now() + STALL_TIMEOUT);
+    match timeout_at(deadline, body.frame()).await.map_err(slow)? {
+        None => Ok(None),
+        Some(Ok(frame)) => Ok(Some(frame)),
+        Some(Err(_)) => Err(Problem::bad_request("body_broken", "the body ended before it was complete")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use std::convert::Infallible;
+
+    fn chunks(count: usize, bytes: usize) -> Body {
+        let chunks = (0..count).map(move |_| Ok::<_, Infallible>(Bytes::from(vec![b'x'; bytes])));
+        Body::from_stream(stream::iter(chunks))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_bounded_while_it_comes() {
+        let headers = HeaderMap::new();
+        assert_eq!(take_unshared(&headers, chunks(10, 10), 100).await.unwrap().len(), 100);
+        assert!(take_unshared(&headers, chunks(11, 10), 100).await.is_err());
+        assert_eq!(take_unshared(&headers, Body::empty(), 0).await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_declared_size_is_believed_before_anything_is_read() {
+        let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, 101.into())]);
+        assert!(take_unshared(&headers, never, 100).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stalled_body_times_out() {
+        let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        assert!(take_unshared(&HeaderMap::new(), never, 100).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_times_out_too() {
+        let drip = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(14)).await;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
+        });
+        let started = Instant::now();
+        assert!(take_unshared(&HeaderMap::new(), Body::from_stream(drip), 100).await.is_err());
+        assert_eq!(started.elapsed(), BODY_TIMEOUT);
+    }
+}

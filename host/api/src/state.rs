@@ -1,0 +1,124 @@
+//! What the handlers share.
+
+use crate::{Authenticator, openapi::Documents};
+use action_engine::Engine;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{Semaphore, watch};
+
+/// Components that are uploaded at once. Each may hold `COMPONENT_BYTES_MAX` in memory, and
+/// compiling one takes a core.
+pub(crate) const UPLOADS_MAX: usize = 2;
+/// Bodies over [`SMALL_BYTES_MAX`] that are held at once; with the largest input that is
+/// 256 MiB.
+const LARGE_BODIES_MAX: usize = 16;
+/// A body up to this size is taken without asking; the connections are bounded already.
+pub(crate) const SMALL_BYTES_MAX: usize = 256 << 10;
+/// Event streams at once: each holds a connection for as long as its reader likes.
+const STREAMS_MAX: usize = 256;
+
+/// What the handlers share. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    auth: Arc<dyn Authenticator>,
+    readiness: Readiness,
+    uploads: Arc<Semaphore>,
+    large_bodies: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    documents: OnceLock<Documents>,
+}
+
+impl ApiState {
+    /// The state of one process's routers; give both the same.
+    pub fn new(engine: Engine, auth: Arc<dyn Authenticator>, readiness: Readiness) -> Self {
+        Self(Arc::new(Inner {
+            engine,
+            auth,
+            readiness,
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            documents: OnceLock::new(),
+        }))
+    }
+
+    /// The use cases.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// Who knows tokens.
+    pub(crate) fn auth(&self) -> &dyn Authenticator {
+        &*self.0.auth
+    }
+
+    /// In which part of its life the process is.
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.0.readiness
+    }
+
+    /// A permit for each upload.
+    pub(crate) fn uploads(&self) -> &Arc<Semaphore> {
+        &self.0.uploads
+    }
+
+    /// A permit for each body over [`SMALL_BYTES_MAX`].
+    pub(crate) fn large_bodies(&self) -> &Arc<Semaphore> {
+        &self.0.large_bodies
+    }
+
+    /// A permit for each event stream.
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.0.streams
+    }
+
+    /// `/openapi.json` and `/docs`; filled when the private router is made.
+    pub(crate) fn documents(&self) -> &OnceLock<Documents> {
+        &self.0.documents
+    }
+}
+
+/// A part of the process's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not everything is there yet.
+    Starting,
+    /// Requests are welcome.
+    Ready,
+    /// Requests should go elsewhere; streams end.
+    Stopping,
+}
+
+/// Tells `/readyz` and the streams in which part of its life the process is. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Readiness(Arc<watch::Sender<Phase>>);
+
+impl Readiness {
+    /// [`Phase::Starting`].
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(Phase::Starting)))
+    }
+
+    /// Moves on.
+    pub fn set(&self, phase: Phase) {
+        self.0.send_replace(phase);
+    }
+
+    /// Where it is.
+    pub fn phase(&self) -> Phase {
+        *self.0.borrow()
+    }
+
+    /// Follows it.
+    pub(crate) fn follow(&self) -> watch::Receiver<Phase> {
+        self.0.subscribe()
+    }
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,254 @@
+//! Actions: what is sent to make or change one.
+
+use crate::{
+    error::{Answer, Problem},
+    wire::rules::{Delivery, Limits},
+};
+use action_domain::{action, egress::HostPattern, failure::Issue, name::Name};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Members of an action's answer that the service alone sets. They may be sent back, so that an
+/// action can be got, changed and put, and do not count then.
+const READ_ONLY: [&str; 6] = ["id", "revision", "effect", "created_at", "updated_at", "warnings"];
+
+/// What makes an action. The members of its answer that the service alone sets (`id`,
+/// `revision`, `effect`, `created_at`, `updated_at`, `warnings`) may be there and do not count.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ActionSpec)]
+pub(crate) struct ActionSpec {
+    /// Unique: `[a-z][a-z0-9-]{0,62}`.
+    #[schema(example = "notify-ops", pattern = "^[a-z][a-z0-9-]{0,62}$")]
+    name: String,
+    /// A disabled action refuses every trigger.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    enabled: bool,
+    /// For people.
+    #[serde(default)]
+    description: String,
+    /// For finding it.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    /// `http`, `http@^0.1` or `http@0.1.0`: resolved when the action is saved.
+    #[schema(example = "http@^0.1")]
+    protocol: String,
+    /// For the protocol, by its schema.
+    #[schema(value_type = Value)]
+    config: Value,
+    /// What sets it off, beside a call, which always may. Only `call` is available yet.
+    #[serde(default)]
+    triggers: Vec<Trigger>,
+    /// Applied to what comes in. Not available yet.
+    #[serde(default)]
+    input_transform: Option<Transform>,
+    /// Applied to what the protocol gives. Not available yet.
+    #[serde(default)]
+    output_transform: Option<Transform>,
+    /// What it may reach beside the config's own hosts.
+    #[serde(default)]
+    grants: Grants,
+    /// How much an attempt may use.
+    #[serde(default)]
+    limits: Limits,
+    /// How often and when it is tried.
+    #[serde(default)]
+    delivery: Delivery,
+    #[serde(default, rename = "id")]
+    #[schema(ignore)]
+    _id: IgnoredAny,
+    #[serde(default, rename = "revision")]
+    #[schema(ignore)]
+    _revision: IgnoredAny,
+    #[serde(default, rename = "effect")]
+    #[schema(ignore)]
+    _effect: IgnoredAny,
+    #[serde(default, rename = "created_at")]
+    #[schema(ignore)]
+    _created_at: IgnoredAny,
+    #[serde(default, rename = "updated_at")]
+    #[schema(ignore)]
+    _updated_at: IgnoredAny,
+    #[serde(default, rename = "warnings")]
+    #[schema(ignore)]
+    _warnings: IgnoredAny,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn invalid(issues: Vec<Issue>) -> Problem {
+    Problem::invalid("invalid_document", "the document is not valid", issues)
+}
+
+impl ActionSpec {
+    /// As the engine takes it, or everything that cannot be said in the domain's words.
+    pub(crate) fn into_domain(self) -> Answer<action::ActionSpec> {
+        let mut issues = Vec::new();
+        let name = self.name.parse::<Name>();
+        if let Err(error) = &name {
+            issues.push(Issue::new("/name", "invalid_name", error.to_string()));
+        }
+        let triggers = self.triggers.into_iter().enumerate();
+        let triggers = triggers.map(|(index, trigger)| trigger.into_domain(index, &mut issues)).collect();
+        match name {
+            Ok(name) if issues.is_empty() => Ok(action::ActionSpec {
+                name,
+                enabled: self.enabled,
+                description: self.description,
+                labels: self.labels,
+                protocol: self.protocol,
+                config: self.config,
+                triggers,
+                input_transform: self.input_transform.map(Transform::into_domain),
+                output_transform: self.output_transform.map(Transform::into_domain),
+                grants: self.grants.into(),
+                limits: self.limits.into(),
+                delivery: self.delivery.into(),
+            }),
+            _ => Err(invalid(issues)),
+        }
+    }
+}
+
+/// A merge patch without what the service alone sets.
+pub(crate) fn without_read_only(mut patch: Value) -> Value {
+    if let Value::Object(members) = &mut patch {
+        members.retain(|member, _| !READ_ONLY.contains(&member.as_str()));
+    }
+    patch
+}
+
+/// What sets an action off.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Trigger {
+    /// Which kind.
+    r#type: TriggerType,
+    /// What the kind asks for.
+    #[serde(flatten)]
+    #[schema(value_type = BTreeMap<String, Value>)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum TriggerType {
+    /// Somebody calls the API.
+    Call,
+    /// Not available yet.
+    Webhook,
+    /// Not available yet.
+    Schedule,
+    /// Not available yet.
+    Event,
+    /// Not available yet.
+    Continuous,
+}
+
+impl Trigger {
+    fn into_domain(self, index: usize, issues: &mut Vec<Issue>) -> action::Trigger {
+        match self.r#type {
+            TriggerType::Call => {
+                issues.extend(self.rest.keys().map(|member| {
+                    let pointer = format!("/triggers/{index}/{}", action::escape_pointer(member));
+                    Issue::new(pointer, "unknown_field", "a call trigger has no members beside its type")
+                }));
+                action::Trigger::Call
+            }
+            TriggerType::Webhook => action::Trigger::Webhook(self.rest.into()),
+            TriggerType::Schedule => action::Trigger::Schedule(self.rest.into()),
+            TriggerType::Event => action::Trigger::Event(self.rest.into()),
+            TriggerType::Continuous => action::Trigger::Continuous(self.rest.into()),
+        }
+    }
+}
+
+impl From<&action::Trigger> for Trigger {
+    fn from(trigger: &action::Trigger) -> Self {
+        let (r#type, rest) = match trigger {
+            action::Trigger::Call => (TriggerType::Call, None),
+            action::Trigger::Webhook(rest) => (TriggerType::Webhook, Some(rest)),
+            action::Trigger::Schedule(rest) => (TriggerType::Schedule, Some(rest)),
+            action::Trigger::Event(rest) => (TriggerType::Event, Some(rest)),
+            action::Trigger::Continuous(rest) => (TriggerType::Continuous, Some(rest)),
+        };
+        Self { r#type, rest: rest.and_then(Value::as_object).cloned().unwrap_or_default() }
+    }
+}
+
+/// An expression over data. Not available yet.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Transform {
+    /// For instance `jq`.
+    language: String,
+    /// In that language.
+    expression: String,
+}
+
+impl Transform {
+    fn into_domain(self) -> action::Transform {
+        action::Transform { language: self.language, expression: self.expression }
+    }
+}
+
+impl From<&action::Transform> for Transform {
+    fn from(transform: &action::Transform) -> Self {
+        Self { language: transform.language.clone(), expression: transform.expression.clone() }
+    }
+}
+
+/// The powers that an action gives to its protocol.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Grants {
+    /// Hosts beside those in the config.
+    egress: Vec<EgressGrant>,
+    /// Whether private, loopback and link-local addresses may be reached; the operator has to allow it too.
+    private_networks: bool,
+    /// Secrets that the protocol may see. Not available yet.
+    reveal: Vec<String>,
+}
+
+/// Hosts that may be reached.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EgressGrant {
+    /// A host name, an address, or `*.` and a name for all names below it.
+    #[schema(example = "*.example.com")]
+    host: String,
+    /// Its ports; empty for all.
+    #[serde(default)]
+    ports: Vec<u16>,
+}
+
+impl Grants {
+    /// For a test: a grant that names no host is refused, as it would be in an action.
+    pub(crate) fn checked(self) -> Answer<action::Grants> {
+        let issue = |(index, grant): (usize, &EgressGrant)| {
+            let message = HostPattern::parse(&grant.host).err()?;
+            Some(Issue::new(format!("/grants/egress/{index}/host"), "invalid_host", message))
+        };
+        let issues: Vec<Issue> = self.egress.iter().enumerate().filter_map(issue).collect();
+        if issues.is_empty() { Ok(self.into()) } else { Err(invalid(issues)) }
+    }
+}
+
+impl From<Grants> for action::Grants {
+    fn from(Grants { egress, private_networks, reveal }: Grants) -> Self {
+        let grant = |EgressGrant { host, ports }| action::EgressGrant { host, ports };
+        Self { egress: egress.into_iter().map(grant).collect(), private_networks, reveal }
+    }
+}
+
+impl From<&action::Grants> for Grants {
+    fn from(grants: &action::Grants) -> Self {
+        let grant = |grant: &action::EgressGrant| EgressGrant { host: grant.host.clone(), ports: grant.ports.clone() };
+        let egress = grants.egress.iter().map(grant).collect();
+        Self { egress, private_networks: grants.private_networks, reveal: grants.reveal.clone() }
+    }
+}

@@ -1,0 +1,44 @@
+//! What stands in bodies: the forms that others see, and their ways from and to the domain's.
+//!
+//! A form that the event log keeps too (an execution's error, a receipt, a connection test) is
+//! written by the domain's own `Serialize`, so that it looks the same in both; [`shared`]
+//! describes those for the document, and a test compares.
+
+pub(crate) mod action;
+pub(crate) mod config;
+pub(crate) mod event;
+pub(crate) mod execution;
+pub(crate) mod page;
+pub(crate) mod protocol;
+pub(crate) mod rules;
+pub(crate) mod saved_action;
+pub(crate) mod shared;
+
+use crate::error::{Answer, Problem};
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    // Most answers fit into this; it saves growing step by step.
+    let mut bytes = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut bytes, body).map_err(|error| {
+        tracing::error!(%error, "api.answer.serialize");
+        Problem::internal()
+    })?;
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// An answer 200 with a JSON body.
+pub(crate) fn ok(body: &impl Serialize) -> Answer {
+    json(StatusCode::OK, body)
+}
+
+/// Where a thing is; ids, names and versions are always legal in a header.
+pub(crate) fn location(path: &str) -> HeaderValue {
+    HeaderValue::from_str(path).unwrap_or_else(|_| HeaderValue::from_static("/"))
+}

@@ -1,0 +1,162 @@
+//! Actions: what comes back.
+
+use crate::{
+    error::{Answer, IssueBody},
+    request::if_match::etag,
+    wire::{
+        action::{Grants, Transform, Trigger},
+        json,
+        page::Page,
+        rules::{Delivery, Limits},
+    },
+};
+use action_domain::{
+    action::Action,
+    egress::{Egress, EgressPolicy, Rule},
+    failure::{Effect, Issue},
+    id::ActionId,
+    time::Timestamp,
+};
+use http::{StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// One revision of an action.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Action)]
+pub(crate) struct ActionBody<'a> {
+    /// Its id, the same for all revisions.
+    #[schema(value_type = String, example = "act_01jd8q3v5tevk9xw2xk5z7c1ya")]
+    id: ActionId,
+    /// Unique.
+    #[schema(example = "notify-ops")]
+    name: &'a str,
+    /// 1 for the first; every save makes a new one.
+    revision: u32,
+    /// A disabled action refuses every trigger.
+    enabled: bool,
+    /// For people.
+    description: &'a str,
+    /// For finding it.
+    labels: &'a BTreeMap<String, String>,
+    /// The protocol, resolved when this revision was saved.
+    #[schema(example = "http@0.1.0")]
+    protocol: String,
+    /// What the protocol says that repeating does to the outside: `read`, `idempotent`, `keyed` or `unsafe`.
+    #[schema(value_type = String, example = "idempotent")]
+    effect: Effect,
+    /// For the protocol, by its schema.
+    #[schema(value_type = Value)]
+    config: &'a Value,
+    /// What sets it off, beside a call.
+    triggers: Vec<Trigger>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    input_transform: Option<Transform>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    output_transform: Option<Transform>,
+    /// What it may reach beside the config's own hosts.
+    grants: Grants,
+    /// How much an attempt may use.
+    limits: Limits,
+    /// How often and when it is tried.
+    delivery: Delivery,
+    /// When the first revision was saved.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When this revision was saved.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    /// What the protocol wants known about the config; only right after saving.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<IssueBody<'a>>,
+}
+
+impl<'a> From<&'a Action> for ActionBody<'a> {
+    fn from(action: &'a Action) -> Self {
+        let spec = &action.spec;
+        Self {
+            id: action.id,
+            name: spec.name.as_str(),
+            revision: action.revision,
+            enabled: spec.enabled,
+            description: &spec.description,
+            labels: &spec.labels,
+            protocol: action.protocol.to_string(),
+            effect: action.effect,
+            config: &spec.config,
+            triggers: spec.triggers.iter().map(Trigger::from).collect(),
+            input_transform: spec.input_transform.as_ref().map(Transform::from),
+            output_transform: spec.output_transform.as_ref().map(Transform::from),
+            grants: (&spec.grants).into(),
+            limits: spec.limits.into(),
+            delivery: spec.delivery.clone().into(),
+            created_at: action.created_at,
+            updated_at: action.updated_at,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// An answer that is an action, with its revision as entity tag.
+pub(crate) fn answer(status: StatusCode, action: &Action, warnings: &[Issue]) -> Answer {
+    let mut body = ActionBody::from(action);
+    body.warnings = warnings.iter().map(IssueBody::from).collect();
+    let mut response = json(status, &body)?;
+    response.headers_mut().insert(header::ETAG, etag(action.revision));
+    Ok(response)
+}
+
+/// What an action may reach.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Egress)]
+pub(crate) struct EgressBody<'a> {
+    /// Any of them lets a connection pass; nothing else does.
+    rules: Vec<RuleBody<'a>>,
+    /// Private, loopback and link-local addresses.
+    private_networks: PrivateNetworks,
+}
+
+/// A host that may be reached.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EgressRule)]
+struct RuleBody<'a> {
+    /// A host name, an address, or `*.` and a name for all names below it.
+    host: String,
+    /// Its ports; empty for all.
+    ports: &'a [u16],
+    /// JSON Pointer into the action, to where the rule was given.
+    #[schema(example = "/config/url")]
+    from: &'a str,
+}
+
+/// Two keys for private networks.
+#[derive(Debug, Serialize, ToSchema)]
+struct PrivateNetworks {
+    /// Whether the action asks for them.
+    requested: bool,
+    /// Whether the operator allows them to actions that ask.
+    allowed_by_operator: bool,
+    /// Whether they may be reached: both.
+    reachable: bool,
+}
+
+impl<'a> From<&'a (Egress, EgressPolicy)> for EgressBody<'a> {
+    fn from((egress, policy): &'a (Egress, EgressPolicy)) -> Self {
+        let rule =
+            |Rule { host, ports, from }: &'a Rule| RuleBody { host: host.to_string(), ports: ports.as_slice(), from };
+        let (requested, allowed_by_operator) = (egress.private_networks, policy.private_networks);
+        let reachable = requested && allowed_by_operator;
+        Self {
+            rules: egress.rules.iter().map(rule).collect(),
+            private_networks: PrivateNetworks { requested, allowed_by_operator, reachable },
+        }
+    }
+}
+
+/// A page of actions.
+pub(crate) type ActionPage<'a> = Page<ActionBody<'a>>;

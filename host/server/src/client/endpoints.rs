@@ -1,0 +1,252 @@
+//! One method an endpoint.
+
+use super::{Client, ClientError, stream::EventStream, upload};
+use bytes::Bytes;
+use reqwest::{Method, StatusCode, header};
+use serde_json::Value;
+use std::time::Duration;
+
+/// The longest wait that the service grants.
+const WAIT_MAX_S: u64 = 30;
+/// Items of a page, where many are asked for.
+const PAGE_ITEMS: u32 = 500;
+
+/// Whether to wait for an execution.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wait {
+    /// As long as the service does by itself.
+    Default,
+    /// Up to this long.
+    Up(Duration),
+    /// Not at all.
+    Not,
+}
+
+/// An execution that was set off.
+#[derive(Debug)]
+pub(crate) struct Executed {
+    /// As the service describes it.
+    pub(crate) execution: Value,
+    /// Whether the service answered that it has ended.
+    pub(crate) ended: bool,
+}
+
+impl Client {
+    /// Whether the process answers.
+    pub(crate) async fn health(&self) -> Result<(), ClientError> {
+        self.send(self.request(Method::GET, &["healthz"], &[])).await.map(drop)
+    }
+
+    /// Pages of a list until `limit` items are there, and where the next ones would begin.
+    async fn pages(
+        &self,
+        segments: &[&str],
+        query: &[(&str, String)],
+        limit: u32,
+    ) -> Result<(Vec<Value>, Option<String>), ClientError> {
+        let mut items = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let wanted = (limit as usize).saturating_sub(items.len()).min(PAGE_ITEMS as usize);
+            let mut query = query.to_vec();
+            query.push(("limit", wanted.to_string()));
+            if let Some(after) = after.take() {
+                query.retain(|(name, _)| *name != "after");
+                query.push(("after", after));
+            }
+            let mut page = self.get(segments, &query).await?;
+            let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) else {
+                return Err(ClientError::NotUnderstood("a page has no items".into()));
+            };
+            let empty = more.is_empty();
+            items.extend(more);
+            let next = match page.get("next") {
+                Some(Value::String(next)) => Some(next.clone()),
+                Some(Value::Number(next)) => Some(next.to_string()),
+                _ => None,
+            };
+            if next.is_none() || empty || items.len() >= limit as usize {
+                return Ok((items, next));
+            }
+            after = next;
+        }
+    }
+
+    /// Protocols.
+    pub(crate) async fn protocols(&self, limit: u32) -> Result<(Vec<Value>, Option<String>), ClientError> {
+        self.pages(&["v1", "protocols"], &[], limit).await
+    }
+
+    /// The versions of a protocol.
+    pub(crate) async fn protocol_versions(&self, name: &str) -> Result<Value, ClientError> {
+        self.get(&["v1", "protocols", name], &[]).await
+    }
+
+    /// A protocol.
+    pub(crate) async fn protocol(&self, name: &str, version: &str) -> Result<Value, ClientError> {
+        self.get(&["v1", "protocols", name, version], &[]).await
+    }
+
+    /// Uploads a component; `sent` is told how many bytes are on their way. Whether it is new.
+    pub(crate) async fn push_protocol(
+        &self,
+        component: Bytes,
+        sent: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<(Value, bool), ClientError> {
+        let request = self
+            .request(Method::POST, &["v1", "protocols"], &[])
+            .header(header::CONTENT_TYPE, "application/wasm")
+            .header(header::CONTENT_LENGTH, component.len())
+            .body(upload::body(component, sent));
+        let answer = self.send(request).await?;
+        Ok((answer.json()?, answer.status == StatusCode::CREATED))
+    }
+
+    /// Deletes a protocol.
+    pub(crate) async fn delete_protocol(&self, name: &str, version: &str) -> Result<(), ClientError> {
+        self.send(self.request(Method::DELETE, &["v1", "protocols", name, version], &[])).await.map(drop)
+    }
+
+    /// Asks a protocol whether it accepts a config.
+    pub(crate) async fn validate_config(
+        &self,
+        name: &str,
+        version: &str,
+        config: &Value,
+    ) -> Result<Value, ClientError> {
+        let segments = ["v1", "protocols", name, version, "validate-config"];
+        let body = serde_json::json!({"config": config});
+        self.send(self.request(Method::POST, &segments, &[]).json(&body)).await?.json()
+    }
+
+    /// Actions.
+    pub(crate) async fn actions(
+        &self,
+        query: &[(&str, String)],
+        limit: u32,
+    ) -> Result<(Vec<Value>, Option<String>), ClientError> {
+        self.pages(&["v1", "actions"], query, limit).await
+    }
+
+    /// An action, if there is one.
+    pub(crate) async fn find_action(&self, key: &str) -> Result<Option<Value>, ClientError> {
+        match self.action(key).await {
+            Ok(action) => Ok(Some(action)),
+            Err(ClientError::Refused(problem)) if problem.code == "action_not_found" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An action.
+    pub(crate) async fn action(&self, key: &str) -> Result<Value, ClientError> {
+        self.get(&["v1", "actions", key], &[]).await
+    }
+
+    /// Makes an action, or replaces the one that has this revision now.
+    pub(crate) async fn put_action(
+        &self,
+        key: &str,
+        document: &Value,
+        revision: Option<u64>,
+    ) -> Result<Value, ClientError> {
+        let mut request = self.request(Method::PUT, &["v1", "actions", key], &[]).json(document);
+        request = match revision {
+            Some(revision) => request.header(header::IF_MATCH, format!("\"{revision}\"")),
+            None => request.header(header::IF_NONE_MATCH, "*"),
+        };
+        self.send(request).await?.json()
+    }
+
+    /// Deletes an action.
+    pub(crate) async fn delete_action(&self, key: &str) -> Result<(), ClientError> {
+        self.send(self.request(Method::DELETE, &["v1", "actions", key], &[])).await.map(drop)
+    }
+
+    /// Tests an action's connection.
+    pub(crate) async fn test_action(&self, key: &str) -> Result<Value, ClientError> {
+        let segments = ["v1", "actions", key, "test-connection"];
+        let body = serde_json::json!({});
+        self.send(self.request(Method::POST, &segments, &[]).json(&body)).await?.json()
+    }
+
+    /// Sets an action off.
+    pub(crate) async fn execute(
+        &self,
+        key: &str,
+        content_type: &str,
+        input: Bytes,
+        wait: Wait,
+    ) -> Result<Executed, ClientError> {
+        let mut request = self
+            .request(Method::POST, &["v1", "actions", key, "execute"], &[])
+            .header(header::CONTENT_TYPE, content_type)
+            .body(input);
+        match wait {
+            Wait::Default => {}
+            Wait::Up(time) => request = request.header("prefer", format!("wait={}", time.as_secs().min(WAIT_MAX_S))),
+            Wait::Not => request = request.header("prefer", "respond-async"),
+        }
+        let answer = self.send(request).await?;
+        Ok(Executed { execution: answer.json()?, ended: answer.status == StatusCode::OK })
+    }
+
+    /// An execution.
+    pub(crate) async fn execution(&self, id: &str) -> Result<Value, ClientError> {
+        self.get(&["v1", "executions", id], &[]).await
+    }
+
+    /// Executions.
+    pub(crate) async fn executions(
+        &self,
+        query: &[(&str, String)],
+        limit: u32,
+    ) -> Result<(Vec<Value>, Option<String>), ClientError> {
+        self.pages(&["v1", "executions"], query, limit).await
+    }
+
+    /// Events.
+    pub(crate) async fn events(
+        &self,
+        query: &[(&str, String)],
+        limit: u32,
+    ) -> Result<(Vec<Value>, Option<String>), ClientError> {
+        self.pages(&["v1", "events"], query, limit).await
+    }
+
+    /// The end of the log. Nothing tells it at once, and to read the log for it could take
+    /// hours: whether there is something behind a position is asked some forty times.
+    pub(crate) async fn last_position(&self) -> Result<u64, ClientError> {
+        let is_more = async |after: u64| {
+            let (events, _) = self.events(&[("after", after.to_string())], 1).await?;
+            Ok::<_, ClientError>(!events.is_empty())
+        };
+        // There is something behind `low - 1` (or low is 0), and nothing behind `high`.
+        let (mut low, mut high) = (0, 1);
+        while is_more(high).await? {
+            low = high + 1;
+            high = high.saturating_mul(4);
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_more(middle).await? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    /// Events as they happen, after the last one that was seen.
+    pub(crate) async fn follow_events(
+        &self,
+        query: &[(&str, String)],
+        last_event_id: &str,
+    ) -> Result<EventStream, ClientError> {
+        let request = self
+            .request(Method::GET, &["v1", "events"], query)
+            .header(header::ACCEPT, "text/event-stream")
+            .header("last-event-id", last_event_id);
+        Ok(EventStream::new(self.open(request).await?))
+    }
+}

@@ -1,0 +1,15 @@
+//! `healthcheck`: whether a running service is well; for containers.
+
+use crate::{client::Client, output::Output};
+use serde_json::json;
+use std::process::ExitCode;
+
+pub(super) async fn run(client: &Client, output: Output) -> anyhow::Result<ExitCode> {
+    client.health().await?;
+    if output.is_json() {
+        output.json(&json!({"status": "ok"}))?;
+    } else {
+        output.line(&format!("{} is well", client.server()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,39 @@
+//! One command a file. Each reads what it needs, asks the service, and prints the answer.
+
+pub(crate) mod action;
+pub(crate) mod events;
+pub(crate) mod execution;
+mod healthcheck;
+mod migrate;
+pub(crate) mod protocol;
+pub(crate) mod run;
+mod serve;
+
+use crate::{
+    cli::{Cli, Command},
+    output::Output,
+};
+use std::process::ExitCode;
+
+/// Items of a list where nobody says how many.
+const LIST_DEFAULT: u32 = 100;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Where it could not be done; [`crate::exit::report`] tells people and programs.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let output = Output::new(cli.json);
+    match cli.command {
+        Command::Serve(settings) => serve::run(&settings, output).await,
+        Command::Migrate(settings) => migrate::run(&settings, output).await,
+        Command::Healthcheck(connection) => healthcheck::run(&connection.client()?, output).await,
+        Command::Run(arguments) => run::run(arguments, output).await,
+        Command::Protocol(group) => protocol::run(group.command, &group.connection.client()?, output).await,
+        Command::Action(group) => action::run(group.command, &group.connection.client()?, output).await,
+        Command::Execution(group) => execution::run(group.command, &group.connection.client()?, output).await,
+        Command::Events(group) => events::run(group.command, &group.connection.client()?, output).await,
+        // `main` does this one before anything else is there.
+        Command::CompileComponent => Ok(ExitCode::FAILURE),
+    }
+}

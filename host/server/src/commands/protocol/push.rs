@@ -1,0 +1,59 @@
+//! `protocol push`: uploads components.
+
+use crate::{
+    client::Client,
+    input,
+    output::{Colour, Output, field},
+};
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
+
+/// What to upload.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Components (.wasm)
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+pub(super) async fn run(arguments: Arguments, client: &Client, output: Output) -> anyhow::Result<ExitCode> {
+    for file in arguments.files {
+        let component = input::component(&file)?;
+        let bar = bar(component.len() as u64, output);
+        let moving = bar.clone();
+        let size = component.len() as u64;
+        let pushed = client.push_protocol(component, move |bytes| {
+            moving.inc(bytes);
+            if moving.position() >= size {
+                // It has arrived; what takes time now is the compiler.
+                moving.set_message("compiling");
+                moving.enable_steady_tick(Duration::from_millis(100));
+            }
+        });
+        let pushed = pushed.await;
+        bar.finish_and_clear();
+        let (protocol, created) = pushed.with_context(|| file.display().to_string())?;
+        if output.is_json() {
+            output.json(&protocol)?;
+            continue;
+        }
+        let word = if created { output.paint(Colour::Green, "uploaded") } else { "there already".to_owned() };
+        let pin = format!("{}@{}", field(&protocol, "/name"), field(&protocol, "/version"));
+        output.line(&format!("{word}  {pin}  {}  {}", field(&protocol, "/digest"), field(&protocol, "/summary")))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A bar where a person sees it, and nothing elsewhere.
+fn bar(bytes: u64, output: Output) -> ProgressBar {
+    if output.is_json() || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(bytes);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:30} {bytes} of {total_bytes}  {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}

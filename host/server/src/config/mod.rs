@@ -1,0 +1,46 @@
+//! Settings: names, where they come from, and what they mean.
+//!
+//! Environment variables `ACTION_SERVICE_*`; a TOML file (`--config`) has the same names as
+//! its keys, in the same upper case, so that one search finds both. The environment wins.
+
+pub(crate) mod names;
+mod settings;
+mod sources;
+
+pub(crate) use settings::{Database, LogFormat, Settings, data_dir};
+pub(crate) use sources::Sources;
+
+/// Everything that is wrong with the settings.
+#[derive(Debug)]
+pub(crate) struct SettingsError {
+    problems: Vec<String>,
+}
+
+impl SettingsError {
+    fn new(problems: Vec<String>) -> Self {
+        Self { problems }
+    }
+
+    fn one(problem: String) -> Self {
+        Self { problems: vec![problem] }
+    }
+
+    /// Each problem, for people.
+    pub(crate) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
+impl std::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.problems.as_slice() {
+            [only] => f.write_str(only),
+            many => {
+                f.write_str("the settings are wrong:")?;
+                many.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for SettingsError {}

@@ -1,0 +1,151 @@
+//! Every name under `ACTION_SERVICE_`, in one table.
+//!
+//! To add a setting: a line here, a field in [`super::Settings`], and its use in `compose.rs`.
+
+/// Where relative settings begin: database, compile cache, admin token.
+pub(crate) const DATA_DIR: &str = "ACTION_SERVICE_DATA_DIR";
+/// `sqlite://path` or `memory:`.
+pub(crate) const DATABASE_URL: &str = "ACTION_SERVICE_DATABASE_URL";
+/// Where the outside world calls.
+pub(crate) const PUBLIC_ADDR: &str = "ACTION_SERVICE_PUBLIC_ADDR";
+/// Where orchestrators and people call.
+pub(crate) const PRIVATE_ADDR: &str = "ACTION_SERVICE_PRIVATE_ADDR";
+/// Instead of the token that is made at the first start.
+pub(crate) const ADMIN_TOKEN: &str = "ACTION_SERVICE_ADMIN_TOKEN";
+/// `allow` or `deny`.
+pub(crate) const EGRESS_PRIVATE: &str = "ACTION_SERVICE_EGRESS_PRIVATE";
+/// Attempts at once.
+pub(crate) const CONCURRENCY: &str = "ACTION_SERVICE_CONCURRENCY";
+/// What is logged.
+pub(crate) const LOG: &str = "ACTION_SERVICE_LOG";
+/// `auto`, `json` or `text`.
+pub(crate) const LOG_FORMAT: &str = "ACTION_SERVICE_LOG_FORMAT";
+/// The service that the client commands talk to.
+pub(crate) const URL: &str = "ACTION_SERVICE_URL";
+/// The token that the client commands use.
+pub(crate) const TOKEN: &str = "ACTION_SERVICE_TOKEN";
+
+/// What begins with this and is not in the table is a mistake.
+pub(crate) const PREFIX: &str = "ACTION_SERVICE_";
+
+/// What a name is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Read by this release.
+    Setting,
+    /// Known, and for something that this release does not have: refused rather than ignored.
+    Later(&'static str),
+    /// Read by the build and the scripts around it. In the environment it does no harm.
+    Build,
+}
+
+/// Every known name.
+pub(crate) const KNOWN: &[(&str, Kind)] = &[
+    (DATA_DIR, Kind::Setting),
+    (DATABASE_URL, Kind::Setting),
+    (PUBLIC_ADDR, Kind::Setting),
+    (PRIVATE_ADDR, Kind::Setting),
+    (ADMIN_TOKEN, Kind::Setting),
+    (EGRESS_PRIVATE, Kind::Setting),
+    (CONCURRENCY, Kind::Setting),
+    (LOG, Kind::Setting),
+    (LOG_FORMAT, Kind::Setting),
+    (URL, Kind::Setting),
+    (TOKEN, Kind::Setting),
+    ("ACTION_SERVICE_QUEUE_URL", Kind::Later("dispatch over NATS is")),
+    ("ACTION_SERVICE_SECRET_KEY", Kind::Later("secrets are")),
+    ("ACTION_SERVICE_SECRET_KEY_FILE", Kind::Later("secrets are")),
+    ("ACTION_SERVICE_EGRESS_ALLOW", Kind::Later("operator-wide egress rules are")),
+    ("ACTION_SERVICE_EGRESS_DENY", Kind::Later("operator-wide egress rules are")),
+    ("ACTION_SERVICE_TRUSTED_KEYS", Kind::Later("signed protocols are")),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", Kind::Later("traces over OTLP are")),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Kind::Later("traces over OTLP are")),
+    ("ACTION_SERVICE_ADVISORIES", Kind::Build),
+    ("ACTION_SERVICE_PROTOCOLS_DIR", Kind::Build),
+    ("ACTION_SERVICE_CACHE_DIR", Kind::Build),
+    ("ACTION_SERVICE_WASM_STD", Kind::Build),
+];
+
+/// The table's own copy of a name, and what it is for.
+pub(crate) fn find(name: &str) -> Option<(&'static str, Kind)> {
+    KNOWN.iter().copied().find(|(known, _)| *known == name)
+}
+
+/// The known setting that looks most like this one.
+pub(crate) fn nearest(name: &str) -> &'static str {
+    let settings = KNOWN.iter().filter(|(_, kind)| *kind == Kind::Setting).map(|(known, _)| *known);
+    settings.min_by_key(|known| distance(known, name)).unwrap_or(DATA_DIR)
+}
+
+/// Levenshtein's distance: how many characters to add, drop or change.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Whether Kubernetes set it: it gives every container the addresses of the services around
+/// it, and for a service called `action-service` these names begin with our prefix.
+pub(crate) fn is_service_link(name: &str) -> bool {
+    let numbered_port = || {
+        let (_, rest) = name.rsplit_once("_PORT_")?;
+        let (number, rest) = rest.split_once('_').unwrap_or((rest, ""));
+        let protocol = rest.split('_').next().unwrap_or_default();
+        let numeric = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        Some(numeric && matches!(protocol, "" | "TCP" | "UDP" | "SCTP"))
+    };
+    let named_port = || name.contains("_SERVICE_PORT_");
+    let ends = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"].iter().any(|end| name.ends_with(end));
+    // `_PORT_8080_TCP_PORT` has a `_PORT_` of its own at its end.
+    let tail = || name.strip_suffix("_PORT").or(name.strip_suffix("_PROTO")).or(name.strip_suffix("_ADDR"));
+    ends || named_port() || numbered_port().unwrap_or(false) || tail().is_some_and(|name| name.contains("_PORT_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_the_one_that_was_meant() {
+        for (wrong, meant) in [
+            ("ACTION_SERVICE_DATABSE_URL", DATABASE_URL),
+            ("ACTION_SERVICE_DATA", DATA_DIR),
+            ("ACTION_SERVICE_LOGFORMAT", LOG_FORMAT),
+            ("ACTION_SERVICE_PRIVATE_ADDRESS", PRIVATE_ADDR),
+            ("ACTION_SERVICE_CONCURENCY", CONCURRENCY),
+        ] {
+            assert_eq!(nearest(wrong), meant, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_kubernetes_sets_is_known_by_its_form() {
+        for link in [
+            "ACTION_SERVICE_SERVICE_HOST",
+            "ACTION_SERVICE_SERVICE_PORT",
+            "ACTION_SERVICE_SERVICE_PORT_PUBLIC",
+            "ACTION_SERVICE_PORT",
+            "ACTION_SERVICE_PORT_8080_TCP",
+            "ACTION_SERVICE_PORT_8080_TCP_ADDR",
+            "ACTION_SERVICE_PORT_8080_TCP_PORT",
+            "ACTION_SERVICE_PORT_8080_TCP_PROTO",
+        ] {
+            assert!(is_service_link(link), "{link}");
+        }
+        for other in ["ACTION_SERVICE_PRIVATE_ADR", "ACTION_SERVICE_PORTS", "ACTION_SERVICE_IMPORT_DIR"] {
+            assert!(!is_service_link(other), "{other}");
+        }
+        for (known, _) in KNOWN {
+            assert!(!is_service_link(known), "{known}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What the settings mean. Every wrong one is named, all at once.
+
+use super::{SettingsError, Sources, names};
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+};
+use tracing_subscriber::EnvFilter;
+
+/// Attempts at once where nothing is said.
+const CONCURRENCY_DEFAULT: u32 = 64;
+/// More than this is a mistake: tens of thousands of parked attempts is what one process can
+/// map at all (MEASURED.md).
+const CONCURRENCY_MAX: u32 = 16_384;
+/// A shorter token could be guessed.
+const TOKEN_BYTES_MIN: usize = 16;
+
+/// What the service runs with.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Database, compile cache, admin token.
+    pub(crate) data_dir: PathBuf,
+    /// Where state lives.
+    pub(crate) database: Database,
+    /// Where the outside world calls.
+    pub(crate) public_addr: SocketAddr,
+    /// Where orchestrators and people call.
+    pub(crate) private_addr: SocketAddr,
+    /// Instead of the one that is made at the first start.
+    pub(crate) admin_token: Option<String>,
+    /// Whether actions that ask for private networks may reach them.
+    pub(crate) egress_private: bool,
+    /// Attempts at once.
+    pub(crate) concurrency: u32,
+    /// What is logged.
+    pub(crate) log: String,
+    /// How it is logged.
+    pub(crate) log_format: LogFormat,
+}
+
+/// Where state lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// In this file.
+    Sqlite(PathBuf),
+    /// Nowhere: it is gone with the process.
+    Memory,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+    /// One object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Settings {
+    /// Reads every setting.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its name.
+    pub(crate) fn from_sources(sources: &Sources) -> Result<Self, SettingsError> {
+        let mut problems: Vec<String> = sources.not_available().collect();
+        let data_dir = data_dir(sources);
+        let settings = Self {
+            database: Self::read(sources, names::DATABASE_URL, &mut problems, database)
+                .unwrap_or_else(|| Database::Sqlite(data_dir.join("action-service.db"))),
+            public_addr: Self::read(sources, names::PUBLIC_ADDR, &mut problems, address)
+                .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            private_addr: Self::read(sources, names::PRIVATE_ADDR, &mut problems, address)
+                .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081))),
+            admin_token: Self::read(sources, names::ADMIN_TOKEN, &mut problems, token),
+            egress_private: Self::read(sources, names::EGRESS_PRIVATE, &mut problems, allowed).unwrap_or(false),
+            concurrency: Self::read(sources, names::CONCURRENCY, &mut problems, concurrency)
+                .unwrap_or(CONCURRENCY_DEFAULT),
+            log: Self::read(sources, names::LOG, &mut problems, filter).unwrap_or_else(|| "info".to_owned()),
+            log_format: Self::read(sources, names::LOG_FORMAT, &mut problems, log_format).unwrap_or(LogFormat::Auto),
+            data_dir,
+        };
+        let (public, private) = (settings.public_addr, settings.private_addr);
+        if public == private && public.port() != 0 {
+            problems.push(format!("{} and {} are both {public}", names::PUBLIC_ADDR, names::PRIVATE_ADDR));
+        }
+        if problems.is_empty() { Ok(settings) } else { Err(SettingsError::new(problems)) }
+    }
+
+    fn read<T>(
+        sources: &Sources,
+        name: &'static str,
+        problems: &mut Vec<String>,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let parsed = parse(sources.get(name)?);
+        parsed.map_err(|reason| problems.push(format!("{}: {reason}", sources.place(name)))).ok()
+    }
+}
+
+/// The data folder: client commands look there for the admin token too.
+pub(crate) fn data_dir(sources: &Sources) -> PathBuf {
+    Path::new(sources.get(names::DATA_DIR).unwrap_or("./data")).to_owned()
+}
+
+fn database(text: &str) -> Result<Database, String> {
+    if text == "memory:" {
+        return Ok(Database::Memory);
+    }
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err("Postgres is not available in this release; use sqlite://PATH or memory:".into());
+    }
+    match text.strip_prefix("sqlite://") {
+        Some("") => Err("after sqlite:// the path of a file is needed".into()),
+        Some(path) if path.contains('?') => Err("options after `?` are not known; only a path is".into()),
+        Some(path) => Ok(Database::Sqlite(path.into())),
+        // The text may hold a password: it is not repeated.
+        None => Err("sqlite://PATH or memory: is needed".into()),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    found.ok_or_else(|| format!("`{text}` is no address with a port, for instance 127.0.0.1:8080 or [::]:8080"))
+}
+
+fn token(text: &str) -> Result<String, String> {
+    if text.len() < TOKEN_BYTES_MIN {
+        return Err(format!("a token has at least {TOKEN_BYTES_MIN} characters"));
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("a token has only visible ASCII characters, and no space".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn allowed(text: &str) -> Result<bool, String> {
+    match text {
+        "allow" => Ok(true),
+        "deny" => Ok(false),
+        _ => Err(format!("`{text}` is neither `allow` nor `deny`")),
+    }
+}
+
+fn concurrency(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=CONCURRENCY_MAX).contains(number));
+    number.ok_or_else(|| format!("`{text}` is no number between 1 and {CONCURRENCY_MAX}"))
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("`{text}` is no log filter, for instance `info` or `info,action_wasm=debug`: {error}")),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err(format!("`{text}` is none of `auto`, `json`, `text`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let env = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Settings::from_sources(&Sources::collect(None, env).unwrap())
+    }
+
+    #[test]
+    fn nothing_set_is_the_defaults_of_the_design() {
+        let settings = settings(&[]).unwrap();
+        assert_eq!(settings.database, Database::Sqlite("./data/action-service.db".into()));
+        assert_eq!(settings.public_addr.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.private_addr.to_string(), "127.0.0.1:8081");
+        assert_eq!((settings.concurrency, settings.egress_private), (64, false));
+        assert_eq!((settings.log.as_str(), settings.log_format), ("info", LogFormat::Auto));
+    }
+
+    #[test]
+    fn the_database_follows_the_data_folder() {
+        let settings = settings(&[(names::DATA_DIR, "/var/lib/x")]).unwrap();
+        assert_eq!(settings.database, Database::Sqlite("/var/lib/x/action-service.db".into()));
+    }
+
+    #[test]
+    fn databases() {
+        let database = |url| settings(&[(names::DATABASE_URL, url)]).map(|settings| settings.database);
+        assert_eq!(database("memory:").unwrap(), Database::Memory);
+        assert_eq!(database("sqlite://a/b.db").unwrap(), Database::Sqlite("a/b.db".into()));
+        assert_eq!(database("sqlite:///a/b.db").unwrap(), Database::Sqlite("/a/b.db".into()));
+        let error = database("postgres://u:hunter2@h/d").unwrap_err().to_string();
+        assert!(error.contains(names::DATABASE_URL) && error.contains("not available in this release"), "{error}");
+        assert!(!error.contains("hunter2"));
+        assert!(database("mysql://x").is_err());
+        assert!(database("sqlite://").is_err());
+    }
+
+    #[test]
+    fn every_bad_value_is_named() {
+        let bad = [
+            (names::PUBLIC_ADDR, "8080"),
+            (names::PRIVATE_ADDR, "nowhere"),
+            (names::ADMIN_TOKEN, "short"),
+            (names::EGRESS_PRIVATE, "yes"),
+            (names::CONCURRENCY, "0"),
+            (names::LOG, "a=b=c"),
+            (names::LOG_FORMAT, "xml"),
+        ];
+        let error = settings(&bad).unwrap_err();
+        assert_eq!(error.problems().len(), bad.len(), "{error}");
+        for (name, _) in bad {
+            assert!(error.to_string().contains(&format!("{name} (in the environment): ")), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_comes_later_is_refused_and_not_ignored() {
+        for name in ["ACTION_SERVICE_QUEUE_URL", "ACTION_SERVICE_SECRET_KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+            let error = settings(&[(name, "x")]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("not available in this release"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_listeners_differ() {
+        let same = [(names::PUBLIC_ADDR, "127.0.0.1:1234"), (names::PRIVATE_ADDR, "127.0.0.1:1234")];
+        assert!(settings(&same).is_err());
+        let free = [(names::PUBLIC_ADDR, "127.0.0.1:0"), (names::PRIVATE_ADDR, "127.0.0.1:0")];
+        assert!(settings(&free).is_ok());
+    }
+}

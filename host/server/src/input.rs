@@ -1,0 +1,194 @@
+//! What people give to commands: documents and payloads, from files, standard input, or the
+//! command line itself.
+
+use action_domain::limits::{DOCUMENT_BYTES_MAX, INPUT_BYTES_MAX};
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use std::{
+    fs::File,
+    io::{Read, stdin},
+    path::Path,
+};
+
+/// Bytes and what they are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Input {
+    /// The bytes.
+    pub(crate) bytes: Bytes,
+    /// A media type: as given, or as they look.
+    pub(crate) content_type: String,
+}
+
+/// Help for arguments that [`payload`] and [`documents`] read.
+pub(crate) const HELP: &str = "a file, - for standard input, or the text itself";
+
+/// A payload: a file, `-`, or the text itself.
+///
+/// # Errors
+/// Where it cannot be read, is too large, or looks like a file that is not there.
+pub(crate) fn payload(argument: &str, content_type: Option<String>) -> anyhow::Result<Input> {
+    let (bytes, name) = read(argument, INPUT_BYTES_MAX)?;
+    let content_type = content_type.unwrap_or_else(|| looks_like(&bytes, name.as_deref()).to_owned());
+    Ok(Input { bytes: bytes.into(), content_type })
+}
+
+/// All documents of a file, of `-`, or of the text itself, in JSON or YAML.
+///
+/// # Errors
+/// As for [`payload`], and where it is neither JSON nor YAML.
+pub(crate) fn documents(argument: &str) -> anyhow::Result<Vec<Value>> {
+    let (bytes, name) = read(argument, DOCUMENT_BYTES_MAX)?;
+    let place = name.unwrap_or_else(|| "the argument".to_owned());
+    let text = String::from_utf8(bytes).with_context(|| format!("{place} is not UTF-8"))?;
+    parse(&text).with_context(|| place)
+}
+
+/// The one document of an argument.
+///
+/// # Errors
+/// As for [`documents`], and where there is none or more than one.
+pub(crate) fn document(argument: &str) -> anyhow::Result<Value> {
+    let mut documents = documents(argument)?;
+    ensure!(documents.len() == 1, "one document is needed, and there are {}", documents.len());
+    Ok(documents.remove(0))
+}
+
+fn parse(text: &str) -> anyhow::Result<Vec<Value>> {
+    if is_json(text) {
+        let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+        return Ok(flatten(values.context("not valid JSON")?));
+    }
+    let values: Result<Vec<Value>, _> = serde_saphyr::from_multiple_with_options(text, yaml());
+    let values = values.map_err(|error| anyhow::anyhow!("not valid YAML: {error}"))?;
+    Ok(flatten(values.into_iter().filter(|value| !value.is_null()).collect()))
+}
+
+/// Whether JSON is meant. Most JSON is YAML too, but so is much JSON with a mistake in it:
+/// `{"a": }` would pass for a null.
+fn is_json(text: &str) -> bool {
+    let text = text.trim_start();
+    match text.strip_prefix('{') {
+        Some(rest) => rest.trim_start().starts_with(['"', '}']),
+        None => text.starts_with('['),
+    }
+}
+
+/// YAML 1.2: `no` and `on` are texts, as an action's author means them.
+fn yaml() -> serde_saphyr::Options {
+    serde_saphyr::options! { strict_booleans: true }
+}
+
+/// A list at the top holds several documents.
+fn flatten(values: Vec<Value>) -> Vec<Value> {
+    let list = |value| match value {
+        Value::Array(items) => items,
+        other => vec![other],
+    };
+    values.into_iter().flat_map(list).collect()
+}
+
+/// The bytes, and the file's name if they are from one.
+fn read(argument: &str, bytes_max: usize) -> anyhow::Result<(Vec<u8>, Option<String>)> {
+    if argument == "-" {
+        return Ok((read_all(&mut stdin().lock(), bytes_max).context("standard input")?, Some("standard input".into())));
+    }
+    let path = Path::new(argument);
+    if path.is_file() {
+        let mut file = File::open(path).with_context(|| format!("{argument} cannot be opened"))?;
+        let bytes = read_all(&mut file, bytes_max).with_context(|| argument.to_owned())?;
+        return Ok((bytes, Some(argument.to_owned())));
+    }
+    let bare = !argument.is_empty() && !argument.contains(char::is_whitespace);
+    let like_a_file = path.extension().is_some() || argument.contains('/');
+    if bare && like_a_file && serde_json::from_str::<IgnoredAny>(argument).is_err() {
+        bail!("there is no file {argument} (a text that looks like a file's name can be given by standard input: -)");
+    }
+    ensure!(argument.len() <= bytes_max, "more than {bytes_max} bytes");
+    Ok((argument.as_bytes().to_vec(), None))
+}
+
+fn read_all(from: &mut impl Read, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() <= bytes_max, "more than {bytes_max} bytes");
+    Ok(bytes)
+}
+
+/// A component.
+///
+/// # Errors
+/// Where it cannot be read, or is too large.
+pub(crate) fn component(path: &Path) -> anyhow::Result<Bytes> {
+    let name = || path.display().to_string();
+    let mut file = File::open(path).with_context(|| format!("{} cannot be opened", name()))?;
+    Ok(read_all(&mut file, action_domain::limits::COMPONENT_BYTES_MAX).with_context(name)?.into())
+}
+
+fn looks_like(bytes: &[u8], name: Option<&str>) -> &'static str {
+    let extension = name.and_then(|name| Path::new(name).extension()).and_then(|extension| extension.to_str());
+    if extension == Some("json") || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        "application/json"
+    } else if std::str::from_utf8(bytes).is_ok() {
+        "text/plain; charset=utf-8"
+    } else {
+        "application/octet-stream"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn json_and_yaml_one_and_many() {
+        for (text, expected) in [
+            (r#"{"a": 1}"#, vec![json!({"a": 1})]),
+            (r#"{"a": 1} {"a": 2}"#, vec![json!({"a": 1}), json!({"a": 2})]),
+            (r#"[{"a": 1}, {"a": 2}]"#, vec![json!({"a": 1}), json!({"a": 2})]),
+            ("a: 1\nb: [x, no]\n", vec![json!({"a": 1, "b": ["x", "no"]})]),
+            ("---\na: 1\n---\na: 2\n", vec![json!({"a": 1}), json!({"a": 2})]),
+            ("{a: 1, b: yes}", vec![json!({"a": 1, "b": "yes"})]),
+            ("a: true\nb: ~\nc: 1.5\nd: '1'\n", vec![json!({"a": true, "b": null, "c": 1.5, "d": "1"})]),
+            ("a: 18446744073709551615\n", vec![json!({"a": u64::MAX})]),
+            ("", vec![]),
+        ] {
+            assert_eq!(parse(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        assert!(format!("{:#}", parse("{\"a\": }").unwrap_err()).contains("line 1"));
+        assert!(format!("{:#}", parse("a: [1\nb: 2").unwrap_err()).contains("line"));
+        assert!(parse("a: 1\na: 2\n").is_err(), "a key twice is a mistake");
+    }
+
+    #[test]
+    fn a_bomb_of_aliases_does_not_go_off() {
+        let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..12 {
+            let before = vec![format!("*a{}", level - 1); 10].join(",");
+            text.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+        }
+        assert!(parse(&text).is_err());
+    }
+
+    #[test]
+    fn a_missing_file_is_not_sent_as_text() {
+        for wrong in ["input.json", "./x/y", "a/b"] {
+            assert!(payload(wrong, None).unwrap_err().to_string().contains("no file"), "{wrong}");
+        }
+        for (text, content_type) in [
+            ("{\"n\":1.5}", "application/json"),
+            ("1.5", "application/json"),
+            ("hello there.", "text/plain; charset=utf-8"),
+            ("", "text/plain; charset=utf-8"),
+        ] {
+            assert_eq!(payload(text, None).unwrap().content_type, content_type, "{text}");
+        }
+        assert_eq!(payload("x", Some("text/csv".into())).unwrap().content_type, "text/csv");
+    }
+}
