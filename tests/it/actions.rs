@@ -9,7 +9,8 @@ async fn every_save_makes_a_revision_and_old_ones_stay_readable() {
     let service = Service::start().await;
     let api = &service.private;
     api.upload(fixture("misbehave")).await.json(201);
-    let spec = json!({"name": "a", "protocol": "misbehave@^0.1", "config": {"mode": "echo"}, "labels": {"team": "ops"}});
+    let spec =
+        json!({"name": "a", "protocol": "misbehave@^0.1", "config": {"mode": "echo"}, "labels": {"team": "ops"}});
     let created = api.put("/v1/actions/a", &spec).await;
     let action = created.json(201);
     assert_eq!((&action["revision"], &action["protocol"]), (&json!(1), &json!("misbehave@0.1.0")));
@@ -25,7 +26,7 @@ async fn every_save_makes_a_revision_and_old_ones_stay_readable() {
     assert_eq!(api.send(fresh).await.json(200)["revision"], 3);
     api.post("/v1/actions", &spec).await.problem(409, "name_taken");
     assert_eq!(api.delete("/v1/actions/a").await.status.as_u16(), 204);
-    api.get("/v1/actions/a").await.problem(404, "not_found");
+    api.get("/v1/actions/a").await.problem(404, "action_not_found");
     assert_eq!(api.get(&format!("/v1/actions/{id}/revisions/3")).await.json(200)["revision"], 3);
     let changes = api.get(&format!("/v1/events?action={id}")).await.json(200);
     let types: Vec<&str> = changes["items"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap()).collect();
@@ -128,6 +129,6 @@ async fn lists_come_in_pages() {
         }
     }
     assert_eq!(seen, (0..7).map(|number| format!("a-{number}")).collect::<Vec<_>>());
-    api.get("/v1/actions?limit=0").await.problem(400, "invalid_parameter");
+    api.get("/v1/actions?limit=0").await.problem(400, "invalid_query");
     api.get("/v1/actions?after=rubbish!").await.problem(400, "invalid_cursor");
 }

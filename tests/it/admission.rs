@@ -23,7 +23,7 @@ async fn what_is_no_protocol_is_refused_with_every_reason_and_leaves_only_its_ev
     let service = Service::start().await;
     let api = &service.private;
     for (component, reason) in [
-        (b"not wasm at all".to_vec(), "not_a_component"),
+        (b"not wasm at all".to_vec(), "invalid_component"),
         (components::core_module(), "core_module"),
         (fixture("wrong-world"), "missing_export"),
         (fixture("forbidden-import"), "unknown_import"),
@@ -32,7 +32,11 @@ async fn what_is_no_protocol_is_refused_with_every_reason_and_leaves_only_its_ev
     ] {
         let answer = api.upload(component).await;
         let errors = answer.problem(422, "component_refused");
-        assert!(errors.iter().any(|error| error.ends_with(reason)), "{reason}: {}", String::from_utf8_lossy(&answer.body));
+        assert!(
+            errors.iter().any(|error| error.ends_with(reason)),
+            "{reason}: {}",
+            String::from_utf8_lossy(&answer.body)
+        );
     }
     let forbidden = api.upload(fixture("forbidden-import")).await;
     assert!(String::from_utf8_lossy(&forbidden.body).contains("evil:host/backdoor"));
@@ -93,6 +97,6 @@ async fn a_protocol_that_an_action_uses_stays() {
     api.delete("/v1/protocols/noop/0.1.0").await.problem(409, "in_use");
     assert_eq!(api.delete("/v1/actions/echo").await.status.as_u16(), 204);
     assert_eq!(api.delete("/v1/protocols/noop/0.1.0").await.status.as_u16(), 204);
-    api.get("/v1/protocols/noop/0.1.0").await.problem(404, "not_found");
+    api.get("/v1/protocols/noop/0.1.0").await.problem(404, "protocol_not_found");
     api.upload(fixture("noop")).await.json(201);
 }

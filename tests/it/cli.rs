@@ -1,6 +1,9 @@
 //! The command line, as people and programs use it.
 
-use crate::kit::{Remote, Service, components, service::{TOKEN, binary}};
+use crate::kit::{
+    Remote, Service, components,
+    service::{TOKEN, binary},
+};
 use serde_json::{Value, json};
 use std::{ffi::OsStr, path::Path};
 use tokio::process::Command;

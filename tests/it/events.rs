@@ -37,7 +37,8 @@ async fn a_reader_that_follows_positions_misses_nothing() {
         let own: Vec<&Value> = seen.iter().filter(|event| event["execution"] == **id).collect();
         assert_eq!(own.len(), 3);
     }
-    let cloud = api.request(Method::GET, "/v1/events?type=action_executed").header("accept", "application/cloudevents+json");
+    let cloud =
+        api.request(Method::GET, "/v1/events?type=action_executed").header("accept", "application/cloudevents+json");
     let cloud = api.send(cloud).await.json(200);
     let first = cloud["items"].get(0).or_else(|| cloud.get(0)).unwrap();
     assert_eq!(first["specversion"], "1.0", "{cloud}");
@@ -77,6 +78,6 @@ async fn filters_that_name_nothing_are_refused() {
     let service = Service::start().await;
     let api = &service.private;
     for query in ["type=nonsense", "after=x", "execution=act_1", "limit=501", "action=%00"] {
-        api.get(&format!("/v1/events?{query}")).await.problem(400, "invalid_parameter");
+        api.get(&format!("/v1/events?{query}")).await.problem(400, "invalid_query");
     }
 }

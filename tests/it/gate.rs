@@ -37,9 +37,11 @@ async fn only_granted_hosts_and_ports_in_every_form() {
     let api = &service.private;
     api.upload(fixture("misbehave")).await.json(201);
     // `target` is not annotated in the schema: it grants nothing.
-    for (index, granted) in [remote.url("/"), format!("http://localhost:{}/", remote.address.port())].iter().enumerate() {
+    for (index, granted) in [remote.url("/"), format!("http://localhost:{}/", remote.address.port())].iter().enumerate()
+    {
         let name = format!("a-{index}");
-        let config = json!({"mode": "tcp", "url": granted, "target": other.url("/"), "address": remote.address.to_string()});
+        let config =
+            json!({"mode": "tcp", "url": granted, "target": other.url("/"), "address": remote.address.to_string()});
         let action = api.action(&name, "misbehave", config).await.json(201);
         let egress = api.get(&format!("/v1/actions/{}/egress", action["id"].as_str().unwrap())).await.json(200);
         assert!(egress.to_string().contains(&remote.address.port().to_string()), "{egress}");

@@ -105,7 +105,8 @@ async fn binary_bodies_come_through_whole() {
     let config = json!({"url": world.remote.url("/bytes/1000000"), "method": "GET", "output": "body"});
     let execution = world.run("binary", config, &json!({})).await;
     assert_eq!(execution["status"], "succeeded", "{execution}");
-    let output = world.service.private.get(&format!("/v1/executions/{}/output", execution["id"].as_str().unwrap())).await;
+    let output =
+        world.service.private.get(&format!("/v1/executions/{}/output", execution["id"].as_str().unwrap())).await;
     assert_eq!((output.body.len(), output.header("content-type")), (1_000_000, "application/octet-stream"));
 }
 

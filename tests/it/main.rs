@@ -3,7 +3,7 @@
 //! Nothing is mocked and nothing sleeps: a test waits for an answer or an event, with a bound.
 //! Every answer that the kit gets is checked against the service's own OpenAPI document.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests say what they expect")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests say what they expect")]
 
 mod kit;
 

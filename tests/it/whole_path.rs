@@ -20,9 +20,15 @@ async fn an_action_of_the_built_in_protocol_reaches_a_real_server_and_every_step
     let protocols = api.get("/v1/protocols").await.json(200);
     assert!(protocols["items"].as_array().unwrap().iter().any(|protocol| protocol["name"] == "http"), "{protocols}");
 
-    let tested = api.post("/v1/protocols/http/0.1.0/test-connection", &json!({
-        "config": {"url": remote.url("/json"), "method": "POST"}, "grants": {"private_networks": true}
-    })).await.json(200);
+    let tested = api
+        .post(
+            "/v1/protocols/http/0.1.0/test-connection",
+            &json!({
+                "config": {"url": remote.url("/json"), "method": "POST"}, "grants": {"private_networks": true}
+            }),
+        )
+        .await
+        .json(200);
     assert_eq!(tested["verdict"], "connected", "{tested}");
     let stages: Vec<&str> = tested["stages"].as_array().unwrap().iter().map(|s| s["stage"].as_str().unwrap()).collect();
     assert!(stages.contains(&"connect") && stages.contains(&"protocol"), "{tested}");
@@ -72,7 +78,10 @@ async fn nobody_has_to_wait_and_a_failing_remote_is_tried_again() {
     assert_eq!((&execution["status"], &execution["attempts"]), (&json!("succeeded"), &json!(3)), "{execution}");
     let types = api.event_types(id).await;
     let of = |wanted: &str| types.iter().filter(|t| *t == wanted).count();
-    assert_eq!((of("execution_queued"), of("attempt_started"), of("attempt_failed"), of("action_executed")), (1, 3, 2, 1));
+    assert_eq!(
+        (of("execution_queued"), of("attempt_started"), of("attempt_failed"), of("action_executed")),
+        (1, 3, 2, 1)
+    );
     assert_eq!(types.last().unwrap(), "action_executed");
 }
 
@@ -149,7 +158,7 @@ async fn the_public_listener_executes_and_shows_and_does_nothing_else() {
     let id = execution["id"].as_str().unwrap();
     service.public.get(&format!("/v1/executions/{id}")).await.json(200);
     for path in ["/v1/actions", "/v1/protocols", "/v1/events", "/openapi.json"] {
-        service.public.get(path).await.problem(404, "not_found");
+        service.public.get(path).await.problem(404, "route_not_found");
     }
     let anonymous = service.public.bare(Method::POST, "/v1/actions/echo/execute").json(&json!(1));
     service.public.send(anonymous).await.problem(401, "unauthenticated");

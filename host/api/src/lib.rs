@@ -6,8 +6,8 @@
 //!
 //! To add a route:
 //! 1. a file in `private/` (or `public/`): its `//!`, the handler with `#[utoipa::path]`, tests;
-//!    bodies that others see go into [`wire`];
-//! 2. one line in the folder's `mod.rs`, which says by [`routes::Routes`] what scope it needs: a
+//!    bodies that others see go into `wire`;
+//! 2. one line in the folder's `mod.rs`, which says by `routes::Routes` what scope it needs: a
 //!    route cannot be registered without saying so;
 //! 3. `UPDATE_SNAPSHOT=1 cargo test -p action-api snapshot`, and read what changed.
 

@@ -17,7 +17,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa::openapi::{
-    Content, OpenApi, PathItem, Ref, RefOr, Response as ResponseDocument, path::Operation,
+    Content, OpenApi, PathItem, Ref, RefOr, Required, Response as ResponseDocument,
+    path::Operation,
+    schema::{Schema, SchemaType, Type},
     security::SecurityRequirement,
 };
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
@@ -124,6 +126,7 @@ pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Opera
 /// What every operation has, so that no route needs to say it: its scopes, the answers of the
 /// guard, and the form of every error.
 fn document(operation: &mut Operation, scopes: Option<Scopes>) {
+    let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
     let mut answer = |status: &str, description: &str| {
         let document = || RefOr::T(ResponseDocument::new(description));
@@ -131,6 +134,9 @@ fn document(operation: &mut Operation, scopes: Option<Scopes>) {
     };
     answer("500", "A defect of the service: `internal`.");
     answer("503", "Too much is under way, or the store cannot be used: `busy`, `unavailable`. See `Retry-After`.");
+    if has_body {
+        answer("408", "The body did not come in time: `body_timeout`.");
+    }
     let words: Vec<&str> = scopes.into_iter().flat_map(Scopes::iter).map(crate::Scope::as_str).collect();
     if scopes.is_some() {
         answer("401", "No token, or not a valid one: `token_missing`, `token_invalid`.");
@@ -151,6 +157,40 @@ fn document(operation: &mut Operation, scopes: Option<Scopes>) {
         {
             let content = Content::new(Some(Ref::from_schema_name("Problem")));
             response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(content));
+        }
+    }
+    put_right(operation);
+}
+
+/// What the generator cannot say: bytes are not a list of numbers, and a parameter that may be
+/// left out cannot be null.
+fn put_right(operation: &mut Operation) {
+    let bytes = |(media_type, content): (&String, &mut RefOr<Content>)| {
+        if let RefOr::T(content) = content
+            && ["application/octet-stream", "application/wasm", "*/*"].contains(&media_type.as_str())
+        {
+            content.schema = None;
+        }
+    };
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        body.content.iter_mut().for_each(bytes);
+        if body.content.contains_key("*/*") {
+            // Any bytes will do: none are some too.
+            body.required = Some(Required::False);
+        }
+    }
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            response.content.iter_mut().for_each(bytes);
+        }
+    }
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+            && let SchemaType::Array(types) = &schema.schema_type
+            && let Some(own) = types.iter().find(|own| **own != Type::Null)
+        {
+            schema.schema_type = SchemaType::Type(own.clone());
         }
     }
 }

@@ -80,8 +80,8 @@ impl Engine {
         wait: Duration,
         permit: OwnedSemaphorePermit,
     ) -> Result<Dispatched, EngineError> {
-        let now = self.now();
         let mut execution = self.new_execution(&ready, &dispatch);
+        let now = execution.created_at;
         execution.status = Status::Running;
         execution.attempt = 1;
         execution.started_at = Some(now);
@@ -163,9 +163,10 @@ impl Engine {
     async fn accept(&self, execution: &Execution, input: &Payload, first: &Fact) -> Result<(), EngineError> {
         let (input, apart) = input.recorded();
         let trigger = self.inner.cache.call_trigger.clone();
-        let received = self.event(context_of(execution, None), &Fact::TriggerReceived { trigger, input });
-        let mut then = context_of(execution, Some(&received));
-        then.attempt = (execution.attempt > 0).then_some(execution.attempt);
+        // The trigger comes before any attempt, also where the first one begins in this unit.
+        let trigger_context = Context { attempt: None, ..context_of(execution, None) };
+        let received = self.event(trigger_context, &Fact::TriggerReceived { trigger, input });
+        let then = context_of(execution, Some(&received));
         let mut unit = UnitOfWork::new().write(Write::AddExecution(Box::new(execution.clone())));
         if let Some((digest, bytes)) = apart {
             unit = unit.write(Write::AddPayload(digest, bytes));

@@ -57,7 +57,7 @@ async fn register_one(engine: &Engine, file: &str, bytes: Bytes) -> anyhow::Resu
             Ok(Some(Registered::Added(pin)))
         }
         Err(EngineError::Conflict { message, .. }) => {
-            tracing::info!(file, %message, "built-in protocol not registered: the version that is there stays");
+            tracing::warn!(file, %message, "built-in protocol not registered: the version that is there stays");
             Ok(Some(Registered::Kept(file.trim_end_matches(".wasm").to_owned())))
         }
         Err(EngineError::ComponentRefused(issues)) => {

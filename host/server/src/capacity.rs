@@ -8,13 +8,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Memory of an attempt in the middle of its work, by plan: a few MiB of linear memory, its
 /// input, output and buffers. Some need far more, most far less.
 const BYTES_PER_ATTEMPT: u64 = 16 << 20;
-/// A parked attempt holds 4 (MEASURED.md); twice that for components of several modules.
+/// A parked attempt was measured to hold 4; twice that for components of several modules.
 const MAPS_PER_ATTEMPT: u64 = 8;
 /// Its caller's connection, and some to the outside.
 const FILES_PER_ATTEMPT: u64 = 4;
 /// The database, listeners, the runtime's own.
 const FILES_RESERVED: u64 = 256;
-/// Callers that wait cost a connection and some 50 KiB each (MEASURED.md); more than this
+/// Callers that wait cost a connection and some 50 KiB each, as measured; more than this
 /// would only wait for each other.
 const WAITERS_MAX: u64 = 4096;
 /// Connections of a listener, however few files there are.

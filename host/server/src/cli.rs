@@ -67,7 +67,8 @@ pub(crate) struct Connection {
     /// The service's private address [default: ACTION_SERVICE_URL, else http://127.0.0.1:8081]
     #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
-    /// The token to send [default: ACTION_SERVICE_TOKEN, else the data folder's admin-token]
+    /// The token to send [default: ACTION_SERVICE_TOKEN; for a service on this machine also
+    /// ACTION_SERVICE_ADMIN_TOKEN or the data folder's admin-token]
     #[arg(long, global = true, value_name = "TOKEN")]
     token: Option<String>,
 }
@@ -99,12 +100,17 @@ impl Connection {
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let sources = self.settings.sources()?;
         let server = self.server.as_deref().or(sources.get(names::URL)).unwrap_or(SERVER_DEFAULT);
-        let given = self.token.as_deref().or(sources.get(names::TOKEN)).or(sources.get(names::ADMIN_TOKEN));
-        let token = match given {
+        let given = self.token.as_deref().or(sources.get(names::TOKEN));
+        let client = Client::new(server, given.map(str::to_owned))?;
+        // The admin token of this machine's service is for nobody else.
+        if given.is_some() || !client.is_on_this_machine() {
+            return Ok(client);
+        }
+        let own = match sources.get(names::ADMIN_TOKEN) {
             Some(token) => Some(token.to_owned()),
             None => data_folder::read_token(&data_folder::token_file(&data_dir(&sources)))?,
         };
-        Ok(Client::new(server, token)?)
+        Ok(client.with_token(own))
     }
 }
 

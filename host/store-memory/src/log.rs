@@ -55,18 +55,14 @@ impl Log {
         } else {
             None
         };
-        match narrowest {
-            Some(positions) => {
-                let positions = positions.map(Vec::as_slice).unwrap_or_default();
-                let from = positions.partition_point(|position| *position <= after);
-                positions.iter().skip(from).filter_map(matching).take(limit).collect()
-            }
-            None => {
-                let from = usize::try_from(after).unwrap_or(0);
-                let rest = self.events.get(from..).unwrap_or_default();
-                rest.iter().filter(|event| filter.matches(event)).take(limit).cloned().collect()
-            }
+        if let Some(positions) = narrowest {
+            let positions = positions.map(Vec::as_slice).unwrap_or_default();
+            let from = positions.partition_point(|position| *position <= after);
+            return positions.iter().skip(from).filter_map(matching).take(limit).collect();
         }
+        let from = usize::try_from(after).unwrap_or(0);
+        let rest = self.events.get(from..).unwrap_or_default();
+        rest.iter().filter(|event| filter.matches(event)).take(limit).cloned().collect()
     }
 
     /// The first event of a type of an execution; of `action_executed` the last.

@@ -6,12 +6,13 @@ use action_domain::{
     action::Action,
     event::Position,
     execution::{Execution, Lease, Status},
-    id::ActionId,
+    id::{ActionId, ExecutionId},
     protocol::{Pin, Protocol},
     repositories::{CommitError, Conflict, StoreUnavailable, UnitOfWork, Write},
 };
 use bytes::Bytes;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Takes one change back.
 type Undo = Box<dyn FnOnce(&mut State)>;
@@ -87,7 +88,7 @@ impl State {
         if let Some(name) = self.actions_on.get(key).and_then(|names| names.first()) {
             return Some(name.to_string());
         }
-        let oldest = action_domain::id::ExecutionId::from_uuid(Default::default());
+        let oldest = ExecutionId::from_uuid(Uuid::nil());
         let (found, id) = self.open_executions_on.range((key.clone(), oldest)..).next()?;
         (found == key).then(|| id.to_string())
     }

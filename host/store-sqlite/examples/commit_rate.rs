@@ -87,7 +87,7 @@ async fn run(
     }
     let units = units.load(Ordering::Relaxed) as f64;
     let rate = units / begin.elapsed().as_secs_f64();
-    let cpu = (commit_cpu() - cpu).as_secs_f64() * 1e6 / units;
+    let cpu = commit_cpu().saturating_sub(cpu).as_secs_f64() * 1e6 / units;
     println!(
         "{load:?} from {callers} callers: {rate:.0} units/s, slowest {slowest:?}, committing thread {cpu:.1} us/unit"
     );
@@ -151,7 +151,7 @@ impl Maker {
     }
 
     fn lease(&self, now: Timestamp) -> Lease {
-        Lease { worker: self.worker, attempt: 1, until: now.plus(Duration::from_secs(60)) }
+        Lease { worker: self.worker, attempt: 1, until: now.plus(Duration::from_mins(1)) }
     }
 
     fn event(&self, execution: &Execution, fact: &Fact) -> NewEvent {

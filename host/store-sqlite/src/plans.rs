@@ -71,7 +71,7 @@ async fn executions_are_read_over_indexes() {
                 match (action, status) {
                     (_, Some(Status::Running)) => {}
                     (None, None | Some(Status::Succeeded)) => {
-                        plans.searches(&sql, &["PRIMARY KEY (id>? AND id<?)"]).await
+                        plans.searches(&sql, &["PRIMARY KEY (id>? AND id<?)"]).await;
                     }
                     (Some(_), None | Some(Status::Succeeded)) => {
                         plans.searches(&sql, &["executions_by_action (action=? AND id>? AND id<?)"]).await;

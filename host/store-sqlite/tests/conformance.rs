@@ -1,4 +1,5 @@
 //! The conformance suite on SQLite, and the same random work on SQLite and in memory.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
 use action_store_memory::MemoryStore;
 use action_store_sqlite::SqliteStore;

@@ -1,4 +1,5 @@
 //! What only SQLite can get wrong: durability, exclusiveness, immutability, a full disk.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
 use action_domain::{
     digest::Digest,

@@ -18,6 +18,7 @@ pub async fn run(left: Arc<dyn Store>, right: Arc<dyn Store>, seed: u16, steps: 
     let mut w = World::new(Arc::clone(&left));
     w.random = crate::SeededRandom::new(w.clock.clone(), seed);
     let mut known = Known::default();
+    let (mut accepted, mut refused) = (0, 0);
     for step in 0..steps {
         w.clock.advance(Duration::from_millis(w.random.below(400) as u64));
         let place = format!("seed {seed}, step {step}");
@@ -26,7 +27,9 @@ pub async fn run(left: Arc<dyn Store>, right: Arc<dyn Store>, seed: u16, steps: 
             let one = left.claim(w.claim_with(worker, limit, claim_seed)).await.unwrap();
             let other = right.claim(w.claim_with(worker, limit, claim_seed)).await.unwrap();
             assert_eq!(one, other, "{place}");
-            one.into_iter().for_each(|execution| known.learn(execution));
+            for execution in one {
+                known.learn(execution);
+            }
             continue;
         }
         let unit = known.unit(&w);
@@ -40,12 +43,17 @@ pub async fn run(left: Arc<dyn Store>, right: Arc<dyn Store>, seed: u16, steps: 
         assert_eq!(words(&one), words(&other), "{place}: {unit:?}");
         if one.is_ok() {
             known.remember(&unit);
+            accepted += 1;
+        } else {
+            refused += 1;
         }
         if step % 50 == 49 {
             compare(&*left, &*right, &w, &known, &place).await;
         }
     }
     compare(&*left, &*right, &w, &known, &format!("seed {seed}, the end")).await;
+    // Otherwise it would compare two empty stores, or never a conflict.
+    assert!(accepted > steps / 8 && refused > steps / 8, "seed {seed}: {accepted} accepted, {refused} refused");
 }
 
 /// What was written so far: what further work can build on, or clash with.
@@ -98,7 +106,7 @@ impl Known {
             _ => Execution { status: Status::Queued, lease: None, run_at: Some(w.now()), ..execution.clone() },
         };
         match random.below(14) {
-            0 => w.add_protocol(pin, &pin.as_bytes()[..1 + random.below(pin.len())]),
+            0 => w.add_protocol(pin, &pin.as_bytes()[..=random.below(pin.len())]),
             1 => Write::RemoveProtocolIfUnused(pin.parse().unwrap()),
             2 => Write::AddAction(Box::new(w.action(name, pin))),
             3 | 4 => {

@@ -4,7 +4,11 @@
 //! [`conformance`] has a case for each rule of [`action_domain::repositories`];
 //! [`conformance_suite!`] makes a test of each for one store. [`differential`] drives two
 //! stores with the same random work and compares all that can be read.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking, and this crate is nothing but tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "tests fail by panicking, and this crate is nothing but tests"
+)]
 
 mod clock;
 pub mod conformance;

@@ -165,7 +165,7 @@ impl World {
 
     /// A lease of a minute for an execution's current attempt.
     pub fn lease(&self, worker: WorkerId, attempt: u32) -> Lease {
-        Lease { worker, attempt, until: self.now().plus(Duration::from_secs(60)) }
+        Lease { worker, attempt, until: self.now().plus(Duration::from_mins(1)) }
     }
 
     /// An execution in its first attempt.

@@ -1,11 +1,14 @@
 //! `test-connection`, with what the host saw on the way.
 
-use crate::{WasmRuntime, capability::gate::{Gate, millis}, invoke::Invocation, outcome};
+use crate::{
+    WasmRuntime,
+    capability::gate::{Gate, millis},
+    invoke::Invocation,
+    outcome,
+};
 use action_domain::{
     failure::{ErrorCode, ExecutionError, FailureKind},
-    services::{
-        ConnectionReport, ConnectionTest, Journal, RuntimeError, Stage, StageKind, TestRequest, Verdict,
-    },
+    services::{ConnectionReport, ConnectionTest, Journal, RuntimeError, Stage, StageKind, TestRequest, Verdict},
 };
 use std::{sync::Arc, time::Instant};
 

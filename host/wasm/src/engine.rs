@@ -80,7 +80,6 @@ pub(crate) fn features() -> WasmFeatures {
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::TAIL_CALL
         | WasmFeatures::RELAXED_SIMD
-
 }
 
 /// As many attempts at once as were asked for, or as many as this machine can hold.
@@ -114,7 +113,7 @@ fn pool(concurrency: u32) -> PoolingAllocationConfig {
     pool.max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX);
     // Most have one memory and two tables. The rest shares what they leave.
     pool.total_memories((slots * 2).min(MEMORIES_MAX));
-    pool.total_tables(slots.saturating_mul(6).min(60_000).max(CORE_INSTANCES_PER_COMPONENT_MAX));
+    pool.total_tables(slots.saturating_mul(6).clamp(CORE_INSTANCES_PER_COMPONENT_MAX, 60_000));
     pool.max_memories_per_component(8);
     pool.max_tables_per_component(CORE_INSTANCES_PER_COMPONENT_MAX);
     pool.max_memory_size(MEMORY_BYTES_MAX);

@@ -150,8 +150,8 @@ fn too_many(count: usize, what: &str) -> Result<(), (&'static str, String)> {
 fn unknown_import(name: &str) -> Option<Issue> {
     let (interface, version) = name.split_once('@').unwrap_or((name, ""));
     let own = interface.strip_prefix("julee:action/").is_some_and(|own| OWN.contains(&own)) && version == "0.1.0";
-    let wasi = WASI.contains(&interface)
-        && version.strip_prefix("0.2.").is_some_and(|patch| patch.parse::<u32>().is_ok());
+    let wasi =
+        WASI.contains(&interface) && version.strip_prefix("0.2.").is_some_and(|patch| patch.parse::<u32>().is_ok());
     if own || wasi {
         return None;
     }
@@ -167,9 +167,9 @@ fn compare(name: &str, short: &str, wanted: TypesRef<'_>, given: TypesRef<'_>) -
     let Some(wanted_id) = contract_interface(wanted, name, short) else {
         return vec![Issue::new("", "host_error", format!("the contract has no `{name}`"))];
     };
-    let given_id = match given.component_item_for_export(name).map(|item| item.ty) {
-        Some(ComponentEntityType::Instance(id)) => id,
-        _ => return vec![missing(name)],
+    let Some(ComponentEntityType::Instance(given_id)) = given.component_item_for_export(name).map(|item| item.ty)
+    else {
+        return vec![missing(name)];
     };
     let mut issues = Vec::new();
     for (function, item) in &wanted[wanted_id].exports {
@@ -245,7 +245,9 @@ mod tests {
             (import "wasi:io/poll@0.2.99" (instance)))"#;
         let issues = inspect(&wat::parse_str(wat).unwrap()).unwrap_err();
         assert_eq!(issues.len(), 5, "{issues:?}");
-        for name in ["wasi:keyvalue/store@0.2.0", "julee:action/journal@0.2.0", "wasi:http/types@0.3.0", "`wasi:io/poll`"] {
+        for name in
+            ["wasi:keyvalue/store@0.2.0", "julee:action/journal@0.2.0", "wasi:http/types@0.3.0", "`wasi:io/poll`"]
+        {
             assert!(issues.iter().any(|issue| issue.message.contains(name)), "{name}: {issues:?}");
         }
         assert!(issues.iter().any(|issue| issue.message.contains("protocol-api")));
@@ -267,11 +269,9 @@ mod tests {
     #[test]
     fn bombs_of_types_go_off_quickly() {
         let many = format!("(component {})", "(type (tuple u8 u8))".repeat(100_000));
-        let mut doubling = String::from("(component (type $t0 u8)");
-        for n in 1..=90 {
-            doubling += &format!("(type $t{n} (tuple $t{0} $t{0}))", n - 1);
-        }
-        doubling.push(')');
+        let doubled: Vec<_> = (1..=90).map(|n| format!("(type $t{n} (tuple $t{0} $t{0}))", n - 1)).collect();
+        let doubled = doubled.concat();
+        let doubling = format!("(component (type $t0 u8){doubled})");
         for (wat, wanted) in [(many, "too_many_types"), (doubling, "invalid_component")] {
             let bytes = wat::parse_str(&wat).unwrap();
             let started = Instant::now();

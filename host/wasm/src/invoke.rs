@@ -84,10 +84,7 @@ impl Invocation {
     }
 
     /// Makes the instance.
-    pub(crate) async fn instantiate(
-        store: &mut Store<State>,
-        prepared: &Prepared,
-    ) -> wasmtime::Result<ActionProtocol> {
+    pub(crate) async fn instantiate(store: &mut Store<State>, prepared: &Prepared) -> wasmtime::Result<ActionProtocol> {
         prepared.pre.instantiate_async(store).await
     }
 

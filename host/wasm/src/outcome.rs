@@ -1,11 +1,6 @@
 //! What an end means: a trap, a limit, a denial becomes one of the stable error codes.
 
-use crate::{
-    bindings::v0_1::julee::action::model,
-    invoke::Ended,
-    limiter::Refused,
-    state::State,
-};
+use crate::{bindings::v0_1::julee::action::model, invoke::Ended, limiter::Refused, state::State};
 use action_domain::{
     egress::Denial,
     failure::{Advice, Effect, ErrorCode, ExecutionError, Failure, FailureKind, Issue},
@@ -69,7 +64,7 @@ fn of_error(error: &wasmtime::Error, phase: &str, state: &State, limits: &Limits
     ExecutionError::new(ErrorCode::Trapped, short(&message))
 }
 
-/// wasmtime's error for it is private, so its text has to do; a test in `tests/` runs into it.
+/// wasmtime's error for it is private, so its text has to do; `each_limit_has_its_code` runs into it.
 fn is_too_much_at_once(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls has been exhausted"))
 }

@@ -46,7 +46,7 @@ impl Shared {
         Ok(Arc::new(Prepared { pre, code_bytes: code.bytes().len() }))
     }
 
-    fn from_disk(&self, digest: &Digest) -> Option<Arc<Prepared>> {
+    fn load_from_disk(&self, digest: &Digest) -> Option<Arc<Prepared>> {
         let code = self.disk.as_ref()?.load(digest)?;
         match self.link(&code) {
             Ok(prepared) => Some(prepared),
@@ -99,7 +99,7 @@ impl Store {
 
     async fn load(&self, digest: Digest) -> Result<Arc<Prepared>, RuntimeError> {
         let shared = self.shared.clone();
-        if let Some(prepared) = blocking(move || shared.from_disk(&digest)).await? {
+        if let Some(prepared) = blocking(move || shared.load_from_disk(&digest)).await? {
             return Ok(prepared);
         }
         let bytes = self.components.component(&digest).await.map_err(|error| RuntimeError::Host(error.to_string()))?;
@@ -121,7 +121,7 @@ impl Store {
             return Ok(Candidate { prepared, code: None });
         }
         let shared = self.shared.clone();
-        if let Some(prepared) = blocking(move || shared.from_disk(&digest)).await? {
+        if let Some(prepared) = blocking(move || shared.load_from_disk(&digest)).await? {
             return Ok(Candidate { prepared, code: None });
         }
         let code = self.workshop.compile(bytes).await?;

@@ -2,12 +2,7 @@
 
 use crate::{
     bindings::{names, v0_1},
-    capability::{
-        gate::Gate,
-        pool::Pool,
-        wasi_http::Hooks,
-        wasi_sockets,
-    },
+    capability::{gate::Gate, pool::Pool, wasi_http::Hooks, wasi_sockets},
     limiter::Limiter,
     output::Lines,
 };

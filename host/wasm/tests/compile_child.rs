@@ -39,8 +39,15 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 async fn check() {
-    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/target/wasm32-wasip2/release/misbehave.wasm");
+    let built =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/target/wasm32-wasip2/release/misbehave.wasm");
     let Ok(component) = std::fs::read(built).map(Bytes::from) else {
         println!("skipped: the fixture misbehave is not built");
         return;
@@ -50,12 +57,13 @@ async fn check() {
         cache_dir: data.path().join("cache"),
         cache_key_file: data.path().join("cache-key"),
         compiler: Compiler::Child { program: std::env::current_exe().unwrap(), args: vec!["compile".into()] },
-        concurrency: 4,
+        concurrency: 64,
         egress_policy: EgressPolicy::default(),
         clock: Arc::new(Stopped),
         components: Arc::new(Nothing),
     })
     .unwrap();
+    println!("resident when idle: {} KiB", resident_kib());
     let started = Instant::now();
     let admitted = runtime.admit(component.clone()).await.unwrap();
     assert_eq!(admitted.descriptor.name, "misbehave");

@@ -1,6 +1,8 @@
 //! The sandbox with real guests: those of `tests/fixtures`, where they are built; `make test`
 //! builds them. Without them these tests say so and pass, so that `cargo test` works alone.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use action_domain::{
     action::{EgressGrant, Grants},
     digest::Digest,
@@ -314,7 +316,8 @@ async fn the_hundred_and_first_request_is_denied() {
     let digest = fixture!("misbehave");
     let (port, _) = server(ok("x")).await;
     let url = format!("http://127.0.0.1:{port}/");
-    let (report, facts) = run(request(digest, serde_json::json!({"mode": "http-flood", "url": url, "count": 150}))).await;
+    let (report, facts) =
+        run(request(digest, serde_json::json!({"mode": "http-flood", "url": url, "count": 150}))).await;
     let output = report.result.unwrap().output;
     let output: serde_json::Value = serde_json::from_slice(&output.data).unwrap();
     assert_eq!(output["answered"], 100);

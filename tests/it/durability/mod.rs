@@ -103,7 +103,8 @@ async fn kill_minus_nine_under_load_loses_no_answer_and_leaves_nothing_half_writ
 fn shim(folder: &Path) -> std::path::PathBuf {
     let library = folder.join("unsynced.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/durability/unsynced.c");
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
     assert!(built.unwrap().success());
     library
 }
@@ -149,7 +150,15 @@ async fn a_loss_of_power_under_load_loses_no_answer() {
 async fn no_byte_of_an_answer_leaves_before_the_syncs_that_cover_it() {
     let tools = TempDir::new().unwrap();
     let log = tools.path().join("calls");
-    let wrapper = ["strace", "-f", "-s", "100", "-e", "trace=read,readv,recvfrom,write,writev,sendto,sendmsg,fsync,fdatasync", "-o"];
+    let wrapper = [
+        "strace",
+        "-f",
+        "-s",
+        "100",
+        "-e",
+        "trace=read,readv,recvfrom,write,writev,sendto,sendmsg,fsync,fdatasync",
+        "-o",
+    ];
     let wrapper = wrapper.iter().map(Into::into).chain([log.clone().into()]).collect();
     let service = Service::start_with(Options { wrapper, ..Options::default() }).await;
     prepare(&service).await;
@@ -157,8 +166,10 @@ async fn no_byte_of_an_answer_leaves_before_the_syncs_that_cover_it() {
     let (_, _options) = service.stop().await;
     let calls = std::fs::read_to_string(&log).unwrap();
     let lines: Vec<&str> = calls.lines().collect();
-    let asked = lines.iter().position(|line| line.contains("POST /v1/actions/echo/execute")).expect("the request is read");
-    let answered = asked + lines[asked..].iter().position(|line| line.contains("HTTP/1.1 200")).expect("it is answered");
+    let asked =
+        lines.iter().position(|line| line.contains("POST /v1/actions/echo/execute")).expect("the request is read");
+    let answered =
+        asked + lines[asked..].iter().position(|line| line.contains("HTTP/1.1 200")).expect("it is answered");
     let is_sync = |line: &&&str| line.contains("sync") && line.trim_end().ends_with("= 0");
     let syncs = lines[asked..answered].iter().filter(is_sync).count();
     assert!(syncs >= 2, "one for the trigger and one for the outcome:\n{}", lines[asked..=answered].join("\n"));

@@ -122,7 +122,8 @@ impl Client {
 
     /// Makes an action that may reach private networks, if it can be made.
     pub(crate) async fn action(&self, name: &str, protocol: &str, config: Value) -> Answer {
-        let action = json!({"name": name, "protocol": protocol, "config": config, "grants": {"private_networks": true}});
+        let action =
+            json!({"name": name, "protocol": protocol, "config": config, "grants": {"private_networks": true}});
         self.post("/v1/actions", &action).await
     }
 

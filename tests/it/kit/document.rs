@@ -41,7 +41,8 @@ impl Document {
         let body: Value = serde_json::from_slice(&answer.body).unwrap();
         let whole = json!({"$ref": "#/root", "root": schema, "components": document["components"]});
         let validator = jsonschema::options().offline().build(&whole).unwrap();
-        let wrong: Vec<String> = validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let wrong: Vec<String> =
+            validator.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(wrong.is_empty(), "{method} {path} {status} is not as documented: {wrong:#?}\n{body:#}");
     }
 }
@@ -66,6 +67,7 @@ fn operation<'a>(document: &'a Value, method: &Method, path: &str) -> Option<&'a
     };
     let paths = document["paths"].as_object()?;
     // A path without parameters before one with.
-    let template = paths.keys().filter(|template| fits(template)).min_by_key(|template| template.matches('{').count())?;
+    let template =
+        paths.keys().filter(|template| fits(template)).min_by_key(|template| template.matches('{').count())?;
     paths[template].get(method.as_str().to_ascii_lowercase())
 }

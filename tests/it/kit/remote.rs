@@ -43,7 +43,9 @@ impl Remote {
                 let server = server.clone();
                 tokio::spawn(async move {
                     let service = service_fn(move |request| server.clone().answer(request));
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                 });
             }
         });
@@ -67,7 +69,10 @@ impl Remote {
     /// Waits until this many requests came.
     pub(crate) async fn asked(&self, times: usize) {
         let mut count = self.seen.count.subscribe();
-        tokio::time::timeout(super::PATIENCE, count.wait_for(|count| *count >= times)).await.expect("it is asked").unwrap();
+        tokio::time::timeout(super::PATIENCE, count.wait_for(|count| *count >= times))
+            .await
+            .expect("it is asked")
+            .unwrap();
     }
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

@@ -27,7 +27,7 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Json<T> {
     }
 }
 
-/// A document that may be left out: an empty body is the default.
+/// A document that may be left out: an empty body and `null` are the default.
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalJson<T> {
@@ -37,7 +37,8 @@ impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalJson<T> {
         if axum::body::HttpBody::is_end_stream(request.body()) {
             return Ok(Self(T::default()));
         }
-        document(request, state, &["application/json"]).await.and_then(typed).map(Self)
+        let document = document(request, state, &["application/json"]).await?;
+        typed::<Option<T>>(document).map(|document| Self(document.unwrap_or_default()))
     }
 }
 

@@ -41,7 +41,7 @@ fn mode(config: &str) -> String {
 fn config_schema() -> Value {
     json!({
         "type": "object",
-        "properties": {"mode": {"type": "string"}, "url": {"type": "string", "x-egress": true}},
+        "properties": {"mode": {"type": "string"}, "url": {"type": "string", "x-egress": "http"}},
     })
 }
 

@@ -1,6 +1,9 @@
 //! Bodies of validations and connection tests.
 
-use crate::{error::IssueBody, wire::action::Grants};
+use crate::{
+    error::{Answer, IssueBody},
+    wire::{action::Grants, ok, saved_action::in_config},
+};
 use action_domain::services::Accepted;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,9 +53,9 @@ pub(crate) struct AcceptedBody<'a> {
     warnings: Vec<IssueBody<'a>>,
 }
 
-impl<'a> From<&'a Accepted> for AcceptedBody<'a> {
-    fn from(accepted: &'a Accepted) -> Self {
-        let warnings = accepted.warnings.iter().map(IssueBody::from).collect();
-        Self { valid: true, effect: accepted.effect, warnings }
-    }
+/// An answer that the protocol accepts the config.
+pub(crate) fn answer(accepted: &Accepted) -> Answer {
+    let warnings = in_config(&accepted.warnings);
+    let warnings = warnings.iter().map(IssueBody::from).collect();
+    ok(&AcceptedBody { valid: true, effect: accepted.effect, warnings })
 }

@@ -24,7 +24,7 @@ pub(crate) struct ExecutionBody<'a> {
     head: Head<'a>,
     /// What it gave, if it succeeded. JSON stands here as it is; other bytes as
     /// `{"content_type", "base64"}`; what is over 64 KiB as `{"content_type", "bytes", "href"}`.
-    #[schema(value_type = Option<Value>)]
+    #[schema(value_type = Option<Value>, required = true)]
     output: Option<Output<'a>>,
 }
 
@@ -50,19 +50,19 @@ pub(crate) struct Head<'a> {
     /// Attempts begun so far.
     attempts: u32,
     /// Of the last attempt that failed.
-    #[schema(value_type = Option<shared::ExecutionError>)]
+    #[schema(value_type = Option<shared::ExecutionError>, required = true)]
     error: Option<&'a ExecutionError>,
     /// Of the last attempt that ended.
-    #[schema(value_type = Option<shared::Receipt>)]
+    #[schema(value_type = Option<shared::Receipt>, required = true)]
     receipt: Option<Receipt>,
     /// When the trigger came.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When the first attempt began.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     started_at: Option<Timestamp>,
     /// When it ended.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     ended_at: Option<Timestamp>,
     /// When the next attempt is due; only while `waiting`.
     #[serde(skip_serializing_if = "Option::is_none")]

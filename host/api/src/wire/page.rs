@@ -11,6 +11,7 @@ pub(crate) struct Page<T: ToSchema> {
     /// The items of this page, in the list's order.
     pub(crate) items: Vec<T>,
     /// Give it as `after` to get the page behind this one; null at the end of the list.
+    #[schema(required = true)]
     pub(crate) next: Option<String>,
 }
 

@@ -53,10 +53,10 @@ pub(crate) struct ProtocolBody<'a> {
     #[schema(value_type = Value)]
     config_schema: &'a Value,
     /// JSON Schema of an input that is JSON.
-    #[schema(value_type = Option<Value>)]
+    #[schema(value_type = Option<Value>, required = true)]
     input_schema: Option<&'a Value>,
     /// JSON Schema of an output that is JSON.
-    #[schema(value_type = Option<Value>)]
+    #[schema(value_type = Option<Value>, required = true)]
     output_schema: Option<&'a Value>,
     /// Configs to start from.
     examples: Vec<ExampleBody<'a>>,

@@ -6,7 +6,6 @@ use crate::{
     wire::{
         action::{Grants, Transform, Trigger},
         json,
-        page::Page,
         rules::{Delivery, Limits},
     },
 };
@@ -105,10 +104,16 @@ impl<'a> From<&'a Action> for ActionBody<'a> {
 /// An answer that is an action, with its revision as entity tag.
 pub(crate) fn answer(status: StatusCode, action: &Action, warnings: &[Issue]) -> Answer {
     let mut body = ActionBody::from(action);
+    let warnings = in_config(warnings);
     body.warnings = warnings.iter().map(IssueBody::from).collect();
     let mut response = json(status, &body)?;
     response.headers_mut().insert(header::ETAG, etag(action.revision));
     Ok(response)
+}
+
+/// A protocol points into its config; here that stands in a larger document.
+pub(crate) fn in_config(warnings: &[Issue]) -> Vec<Issue> {
+    warnings.iter().map(|issue| issue.clone().below("/config")).collect()
 }
 
 /// What an action may reach.
@@ -157,6 +162,3 @@ impl<'a> From<&'a (Egress, EgressPolicy)> for EgressBody<'a> {
         }
     }
 }
-
-/// A page of actions.
-pub(crate) type ActionPage<'a> = Page<ActionBody<'a>>;

@@ -69,8 +69,10 @@ pub(crate) struct ConnectionTest {
     #[schema(example = "connected")]
     verdict: String,
     /// What the protocol reported, if it succeeded.
+    #[schema(required = true)]
     report: Option<ConnectionReport>,
     /// Why it failed, if it did.
+    #[schema(required = true)]
     error: Option<ExecutionError>,
     /// What the host saw on the way, in order.
     stages: Vec<Stage>,

@@ -108,7 +108,7 @@ impl fmt::Display for Problem {
         }
         self.errors.iter().try_for_each(|issue| write!(f, "\n  {issue}"))?;
         if self.status == 401 {
-            f.write_str("\n  a token is taken from --token, ACTION_SERVICE_TOKEN or the data folder's admin-token")?;
+            f.write_str("\n  tokens come from --token, ACTION_SERVICE_TOKEN, or for a service on this machine its admin-token file")?;
         }
         Ok(())
     }
@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn problems_show_where_each_thing_is_wrong() {
-        let body = br#"{"type":"about:blank","status":422,"code":"invalid_document","detail":"the document is not valid",
+        let body =
+            br#"{"type":"about:blank","status":422,"code":"invalid_document","detail":"the document is not valid",
             "errors":[{"pointer":"/config/url","code":"required","message":"is missing"},
                       {"pointer":"","code":"x","message":"y"}]}"#;
         let problem = Problem::from_answer(StatusCode::UNPROCESSABLE_ENTITY, body, None);

@@ -77,6 +77,17 @@ impl Client {
         Ok(Self { http, base, token })
     }
 
+    /// With another token.
+    pub(crate) fn with_token(mut self, token: Option<String>) -> Self {
+        self.token = token;
+        self
+    }
+
+    /// Whether what is sent there never leaves this machine.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        is_this_machine(&self.base)
+    }
+
     /// Where it is.
     pub(crate) fn server(&self) -> &Url {
         &self.base
@@ -162,6 +173,20 @@ mod tests {
         let client = Client::new("http://127.0.0.1:1/base/", None).unwrap();
         let built = client.request(Method::GET, &["v1", "actions", "../x?y#z/w"], &[("a", "b&c".into())]).build();
         assert_eq!(built.unwrap().url().as_str(), "http://127.0.0.1:1/base/v1/actions/..%2Fx%3Fy%23z%2Fw?a=b%26c");
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_loopback_addresses() {
+        for (url, own) in [
+            ("http://127.0.0.1:8081", true),
+            ("http://[::1]:1", true),
+            ("https://localhost", true),
+            ("http://10.0.0.1:8081", false),
+            ("http://localhost.example.com", false),
+            ("http://127.0.0.1.example.com", false),
+        ] {
+            assert_eq!(is_this_machine(&url.parse().unwrap()), own, "{url}");
+        }
     }
 
     #[test]

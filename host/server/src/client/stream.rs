@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn messages_however_they_are_cut() {
-        let text = ": hello\nretry: 500\n\nid: 1\nevent: x\ndata: {\"a\":\ndata: 1}\n\nid:2\r\ndata:b\r\n\r\n: ping\n\n";
+        let text =
+            ": hello\nretry: 500\n\nid: 1\nevent: x\ndata: {\"a\":\ndata: 1}\n\nid:2\r\ndata:b\r\n\r\n: ping\n\n";
         let whole = messages(&[text]);
         let bytes: Vec<String> = text.chars().map(String::from).collect();
         let bytes: Vec<&str> = bytes.iter().map(String::as_str).collect();

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 pub(super) async fn run(client: &Client, output: Output) -> anyhow::Result<ExitCode> {
     client.health().await?;
     if output.is_json() {
-        output.json(&json!({"status": "ok"}))?;
+        Output::json(&json!({"status": "ok"}))?;
     } else {
-        output.line(&format!("{} is well", client.server()))?;
+        Output::line(&format!("{} is well", client.server()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

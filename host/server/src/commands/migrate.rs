@@ -24,9 +24,9 @@ pub(super) async fn run(file: &SettingsFile, output: Output) -> anyhow::Result<E
         Migrated::NothingToMigrate => (0, format!("{place}: has no schema")),
     };
     if output.is_json() {
-        output.json(&json!({"database": place, "steps": steps}))?;
+        Output::json(&json!({"database": place, "steps": steps}))?;
     } else {
-        output.line(&text)?;
+        Output::line(&text)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -142,10 +142,15 @@ async fn print_events(engine: &Engine, printed: &mut Position, output: Output) -
         for event in &events {
             let event = document(event)?;
             if output.is_json() {
-                output.json_line(&event)?;
+                Output::json_line(&event)?;
             } else {
                 let line = EventLine(&event);
-                output.line(&format!("{}  {:18}  {}", field(&event, "/time"), field(&event, "/type"), line.summary()))?;
+                Output::line(&format!(
+                    "{}  {:18}  {}",
+                    field(&event, "/time"),
+                    field(&event, "/type"),
+                    line.summary()
+                ))?;
             }
         }
     }
@@ -176,23 +181,23 @@ async fn show(engine: &Engine, dispatched: &Dispatched, output: Output) -> anyho
             Ok(value) if payload.is_json() => value,
             _ => json!({"content_type": &*payload.content_type, "text": String::from_utf8_lossy(&payload.data)}),
         });
-        output.json_line(&json!({
+        Output::json_line(&json!({
             "status": execution.status.as_str(), "error": execution.error, "receipt": execution.receipt, "output": given,
         }))?;
     } else {
-        output.line("")?;
+        Output::line("")?;
         let status = execution.status.as_str();
         match &execution.error {
-            None => output.line(&output.status(status))?,
+            None => Output::line(&output.status(status))?,
             Some(error) => {
                 let text = format!("{status}: {}: {}", error.code.as_str(), printable(&error.message));
-                output.line(&output.paint(Colour::Red, &text))?;
+                Output::line(&output.paint(Colour::Red, &text))?;
             }
         }
         if let Some(payload) = given {
             match std::str::from_utf8(&payload.data) {
-                Ok(text) => output.line(&printable(text))?,
-                Err(_) => output.line(&format!("{} bytes of {}", payload.data.len(), payload.content_type))?,
+                Ok(text) => Output::line(&printable(text))?,
+                Err(_) => Output::line(&format!("{} bytes of {}", payload.data.len(), payload.content_type))?,
             }
         }
     }

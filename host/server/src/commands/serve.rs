@@ -42,7 +42,10 @@ pub(super) async fn run(file: &SettingsFile, output: Output) -> anyhow::Result<E
     listeners.spawn(serve(private, private_router(state.clone()), options, stop()));
     listeners.spawn(serve(public, public_router(state), options, stop()));
     readiness.set(Phase::Ready);
-    announce(&addresses, &token, &registered, capacity, output)?;
+    if let Err(error) = announce(&addresses, &token, &registered, capacity, output) {
+        // Whoever started it does not listen. Others may call all the same.
+        tracing::warn!(%error, "standard output cannot be written to");
+    }
 
     let ended = tokio::select! {
         () = stopping.cancelled() => None,
@@ -101,21 +104,21 @@ fn announce(
     tracing::info!(private, public, pid = std::process::id(), "ready");
     let token_file = token.file.as_ref().map(|file| file.display().to_string());
     if output.is_json() {
-        return output.json_line(&json!({
+        return Output::json_line(&json!({
             "event": "ready", "private": private, "public": public, "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"), "admin_token_file": token_file, "protocols": protocols,
             "attempts_carried": capacity.carries, "attempts_at_once": capacity.concurrency,
         }));
     }
-    output.line(&format!("private listener on {private}"))?;
-    output.line(&format!("public listener on {public}"))?;
+    Output::line(&format!("private listener on {private}"))?;
+    Output::line(&format!("public listener on {public}"))?;
     let token = match token_file {
         Some(file) => format!("in {file}"),
         None => format!("the one in {}", names::ADMIN_TOKEN),
     };
     let protocols = if protocols.is_empty() { "none built in".to_owned() } else { protocols.join(", ") };
     let at = if private == "http://127.0.0.1:8081" { String::new() } else { format!(" --server {private}") };
-    output.line(&format!(
+    Output::line(&format!(
         "admin token: {token}
 protocols: {protocols}
 attempts at once: {} (this machine carries {})

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 /// Attempts at once where nothing is said.
 const CONCURRENCY_DEFAULT: u32 = 64;
 /// More than this is a mistake: tens of thousands of parked attempts is what one process can
-/// map at all (MEASURED.md).
+/// map at all.
 const CONCURRENCY_MAX: u32 = 16_384;
 /// A shorter token could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
@@ -151,7 +151,9 @@ fn concurrency(text: &str) -> Result<u32, String> {
 fn filter(text: &str) -> Result<String, String> {
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("`{text}` is no log filter, for instance `info` or `info,action_wasm=debug`: {error}")),
+        Err(error) => {
+            Err(format!("`{text}` is no log filter, for instance `info` or `info,action_wasm=debug`: {error}"))
+        }
     }
 }
 

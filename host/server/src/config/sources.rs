@@ -71,12 +71,15 @@ impl Sources {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
                 other => {
-                    problems.push(format!("{name} (in {file}): a text or a number is needed, not {}", other.type_str()));
+                    problems
+                        .push(format!("{name} (in {file}): a text or a number is needed, not {}", other.type_str()));
                     continue;
                 }
             };
             match kind {
-                Kind::Build => problems.push(format!("{name} (in {file}) is read by the build only, not by the service")),
+                Kind::Build => {
+                    problems.push(format!("{name} (in {file}) is read by the build only, not by the service"));
+                }
                 Kind::Setting | Kind::Later(_) => self.set(known, value, file),
             }
         }
@@ -128,9 +131,7 @@ impl Sources {
     /// Names that this release knows and cannot serve, with the reason.
     pub(crate) fn not_available(&self) -> impl Iterator<Item = String> {
         self.values.keys().filter_map(|name| match names::find(name) {
-            Some((_, Kind::Later(what))) => {
-                Some(format!("{}: {what} not available in this release", self.place(name)))
-            }
+            Some((_, Kind::Later(what))) => Some(format!("{}: {what} not available in this release", self.place(name))),
             _ => None,
         })
     }

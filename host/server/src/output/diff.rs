@@ -74,8 +74,7 @@ mod tests {
     fn each_difference_has_its_place() {
         let from = json!({"a": 1, "same": {"x": [1, 2]}, "labels": {"a/b": "1"}, "list": [1, {"k": 2}], "gone": true});
         let to = json!({"a": 2, "same": {"x": [1, 2]}, "labels": {"a/b": "2"}, "list": [1, {"k": 3}], "new": [1]});
-        let lines: Vec<String> =
-            changes(&from, &to).iter().map(|change| change.lines(Output::new(true))).collect();
+        let lines: Vec<String> = changes(&from, &to).iter().map(|change| change.lines(Output::new(true))).collect();
         assert_eq!(
             lines,
             [

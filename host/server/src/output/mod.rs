@@ -52,7 +52,7 @@ impl Output {
     ///
     /// # Errors
     /// Where it cannot be written, for instance because the reader has gone.
-    pub(crate) fn json(self, document: &impl Serialize) -> std::io::Result<()> {
+    pub(crate) fn json(document: &impl Serialize) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         serde_json::to_writer_pretty(&mut out, document)?;
         writeln!(out)
@@ -62,7 +62,7 @@ impl Output {
     ///
     /// # Errors
     /// See [`Self::json`].
-    pub(crate) fn json_line(self, document: &impl Serialize) -> std::io::Result<()> {
+    pub(crate) fn json_line(document: &impl Serialize) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         serde_json::to_writer(&mut out, document)?;
         writeln!(out)?;
@@ -73,7 +73,7 @@ impl Output {
     ///
     /// # Errors
     /// See [`Self::json`].
-    pub(crate) fn line(self, text: &str) -> std::io::Result<()> {
+    pub(crate) fn line(text: &str) -> std::io::Result<()> {
         writeln!(std::io::stdout().lock(), "{text}")
     }
 
@@ -117,13 +117,13 @@ impl Output {
         table: impl FnOnce(&[serde_json::Value]) -> Table,
     ) -> std::io::Result<()> {
         if self.json {
-            return self.json(&serde_json::json!({"items": items, "next": next}));
+            return Self::json(&serde_json::json!({"items": items, "next": next}));
         }
         if items.is_empty() {
             self.note("nothing there");
             return Ok(());
         }
-        self.line(&table(items).render())?;
+        Self::line(&table(items).render())?;
         if next.is_some() {
             self.note("there are more: --limit shows them");
         }

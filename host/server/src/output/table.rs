@@ -3,6 +3,9 @@
 use super::{Colour, Output, status_colour};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, presets};
 
+/// Columns of a terminal into which tables are fitted.
+const WIDTH_MIN: u16 = 60;
+
 /// A table to be filled.
 pub(crate) struct Table {
     inner: comfy_table::Table,
@@ -12,8 +15,10 @@ impl Table {
     /// With these columns.
     pub(crate) fn new(output: Output, columns: &[&str]) -> Self {
         let mut inner = comfy_table::Table::new();
-        // Elsewhere than on a terminal nothing is wrapped: a line is a row.
-        let arrangement = if inner.is_tty() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+        // Elsewhere than on a terminal nothing is wrapped: a line is a row. Neither is it on one
+        // so narrow that columns would be a few letters wide (some say that they have none).
+        let is_wide = inner.is_tty() && inner.width().is_some_and(|width| width >= WIDTH_MIN);
+        let arrangement = if is_wide { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
         inner.load_style(presets::NOTHING).set_content_arrangement(arrangement);
         if !output.has_colours() {
             inner.force_no_tty();

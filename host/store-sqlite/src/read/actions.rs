@@ -67,6 +67,5 @@ pub(crate) fn page_text(filter: &ActionFilter) -> String {
             text.push_str(condition);
         }
     }
-    text.push_str(&format!(" ORDER BY {name} LIMIT ?2"));
-    text
+    text + " ORDER BY " + name + " LIMIT ?2"
 }

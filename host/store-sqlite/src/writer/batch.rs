@@ -87,7 +87,9 @@ impl<'a> Batch<'a> {
         if let Err(conflict) = outcome {
             return Ok(Err(conflict));
         }
-        own.into_iter().for_each(|(id, guard)| self.stage.set_guard(id, guard));
+        for (id, guard) in own {
+            self.stage.set_guard(id, guard);
+        }
         self.stage.append(&unit.events);
         Ok(Ok(self.stage.position()))
     }

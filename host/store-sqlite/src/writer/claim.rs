@@ -45,7 +45,9 @@ impl Batch<'_> {
         let (types, after) = (self.types(), self.stage.position());
         bulk::insert_events(self.connection, types, after, &started.iter().collect::<Vec<_>>()).await?;
         self.stage.skip(started.len());
-        executions.iter().for_each(|execution| self.stage.set_guard(execution.id, Guard::of(execution)));
+        for execution in &executions {
+            self.stage.set_guard(execution.id, Guard::of(execution));
+        }
         Ok(executions)
     }
 }

@@ -254,7 +254,9 @@ impl Writer {
 
 fn refuse(batch: Vec<Command>, error: &sqlx::Error) {
     let why = unavailable(error);
-    batch.into_iter().for_each(|command| command.refuse(&why));
+    for command in batch {
+        command.refuse(&why);
+    }
 }
 
 /// Whether an error is the fault of one unit, and the others of its batch can do without it: a

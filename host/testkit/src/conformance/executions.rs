@@ -130,7 +130,7 @@ pub async fn an_execution_moves_through_all_indexes(store: Arc<dyn Store>) {
             }
         }
         assert_eq!(w.store.next_due().await.unwrap(), run_at);
-        let late = w.now().plus(Duration::from_secs(3600));
+        let late = w.now().plus(Duration::from_hours(1));
         let abandoned = w.store.abandoned(late, None, 5).await.unwrap();
         assert_eq!(abandoned.len(), usize::from(status == Status::Running));
     }

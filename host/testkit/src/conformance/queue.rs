@@ -149,7 +149,7 @@ pub async fn who_lost_a_lease_cannot_write(store: Arc<dyn Store>) {
     assert_eq!(w.refused(unit).await, Conflict::LeaseLost);
     assert_eq!(w.execution_now(mine.id).await, theirs);
     // Over, but nobody took it: it still counts.
-    w.clock.advance(Duration::from_secs(3600));
+    w.clock.advance(Duration::from_hours(1));
     let ended = w.succeeded(&theirs);
     w.write(Write::UpdateExecutionIfLeased(Box::new(ended.clone()), w.lease(new, 2))).await;
     assert_eq!(w.execution_now(mine.id).await, ended);
@@ -189,7 +189,7 @@ pub async fn the_next_due_time_is_known(store: Arc<dyn Store>) {
     let w = World::new(store);
     let next = async || w.store.next_due().await.unwrap();
     let later = due_in(&w, 60);
-    add(&w, &[later.clone()]).await;
+    add(&w, std::slice::from_ref(&later)).await;
     assert_eq!(next().await, later.run_at);
     let sooner = Execution { status: Status::Waiting, ..due_in(&w, -60) };
     add(&w, &[sooner.clone(), w.running(&w.action("a", "http@1.0.0"), w.random.uuid())]).await;

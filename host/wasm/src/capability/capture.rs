@@ -9,16 +9,15 @@ use wasmtime::Result;
 
 type Answer<T> = Result<std::result::Result<T, CaptureError>>;
 
-fn unavailable<T>() -> Answer<T> {
-    Ok(Err(CaptureError::Unavailable("capturing items is not available in this release".to_owned())))
+fn unavailable() -> CaptureError {
+    CaptureError::Unavailable("capturing items is not available in this release".to_owned())
 }
 
 impl State {
-    fn captured<T>(&self, what: &str, bytes: usize) -> Answer<T> {
+    fn captured(&self, what: &str, bytes: usize) -> CaptureError {
         let most = self.output_bytes_max;
         if bytes as u64 > most {
-            let text = format!("{what} of {bytes} bytes is over limits.output_bytes ({most})");
-            return Ok(Err(CaptureError::TooLarge(text)));
+            return CaptureError::TooLarge(format!("{what} of {bytes} bytes is over limits.output_bytes ({most})"));
         }
         unavailable()
     }
@@ -26,22 +25,22 @@ impl State {
 
 impl Host for State {
     fn emit(&mut self, item: Item) -> Answer<()> {
-        self.captured("an item", item.content.data.len())
+        Ok(Err(self.captured("an item", item.content.data.len())))
     }
 
     fn get_state(&mut self, _key: String) -> Answer<Option<Vec<u8>>> {
-        unavailable()
+        Ok(Err(unavailable()))
     }
 
     fn set_state(&mut self, _key: String, value: Vec<u8>) -> Answer<()> {
-        self.captured("a value", value.len())
+        Ok(Err(self.captured("a value", value.len())))
     }
 
     fn delete_state(&mut self, _key: String) -> Answer<()> {
-        unavailable()
+        Ok(Err(unavailable()))
     }
 
     fn checkpoint(&mut self) -> Answer<u32> {
-        unavailable()
+        Ok(Err(unavailable()))
     }
 }

@@ -236,7 +236,9 @@ impl Gate {
             };
             let told = match &outcome {
                 Ok(_) => Ok(format!("connected to {address}")),
-                Err(refusal) => Err((refusal.message(), Some("is it running, and does a firewall let us through?".into()))),
+                Err(refusal) => {
+                    Err((refusal.message(), Some("is it running, and does a firewall let us through?".into())))
+                }
             };
             self.stage(StageKind::Connect, target.authority(), started, told);
             match outcome {
@@ -269,12 +271,16 @@ impl Gate {
                 return Err(Refusal::Denied(denial));
             }
             (_, _, Err(denial)) => {
+                // The port is not known yet, so the usual hint would name a wrong one.
+                let hint = format!("add {{\"host\": \"{}\"}} with its port to grants.egress", denial.host);
+                let denial = Denial { hint, ..denial };
                 self.deny(&denial);
                 return Err(Refusal::Denied(denial));
             }
             (true, None, Ok(_)) => return Err(Refusal::NameUnknown(name.to_owned())),
         };
-        let found: Vec<_> = self.resolve(&target).await?.into_iter().map(|address| address.ip().to_canonical()).collect();
+        let found: Vec<_> =
+            self.resolve(&target).await?.into_iter().map(|address| address.ip().to_canonical()).collect();
         let name = target.host.to_string();
         let mut resolved = self.resolved();
         // Bounded: a component that looks names up in a loop gets the addresses and no more.
@@ -349,7 +355,8 @@ impl Gate {
     /// The steps so far.
     pub(crate) fn take_stages(&self) -> Vec<Stage> {
         let stages = self.test.as_ref().map(|test| &test.stages);
-        stages.map_or_else(Vec::new, |stages| std::mem::take(&mut stages.lock().unwrap_or_else(PoisonError::into_inner)))
+        stages
+            .map_or_else(Vec::new, |stages| std::mem::take(&mut stages.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 

@@ -122,8 +122,7 @@ impl Exchanger {
     /// Begins HTTP on a connection.
     pub(crate) async fn new(io: Counted, peer: SocketAddr) -> Result<Self, Refusal> {
         let counters = io.counters();
-        let (sender, driver) =
-            handshake(io).await.map_err(|error| Refusal::ConnectFailed(cause(&error)))?;
+        let (sender, driver) = handshake(io).await.map_err(|error| Refusal::ConnectFailed(cause(&error)))?;
         Ok(Self { sender, driver, counters, peer })
     }
 

@@ -319,8 +319,10 @@ fn headers(given: &[Header], body_bytes: usize) -> std::result::Result<HeaderMap
     let mut headers = HeaderMap::with_capacity(given.len() + 2);
     for Header { name, value } in given {
         // Only letters, digits and a few signs pass here, and no line ends in the value.
-        let name = HeaderName::try_from(name.as_str()).map_err(|_| format!("`{}` is no header name", name.escape_debug()))?;
-        let value = HeaderValue::from_bytes(value).map_err(|_| format!("the value of header `{name}` cannot be sent"))?;
+        let name =
+            HeaderName::try_from(name.as_str()).map_err(|_| format!("`{}` is no header name", name.escape_debug()))?;
+        let value =
+            HeaderValue::from_bytes(value).map_err(|_| format!("the value of header `{name}` cannot be sent"))?;
         if CONNECTION_HEADERS.contains(&name.as_str()) {
             return Err(format!("header `{name}` belongs to the connection, which is the service's"));
         }

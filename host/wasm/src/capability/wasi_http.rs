@@ -111,10 +111,13 @@ async fn send(
     metered.record.status = Some(response.status().as_u16());
     metered.record.error = None;
     let response = response.map(|body| Received { body, metered }.boxed_unsync());
-    Ok((response, Box::new(async move {
-        driver.run().await;
-        Ok(())
-    })))
+    Ok((
+        response,
+        Box::new(async move {
+            driver.run().await;
+            Ok(())
+        }),
+    ))
 }
 
 /// Counts and records an exchange when its response is dropped.
@@ -162,13 +165,11 @@ impl Body for Received {
             Some(Err(error)) => return Poll::Ready(Some(Err(self.metered.fail(&error)))),
         };
         let bytes = frame.data_ref().map_or(0, Bytes::len);
-        match self.metered.left.checked_sub(bytes) {
-            Some(left) => self.metered.left = left,
-            None => {
-                self.metered.record.error = Some(format!("the response is over {RESPONSE_BYTES_MAX} bytes"));
-                return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(RESPONSE_BYTES_MAX as u64)))));
-            }
-        }
+        let Some(left) = self.metered.left.checked_sub(bytes) else {
+            self.metered.record.error = Some(format!("the response is over {RESPONSE_BYTES_MAX} bytes"));
+            return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(RESPONSE_BYTES_MAX as u64)))));
+        };
+        self.metered.left = left;
         Poll::Ready(Some(Ok(frame)))
     }
 

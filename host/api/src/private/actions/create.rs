@@ -66,6 +66,7 @@ mod tests {
         assert_eq!(action["limits"], json!({"fuel": 5}));
         assert_eq!(action["delivery"]["max_attempts"], 5);
         assert_eq!(action["warnings"][0]["code"], "a_warning");
+        assert_eq!(action["warnings"][0]["pointer"], "/config/mode");
         assert!(action["created_at"].as_str().unwrap().ends_with('Z'));
 
         let taken = api.post("/v1/actions").json(&json!({"name": "a", "protocol": "echo", "config": {}})).send().await;

@@ -39,8 +39,11 @@ use std::sync::Arc;
         ("traceparent" = Option<String>, Header, description = "W3C trace context; passed on."),
     ),
     request_body(
-        content = Vec<u8>,
-        content_type = "application/octet-stream",
+        content(
+            (Value = "application/json"),
+            (Vec<u8> = "application/octet-stream"),
+            (Vec<u8> = "*/*"),
+        ),
         description = "The input, at most 16 MiB, of any media type. What is said to be JSON has to be JSON.",
     ),
     responses(
@@ -132,8 +135,8 @@ mod tests {
     async fn it_waits_and_answers_with_the_execution() {
         let api = Api::new();
         let id = api.protocol_and_action("a").await;
-        let ran = api.post("/v1/actions/a/execute").bearer(tokens(Scope::Invoke)).json(&json!({"x": [1, 2.50]}));
-        let ran = ran.with("x-correlation-id", "order 7").send().await;
+        let ran = api.post("/v1/actions/a/execute").bearer(tokens(Scope::Invoke)).content_type("application/json");
+        let ran = ran.body(r#"{"x": [1, 2.50]}"#).with("x-correlation-id", "order 7").send().await;
         ran.is(200);
         let execution = ran.json();
         for member in [

@@ -7,7 +7,7 @@ use crate::{
     wire::{
         ok,
         page::{self, Cursor as _},
-        saved_action::{ActionBody, ActionPage},
+        saved_action::ActionBody,
     },
 };
 use action_domain::{
@@ -27,11 +27,11 @@ use axum::extract::State;
         ("protocol" = Option<String>, Query, description = "Of the protocol with this name."),
         ("label" = Option<String>, Query, description = "With this label: `key=value`."),
         ("enabled" = Option<bool>, Query, description = "Enabled or not."),
-        ("limit" = Option<u32>, Query, description = "Most items of the page: 1 to 500, 50 where left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most items of the page: 1 to 500, 50 where left out."),
         ("after" = Option<String>, Query, description = "`next` of the page before."),
     ),
     responses(
-        (status = 200, description = "A page.", body = ActionPage),
+        (status = 200, description = "A page.", body = page::Page<ActionBody>),
         (status = 400, description = "The query makes no sense: `invalid_query`, `invalid_cursor`."),
     )
 )]
@@ -47,7 +47,7 @@ pub(super) async fn list_actions(State(state): State<ApiState>, mut query: Query
     query.finish()?;
     let mut actions = state.engine().reader().actions(&filter, Page { after, limit: page::ask(limit) }).await?;
     let next = page::cut(&mut actions, limit).map(|action| action.spec.name.encode());
-    ok(&ActionPage { items: actions.iter().map(|action| ActionBody::from(&**action)).collect(), next })
+    ok(&page::Page { items: actions.iter().map(|action| ActionBody::from(&**action)).collect(), next })
 }
 
 #[cfg(test)]

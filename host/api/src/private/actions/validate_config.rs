@@ -7,10 +7,7 @@ use crate::{
         json::OptionalJson,
         path::{In, action_key},
     },
-    wire::{
-        config::{AcceptedBody, OptionalConfigBody},
-        ok,
-    },
+    wire::config::{self, AcceptedBody, OptionalConfigBody},
 };
 use axum::extract::State;
 
@@ -42,7 +39,7 @@ pub(super) async fn validate_action_config(
     let action = state.engine().action(&action_key(&id)?).await?;
     let config = body.config.as_ref().unwrap_or(&action.spec.config);
     let accepted = state.engine().validate_config(&action.protocol, config).await?;
-    ok(&AcceptedBody::from(&accepted))
+    config::answer(&accepted)
 }
 
 #[cfg(test)]
@@ -57,6 +54,7 @@ mod tests {
         let validate = || api.post("/v1/actions/a/validate-config");
         validate().send().await.is(200);
         validate().json(&json!({})).send().await.is(200);
+        validate().json(&json!(null)).send().await.is(200);
         let warned = validate().json(&json!({"config": {"mode": "warn"}})).send().await;
         assert_eq!(warned.json()["warnings"][0]["pointer"], "/config/mode");
         let refused = validate().json(&json!({"config": {"mode": 1}})).send().await;

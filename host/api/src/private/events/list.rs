@@ -48,9 +48,9 @@ const _: () = assert!(PAGE_BYTES_MAX > 4 * INLINE_BYTES_MAX);
         ("action" = Option<String>, Query, description = "Of this action, by id or name."),
         ("execution" = Option<String>, Query, description = "Of this execution."),
         ("correlation_id" = Option<String>, Query, description = "With this correlation id."),
-        ("limit" = Option<u32>, Query, description = "Most items of the page: 1 to 500, 50 where left out. A page of \
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most items of the page: 1 to 500, 50 where left out. A page of \
             large events may have fewer. Does not count for a stream."),
-        ("after" = Option<i64>, Query, description = "A position: only events behind it."),
+        ("after" = Option<i64>, Query, minimum = 0, description = "A position: only events behind it."),
         ("Last-Event-ID" = Option<i64>, Header, description = "For a stream, the same as `after`, and before it."),
     ),
     responses(
@@ -170,7 +170,9 @@ mod tests {
         assert_eq!(types("correlation_id=d").await, "");
         assert_eq!(types("action=a").await, format!("action_created {of_run}"));
         assert_eq!(types(&format!("action={id}")).await, format!("action_created {of_run}"));
-        assert_eq!(types("after=2").await, of_run);
+        let behind = api.get("/v1/events?after=2").send().await.json();
+        assert_eq!(behind["items"].as_array().unwrap().len(), all.len() - 2);
+        assert_eq!((&behind["items"][0]["position"], &behind["next"]), (&3.into(), &serde_json::Value::Null));
     }
 
     #[tokio::test]

@@ -23,9 +23,9 @@ use http::HeaderMap;
     tag = "executions",
     params(
         ("id" = String, Path, description = "The execution's id."),
-        ("limit" = Option<u32>, Query, description = "Most items of the page: 1 to 500, 50 where left out. A page of \
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most items of the page: 1 to 500, 50 where left out. A page of \
             large events may have fewer."),
-        ("after" = Option<i64>, Query, description = "A position: only events behind it."),
+        ("after" = Option<i64>, Query, minimum = 0, description = "A position: only events behind it."),
     ),
     responses(
         (status = 200, description = "A page; with `Accept: application/cloudevents+json` its items are CloudEvents.",

@@ -31,7 +31,7 @@ use axum::extract::State;
             `failed`, `cancelled` or `expired`."),
         ("since" = Option<String>, Query, description = "Created at or after this time (RFC 3339)."),
         ("until" = Option<String>, Query, description = "Created before this time (RFC 3339)."),
-        ("limit" = Option<u32>, Query, description = "Most items of the page: 1 to 500, 50 where left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most items of the page: 1 to 500, 50 where left out."),
         ("after" = Option<String>, Query, description = "`next` of the page before."),
     ),
     responses(

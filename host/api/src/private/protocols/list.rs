@@ -21,7 +21,7 @@ use axum::extract::State;
     path = "/v1/protocols",
     tag = "protocols",
     params(
-        ("limit" = Option<u32>, Query, description = "Most items of the page: 1 to 500, 50 where left out."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most items of the page: 1 to 500, 50 where left out."),
         ("after" = Option<String>, Query, description = "`next` of the page before."),
     ),
     responses(

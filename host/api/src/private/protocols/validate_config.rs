@@ -7,10 +7,7 @@ use crate::{
         json::Json,
         path::{In, pin},
     },
-    wire::{
-        config::{AcceptedBody, ConfigBody},
-        ok,
-    },
+    wire::config::{self, AcceptedBody, ConfigBody},
 };
 use axum::extract::State;
 
@@ -44,7 +41,7 @@ pub(super) async fn validate_config(
     Json(body): Json<ConfigBody>,
 ) -> Answer {
     let accepted = state.engine().validate_config(&pin(path)?, &body.config).await?;
-    ok(&AcceptedBody::from(&accepted))
+    config::answer(&accepted)
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use super::desired;
 use crate::{
-    client::Client,
+    client::{Client, ClientError, Problem, ProblemIssue},
     commands::protocol,
     input,
     output::{Change, Colour, Output, changes, field},
 };
-use action_domain::action::ActionSpec;
+use action_domain::{action::ActionSpec, failure::Issue};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use serde_json::{Value, json};
@@ -29,11 +29,23 @@ struct Plan {
     name: String,
     /// As it is written.
     document: Value,
-    /// The revision that it is compared with; `None` if it is new.
-    revision: Option<u64>,
+    /// What it is compared with; `None` if it is new.
+    current: Option<Value>,
     /// The protocol, resolved.
     pin: Option<(String, String)>,
     changes: Vec<Change>,
+}
+
+impl Plan {
+    fn revision(&self) -> Option<u64> {
+        self.current.as_ref()?.get("revision")?.as_u64()
+    }
+
+    /// Every save makes a revision: what is so already is left alone. A protocol that cannot be
+    /// resolved is the service's to explain.
+    fn changes_nothing(&self) -> bool {
+        self.current.is_some() && self.pin.is_some() && self.changes.is_empty()
+    }
 }
 
 pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) -> anyhow::Result<ExitCode> {
@@ -50,11 +62,17 @@ pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) 
     let mut results = Vec::new();
     for plan in plans {
         let name = plan.name.clone();
-        let result = if arguments.dry_run { check(plan, client, output).await } else { put(plan, client, output).await };
+        let result = if arguments.dry_run {
+            check(&plan, client, output).await
+        } else if plan.changes_nothing() {
+            unchanged(&plan, output)
+        } else {
+            put(&plan, client, output).await
+        };
         results.push(result.with_context(|| name)?);
     }
     if output.is_json() {
-        output.json(&json!({"dry_run": arguments.dry_run, "items": results}))?;
+        Output::json(&json!({"dry_run": arguments.dry_run, "items": results}))?;
     } else if arguments.dry_run {
         output.note("nothing was changed (--dry-run)");
     }
@@ -79,41 +97,46 @@ async fn plan(document: Value, client: &Client) -> anyhow::Result<Plan> {
         Some(current) => changes(&desired::of_service(current), &wanted),
         None => Vec::new(),
     };
-    let revision = current.as_ref().and_then(|current| current.get("revision")).and_then(Value::as_u64);
-    Ok(Plan { name, document, revision, pin, changes })
+    Ok(Plan { name, document, current, pin, changes })
 }
 
-async fn put(plan: Plan, client: &Client, output: Output) -> anyhow::Result<Value> {
-    // If-Match: what was shown is what is changed, whoever else is at it.
-    let action = client.put_action(&plan.name, &plan.document, plan.revision).await?;
-    let revision = action.get("revision").and_then(Value::as_u64);
-    let word = match plan.revision {
-        None => "created",
-        before if before == revision => "unchanged",
-        Some(_) => "updated",
-    };
-    show(word, &plan, Some(&action), output)?;
+fn unchanged(plan: &Plan, output: Output) -> anyhow::Result<Value> {
+    show("unchanged", plan, plan.current.as_ref(), output)?;
+    Ok(json!({"result": "unchanged", "action": plan.current, "changes": []}))
+}
+
+async fn put(plan: &Plan, client: &Client, output: Output) -> anyhow::Result<Value> {
+    // What was shown is what is changed, whoever else is at it: the revision has to be the same.
+    let action = client.put_action(&plan.name, &plan.document, plan.revision()).await?;
+    let word = if plan.current.is_some() { "updated" } else { "created" };
+    show(word, plan, Some(&action), output)?;
     Ok(json!({"result": word, "action": action, "changes": plan.changes}))
 }
 
-async fn check(plan: Plan, client: &Client, output: Output) -> anyhow::Result<Value> {
-    let spec: ActionSpec = serde_json::from_value(plan.document.clone()).context("the document is not valid")?;
-    let issues = spec.check();
-    if !issues.is_empty() {
-        let lines = issues.iter().map(|issue| format!("  {}: {} ({})", issue.pointer, issue.message, issue.code));
-        anyhow::bail!("the document is not valid\n{}", lines.collect::<Vec<_>>().join("\n"));
-    }
+/// Everything that can be told without saving it, all at once.
+async fn check(plan: &Plan, client: &Client, output: Output) -> anyhow::Result<Value> {
+    let spec: ActionSpec = serde_path_to_error::deserialize(&plan.document).context("the document is not valid")?;
+    let issue = |Issue { pointer, code, message }| ProblemIssue { pointer, code, message };
+    let mut errors: Vec<ProblemIssue> = spec.check().into_iter().map(issue).collect();
     let (protocol, version) = match &plan.pin {
         Some(pin) => pin.clone(),
         None => protocol::resolve(client, &spec.protocol).await?,
     };
-    client.validate_config(&protocol, &version, &spec.config).await?;
-    let word = match plan.revision {
+    match client.validate_config(&protocol, &version, &spec.config).await {
+        Ok(_) => {}
+        Err(ClientError::Refused(problem)) if !problem.errors.is_empty() => errors.extend(problem.errors),
+        Err(error) => return Err(error.into()),
+    }
+    if !errors.is_empty() {
+        let detail = "the document is not valid".to_owned();
+        return Err(ClientError::Refused(Box::new(Problem::unprocessable("invalid_document", detail, errors))).into());
+    }
+    let word = match plan.current {
         None => "would create",
         Some(_) if plan.changes.is_empty() => "unchanged",
         Some(_) => "would update",
     };
-    show(word, &plan, None, output)?;
+    show(word, plan, None, output)?;
     Ok(json!({"result": word.replace(' ', "_"), "name": plan.name, "changes": plan.changes}))
 }
 
@@ -130,14 +153,13 @@ fn show(word: &str, plan: &Plan, action: Option<&Value>, output: Output) -> std:
         }
         None => parts.extend(plan.pin.as_ref().map(|(protocol, version)| format!("{protocol}@{version}"))),
     }
-    output.line(&parts.join("  "))?;
+    Output::line(&parts.join("  "))?;
     for change in &plan.changes {
-        output.line(&change.lines(output))?;
+        Output::line(&change.lines(output))?;
     }
     for warning in action.and_then(|action| action.get("warnings")).and_then(Value::as_array).into_iter().flatten() {
         let text = format!("  {}: {}", field(warning, "/pointer"), field(warning, "/message"));
-        output.line(&output.paint(Colour::Yellow, &text))?;
+        Output::line(&output.paint(Colour::Yellow, &text))?;
     }
     Ok(())
 }
-

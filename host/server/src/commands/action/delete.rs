@@ -7,9 +7,9 @@ use std::process::ExitCode;
 pub(super) async fn run(key: &str, client: &Client, output: Output) -> anyhow::Result<ExitCode> {
     client.delete_action(key).await?;
     if output.is_json() {
-        output.json(&json!({"deleted": key}))?;
+        Output::json(&json!({"deleted": key}))?;
     } else {
-        output.line(&format!("deleted  {key}"))?;
+        Output::line(&format!("deleted  {key}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -81,7 +81,7 @@ async fn until_ended(
 fn show(executed: &Executed, asked_not_to_wait: bool, output: Output) -> anyhow::Result<ExitCode> {
     let Executed { execution, ended } = executed;
     if output.is_json() {
-        output.json(execution)?;
+        Output::json(execution)?;
     } else {
         execution::print(execution, output)?;
     }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 pub(super) async fn run(key: &str, client: &Client, output: Output) -> anyhow::Result<ExitCode> {
     let test = client.test_action(key).await?;
     if output.is_json() {
-        output.json(&test)?;
+        Output::json(&test)?;
     } else {
         print(&test, output)?;
     }
@@ -25,7 +25,7 @@ fn print(test: &Value, output: Output) -> std::io::Result<()> {
         "hollow" => "  the protocol says that it works, and contacted nobody".to_owned(),
         _ => String::new(),
     };
-    output.line(&format!("{}{meaning}", output.status(&verdict)))?;
+    Output::line(&format!("{}{meaning}", output.status(&verdict)))?;
     let stages = test.get("stages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if !stages.is_empty() {
         let mut table = Table::new(output, &["stage", "target", "", "ms", "message"]);
@@ -37,16 +37,16 @@ fn print(test: &Value, output: Output) -> std::io::Result<()> {
             let cells = [field(stage, "/stage"), field(stage, "/target"), ok.to_owned(), field(stage, "/ms"), message];
             table.row(cells);
         }
-        output.line(&table.render())?;
+        Output::line(&table.render())?;
     }
     if test.get("error").is_some_and(|error| !error.is_null()) {
         let text = format!("{}: {}", field(test, "/error/code"), field(test, "/error/message"));
-        output.line(&output.paint(Colour::Red, &text))?;
+        Output::line(&output.paint(Colour::Red, &text))?;
     }
     if let Some(report) = test.get("report").filter(|report| report.is_object()) {
-        output.line(&field(report, "/summary"))?;
+        Output::line(&field(report, "/summary"))?;
         if let Some(details) = report.get("details").filter(|details| !details.is_null()) {
-            output.line(&printable(&serde_json::to_string_pretty(details)?))?;
+            Output::line(&printable(&serde_json::to_string_pretty(details)?))?;
         }
     }
     Ok(())

@@ -36,11 +36,8 @@ pub(crate) struct Filter {
 impl Filter {
     fn query(&self) -> Vec<(&'static str, String)> {
         let types = self.types.iter().map(|word| ("type", word.clone()));
-        let others = [
-            ("action", &self.action),
-            ("execution", &self.execution),
-            ("correlation_id", &self.correlation_id),
-        ];
+        let others =
+            [("action", &self.action), ("execution", &self.execution), ("correlation_id", &self.correlation_id)];
         types.chain(others.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)))).collect()
     }
 }

@@ -72,9 +72,9 @@ fn show(data: &str, output: Output) -> anyhow::Result<()> {
     let event: Value = serde_json::from_str(data).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
     let event = own_form(event);
     if output.is_json() {
-        output.json_line(&event)?;
+        Output::json_line(&event)?;
     } else {
-        output.line(&EventLine(&event).line(output))?;
+        Output::line(&EventLine(&event).line(output))?;
     }
     Ok(())
 }

@@ -21,20 +21,20 @@ pub(crate) struct Arguments {
 pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) -> anyhow::Result<ExitCode> {
     let execution = client.execution(&arguments.id).await?;
     if output.is_json() {
-        output.json(&execution)?;
+        Output::json(&execution)?;
         return Ok(ExitCode::SUCCESS);
     }
     let (events, _) = client.events(&[("execution", arguments.id.clone())], EVENTS_MAX).await?;
     print(&execution, output)?;
-    output.line("")?;
-    output.line(&EventLine::table(output, &events, true).render())?;
+    Output::line("")?;
+    Output::line(&EventLine::table(output, &events, true).render())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// An execution for people.
 pub(crate) fn print(execution: &Value, output: Output) -> std::io::Result<()> {
     let status = field(execution, "/status");
-    output.line(&format!("{}  {}", field(execution, "/id"), output.status(&status)))?;
+    Output::line(&format!("{}  {}", field(execution, "/id"), output.status(&status)))?;
     for (label, pointer) in [
         ("action", "/action"),
         ("attempts", "/attempts"),
@@ -45,20 +45,20 @@ pub(crate) fn print(execution: &Value, output: Output) -> std::io::Result<()> {
     ] {
         let value = field(execution, pointer);
         if !value.is_empty() {
-            output.line(&format!("{label:10}{value}"))?;
+            Output::line(&format!("{label:10}{value}"))?;
         }
     }
     if execution.get("error").is_some_and(|error| !error.is_null()) {
         let blame = field(execution, "/error/blame");
         let text = format!("{}: {}", field(execution, "/error/code"), field(execution, "/error/message"));
-        output.line(&format!("{:10}{} (to act: {blame})", "error", output.paint(Colour::Red, &text)))?;
+        Output::line(&format!("{:10}{} (to act: {blame})", "error", output.paint(Colour::Red, &text)))?;
     }
     if let Some(receipt) = execution.get("receipt").filter(|receipt| receipt.is_object()) {
-        output.line(&format!("{:10}{}", "receipt", self::receipt(receipt)))?;
+        Output::line(&format!("{:10}{}", "receipt", self::receipt(receipt)))?;
     }
     if let Some(given) = execution.get("output").filter(|given| !given.is_null()) {
         let text = given.as_str().map_or_else(|| serde_json::to_string_pretty(given), |text| Ok(text.to_owned()))?;
-        output.line(&format!("{}\n{}", output.paint(Colour::Dim, "output"), printable(&text)))?;
+        Output::line(&format!("{}\n{}", output.paint(Colour::Dim, "output"), printable(&text)))?;
     }
     Ok(())
 }

@@ -19,9 +19,9 @@ pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) 
     let pin: action_domain::protocol::Pin = arguments.protocol.parse().with_context(exact)?;
     client.delete_protocol(pin.name.as_str(), &pin.version.to_string()).await?;
     if output.is_json() {
-        output.json(&json!({"deleted": pin.to_string()}))?;
+        Output::json(&json!({"deleted": pin.to_string()}))?;
     } else {
-        output.line(&format!("deleted  {pin}"))?;
+        Output::line(&format!("deleted  {pin}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

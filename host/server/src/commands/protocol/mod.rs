@@ -42,6 +42,7 @@ pub(super) async fn resolve(client: &Client, text: &str) -> anyhow::Result<(Stri
     let items = page.get("items").and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let versions: Vec<semver::Version> =
         items.iter().filter_map(|item| item.get("version")?.as_str()?.parse().ok()).collect();
-    let version = reference.choose(&versions).with_context(|| format!("no version of {} fits `{text}`", reference.name))?;
+    let version =
+        reference.choose(&versions).with_context(|| format!("no version of {} fits `{text}`", reference.name))?;
     Ok((reference.name.to_string(), version.to_string()))
 }

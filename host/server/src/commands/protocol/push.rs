@@ -36,12 +36,12 @@ pub(super) async fn run(arguments: Arguments, client: &Client, output: Output) -
         bar.finish_and_clear();
         let (protocol, created) = pushed.with_context(|| file.display().to_string())?;
         if output.is_json() {
-            output.json(&protocol)?;
+            Output::json(&protocol)?;
             continue;
         }
         let word = if created { output.paint(Colour::Green, "uploaded") } else { "there already".to_owned() };
         let pin = format!("{}@{}", field(&protocol, "/name"), field(&protocol, "/version"));
-        output.line(&format!("{word}  {pin}  {}  {}", field(&protocol, "/digest"), field(&protocol, "/summary")))?;
+        Output::line(&format!("{word}  {pin}  {}  {}", field(&protocol, "/digest"), field(&protocol, "/summary")))?;
     }
     Ok(ExitCode::SUCCESS)
 }

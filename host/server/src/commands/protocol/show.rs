@@ -19,27 +19,27 @@ pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) 
     let (name, version) = super::resolve(client, &arguments.protocol).await?;
     let protocol = client.protocol(&name, &version).await?;
     if output.is_json() {
-        output.json(&protocol)?;
+        Output::json(&protocol)?;
         return Ok(ExitCode::SUCCESS);
     }
-    output.line(&format!("{name}@{version}  {}", field(&protocol, "/summary")))?;
+    Output::line(&format!("{name}@{version}  {}", field(&protocol, "/summary")))?;
     for (label, pointer) in [("digest", "/digest"), ("bytes", "/bytes"), ("uploaded", "/uploaded_at")] {
-        output.line(&format!("{label:10}{}", field(&protocol, pointer)))?;
+        Output::line(&format!("{label:10}{}", field(&protocol, pointer)))?;
     }
     let imports = protocol.get("imports").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let imports: Vec<&str> = imports.iter().filter_map(Value::as_str).collect();
-    output.line(&format!("{:10}{}", "imports", printable(&imports.join(", "))))?;
+    Output::line(&format!("{:10}{}", "imports", printable(&imports.join(", "))))?;
     if let Some(documentation) = protocol.get("documentation").and_then(Value::as_str) {
-        output.line(&format!("\n{}", printable(documentation).trim()))?;
+        Output::line(&format!("\n{}", printable(documentation).trim()))?;
     }
     if let Some(schema) = protocol.get("config_schema") {
         let title = output.paint(Colour::Dim, "config schema");
-        output.line(&format!("\n{title}\n{}", printable(&serde_json::to_string_pretty(schema)?)))?;
+        Output::line(&format!("\n{title}\n{}", printable(&serde_json::to_string_pretty(schema)?)))?;
     }
     for example in protocol.get("examples").and_then(Value::as_array).into_iter().flatten() {
         let title = output.paint(Colour::Dim, &format!("example: {}", field(example, "/name")));
         let config = example.get("config").unwrap_or(&Value::Null);
-        output.line(&format!("\n{title}\n{}", printable(&serde_json::to_string_pretty(config)?)))?;
+        Output::line(&format!("\n{title}\n{}", printable(&serde_json::to_string_pretty(config)?)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
