@@ -77,7 +77,13 @@ async fn the_stream_resumes_where_it_was_left() {
 async fn filters_that_name_nothing_are_refused() {
     let service = Service::start().await;
     let api = &service.private;
-    for query in ["type=nonsense", "after=x", "execution=act_1", "limit=501", "action=%00"] {
-        api.get(&format!("/v1/events?{query}")).await.problem(400, "invalid_query");
+    for (query, code) in [
+        ("type=nonsense", "invalid_query"),
+        ("after=x", "invalid_cursor"),
+        ("execution=act_1", "invalid_query"),
+        ("limit=501", "invalid_query"),
+        ("colour=red", "invalid_query"),
+    ] {
+        api.get(&format!("/v1/events?{query}")).await.problem(400, code);
     }
 }

@@ -161,7 +161,7 @@ async fn the_public_listener_executes_and_shows_and_does_nothing_else() {
         service.public.get(path).await.problem(404, "route_not_found");
     }
     let anonymous = service.public.bare(Method::POST, "/v1/actions/echo/execute").json(&json!(1));
-    service.public.send(anonymous).await.problem(401, "unauthenticated");
+    service.public.send(anonymous).await.problem(401, "token_missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

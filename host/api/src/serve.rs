@@ -190,9 +190,8 @@ mod tests {
     async fn only_so_many_connections_at_once() {
         let (address, _stop, _serving) = start(ServeOptions { connections_max: 1, ..ServeOptions::default() }).await;
         let first = TcpStream::connect(address).await.unwrap();
-        let second = tokio::spawn(talk(address, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(!second.is_finished());
+        let mut second = tokio::spawn(talk(address, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+        assert!(tokio::time::timeout(Duration::from_millis(50), &mut second).await.is_err());
         drop(first);
         assert!(second.await.unwrap().starts_with("HTTP/1.1 200 OK"));
     }

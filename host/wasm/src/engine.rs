@@ -18,7 +18,7 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 /// hundred endless loops on two threads let everything else run within a few milliseconds.
 pub(crate) const YIELD_INTERVAL_FUEL: u64 = 1_000_000;
 
-/// Largest linear memory of the pool's slots; no action may ask for more (DESIGN 9).
+/// Largest linear memory of the pool's slots; no action may ask for more (`LimitsPolicy`).
 pub(crate) const MEMORY_BYTES_MAX: usize = 1 << 30;
 
 /// Instances for what is no attempt: `describe`, `validate-config`, `test-connection`. Apart
@@ -32,7 +32,7 @@ const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 32;
 /// checks; x86-64 has 128 TiB of them. 20,000 memories leave a third of it free.
 const MEMORIES_MAX: u32 = 20_000;
 
-/// A parked execution holds 4 memory maps (MEASURED.md), and the kernel has a limit on them.
+/// A parked execution holds 4 memory maps (counted in /proc/PID/maps), and the kernel has a limit on them.
 const MAPS_PER_EXECUTION: u64 = 4;
 
 /// What is kept of a slot's memory between two uses. A Rust guest touches 40 KiB a call, so

@@ -116,6 +116,11 @@ fn lose_power(data: &Path) -> u64 {
         let path = entry.unwrap().path();
         let name = path.to_str().unwrap();
         if let Some(original) = name.strip_suffix(".synced") {
+            if !Path::new(original).exists() {
+                // Unlinked, like the journal of the very first transaction: it does not come back.
+                std::fs::remove_file(&path).unwrap();
+                continue;
+            }
             let (written, synced) = (std::fs::read(original).unwrap_or_default(), std::fs::read(&path).unwrap());
             let common = written.iter().zip(&synced).filter(|(a, b)| a == b).count();
             lost += (written.len() - common) as u64;
