@@ -57,9 +57,8 @@ pub(crate) fn compile_bomb() -> Vec<u8> {
     text.push_str("(func (param i32) (result i32) (local i32 i32 i32 i32 i32 i32 i32 i32)\n");
     for step in 0..300_000 {
         let (from, to) = (step % 8 + 1, (step * 5 + 3) % 8 + 1);
-        text.push_str(&format!(
-            "local.get {from} local.get {to} i32.mul if local.get {to} local.get 0 i32.add local.set {from} end\n"
-        ));
+        let then = format!("if local.get {to} local.get 0 i32.add local.set {from} end\n");
+        text.extend([format!("local.get {from} local.get {to} i32.mul "), then]);
     }
     text.push_str("local.get 1))");
     let mut module = wat::parse_str(text).unwrap();

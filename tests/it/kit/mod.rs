@@ -15,4 +15,4 @@ pub(crate) use service::Service;
 use std::time::Duration;
 
 /// No wait in these tests is longer: past it something hangs. Long, since machines are shared.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);

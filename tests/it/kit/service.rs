@@ -126,12 +126,14 @@ impl Service {
 
     /// SIGTERM, and how it ended.
     pub(crate) async fn stop(mut self) -> (ExitStatus, Options) {
-        let mut pid = self.pid().to_string();
-        if !self.wrapper.is_empty() {
-            // The wrapper is not the one to be told: its child is.
-            pid = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().trim().to_owned();
-        }
-        let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        let child = self.pid();
+        let pid = if self.wrapper.is_empty() {
+            child.to_string()
+        } else {
+            // The wrapper is not the one to be told: its own child is.
+            std::fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap()
+        };
+        let sent = std::process::Command::new("kill").args(["-TERM", pid.trim()]).status().unwrap();
         assert!(sent.success());
         let status = timeout(PATIENCE, self.child.wait()).await.expect("the service stops").unwrap();
         (status, self.options())
