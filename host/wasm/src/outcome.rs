@@ -89,8 +89,8 @@ pub(crate) fn reported(failure: model::Failure, denial: Option<Denial>) -> Execu
     match denial {
         None => ExecutionError::reported(failure),
         Some(denial) => {
-            let message = format!("{}, after a connection was denied: {denial}", failure.message);
-            ExecutionError { failure: Some(failure), ..ExecutionError::new(ErrorCode::EgressDenied, short(&message)) }
+            let message = short(&denial.to_string());
+            ExecutionError { failure: Some(failure), ..ExecutionError::new(ErrorCode::EgressDenied, message) }
         }
     }
 }

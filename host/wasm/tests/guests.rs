@@ -156,7 +156,7 @@ macro_rules! fixture {
     ($name:literal) => {
         match admitted($name).await {
             Some(digest) => digest,
-            None => return,
+            None => panic!("the fixture {} is not built; `make guests` builds it", $name),
         }
     };
 }

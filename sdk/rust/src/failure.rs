@@ -91,20 +91,35 @@ impl Failure {
     pub fn from_outbound(error: &OutboundError, effect: Effect) -> Self {
         let repeat = if effect == Effect::Unsafe { Advice::InDoubt } else { Advice::Retry };
         match error {
-            OutboundError::Denied(_) | OutboundError::BadRequest(_) => Self::invalid_config(error.to_string()),
+            OutboundError::Denied(_) | OutboundError::BadRequest(_) => Self::invalid_config(in_words(error)),
             OutboundError::NameUnknown(_) | OutboundError::ConnectFailed(_) | OutboundError::TlsFailed(_) => {
-                Self::unavailable(error.to_string())
+                Self::unavailable(in_words(error))
             }
-            OutboundError::TimedOut | OutboundError::Closed => Self::unavailable(error.to_string()).advice(repeat),
+            OutboundError::TimedOut | OutboundError::Closed => Self::unavailable(in_words(error)).advice(repeat),
             // A repeat would bring as much again.
-            OutboundError::TooLarge(_) => Self::bad_response(error.to_string()),
-            OutboundError::BadResponse(_) => Self::bad_response(error.to_string()).advice(repeat),
+            OutboundError::TooLarge(_) => Self::bad_response(in_words(error)),
+            OutboundError::BadResponse(_) => Self::bad_response(in_words(error)).advice(repeat),
         }
     }
 }
 
 /// Takes the worst for granted, that the request was one that must not be repeated; who
 /// knows better calls [`Failure::from_outbound`].
+/// An error of the way out, for people.
+fn in_words(error: &OutboundError) -> String {
+    match error {
+        OutboundError::Denied(why) => why.clone(),
+        OutboundError::NameUnknown(why) => format!("the name is unknown: {why}"),
+        OutboundError::ConnectFailed(why) => format!("no connection: {why}"),
+        OutboundError::TlsFailed(why) => format!("no TLS: {why}"),
+        OutboundError::TimedOut => "it took too long".into(),
+        OutboundError::Closed => "the connection was closed".into(),
+        OutboundError::TooLarge(bytes) => format!("the answer is over {bytes} bytes"),
+        OutboundError::BadRequest(why) => format!("the request makes no sense: {why}"),
+        OutboundError::BadResponse(why) => format!("the answer makes no sense: {why}"),
+    }
+}
+
 impl From<OutboundError> for Failure {
     fn from(error: OutboundError) -> Self {
         Self::from_outbound(&error, Effect::Unsafe)
