@@ -69,6 +69,8 @@ async fn what_is_wrong_comes_back_with_pointers() {
     for (body, place) in [
         (r#"{"name": "a", "protocol": "misbehave", "config": {}, "colour": 1}"#, "/colour"),
         (r#"{"name": "a", "protocol": "misbehave", "config": {}, "limits": {"fuel": "much"}}"#, "/limits/fuel"),
+        (r#"["a", true, "", {}, "misbehave", {}]"#, ""),
+        (r#"{"name": "a", "protocol": "misbehave", "config": {}, "limits": [1, 2, 3, 4]}"#, "/limits"),
         (r#"{"name": "A b", "protocol": "misbehave", "config": {}}"#, "/name"),
     ] {
         let request = api.request(Method::POST, "/v1/actions").header("content-type", "application/json");

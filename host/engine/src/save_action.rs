@@ -209,6 +209,10 @@ fn name_taken(action: &Action) -> impl FnOnce(CommitError) -> EngineError {
 
 /// A spec from a document that a patch made.
 fn parse(document: Value) -> Result<ActionSpec, EngineError> {
+    let lists = action_domain::action::lists_for_objects(&document);
+    if !lists.is_empty() {
+        return Err(EngineError::Invalid(lists));
+    }
     serde_path_to_error::deserialize(document).map_err(|error| {
         let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
             serde_path_to_error::Segment::Seq { index } => format!("{pointer}/{index}"),

@@ -64,6 +64,10 @@ async fn document(request: Request, state: &ApiState, types: &[&str]) -> Answer<
 
 /// A document of a type, or the place where it is none.
 fn typed<T: DeserializeOwned>(document: Value) -> Answer<T> {
+    let lists = action_domain::action::lists_for_objects(&document);
+    if !lists.is_empty() {
+        return Err(Problem::invalid("invalid_document", "the document is not valid", lists));
+    }
     serde_path_to_error::deserialize(document).map_err(|error| {
         let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
             Segment::Seq { index } => format!("{pointer}/{index}"),
