@@ -26,6 +26,7 @@ async fn private_addresses_need_the_actions_word_and_the_operators() {
             let denial = events.iter().find(|event| event["type"] == "egress_denied").unwrap();
             assert!(denial["data"]["rule"].as_str().unwrap().contains("loopback"), "{denial}");
             assert!(!denial["data"]["hint"].as_str().unwrap().is_empty());
+            assert!(!events.iter().any(|event| event["type"] == "request_made"), "nothing was made: {events:?}");
         }
     }
     assert_eq!(remote.requests().len(), 1);
@@ -75,6 +76,9 @@ async fn a_test_says_at_which_stage_it_failed() {
     let stages = refused["stages"].as_array().unwrap();
     let failed = stages.iter().find(|stage| stage["ok"] == false).unwrap();
     assert_eq!(failed["stage"], "connect", "{refused}");
+    assert!(stages.iter().all(|stage| stage["target"] == "127.0.0.1:9"), "{refused}");
+    let told: Vec<_> = stages.iter().map(|stage| &stage["stage"]).collect();
+    assert_eq!(told, ["grant", "connect", "protocol"], "{refused}");
     assert!(failed["hint"].is_string(), "{refused}");
     assert!(failed["ms"].is_u64());
 }

@@ -158,13 +158,16 @@ impl Egress {
             }
             Ok(wanted) => wanted,
         };
-        let granted =
-            |rule: &&Rule| rule.host.matches(&wanted) && (rule.ports.is_empty() || rule.ports.contains(&port));
-        if self.rules.iter().any(|rule| granted(&rule)) {
+        if self.granting(&wanted, port).is_some() {
             return Ok(wanted);
         }
         let hint = format!("add {{\"host\": \"{wanted}\", \"ports\": [{port}]}} to grants.egress");
         Err(denial("no x-egress value of the config and no grant names it", hint))
+    }
+
+    /// The rule that lets a host in its plain form through.
+    pub fn granting(&self, host: &HostPattern, port: u16) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.host.matches(host) && (rule.ports.is_empty() || rule.ports.contains(&port)))
     }
 
     /// Whether this address, to which a granted host was resolved, may be connected to.

@@ -49,6 +49,12 @@ pub const LABEL_BYTES_MAX: usize = 255;
 /// Most attempts that a delivery rule may ask for.
 pub const ATTEMPTS_MAX: u32 = 100;
 
+/// The least that an action may ask for. Under it nothing runs, or nothing that acted could say
+/// so, and the protocol would be blamed for it. The guest `noop` needs 761 of fuel, one page of
+/// memory (WebAssembly's unit) and a quarter of a millisecond; the frame of an output that
+/// tells of an HTTP response takes some hundred bytes.
+pub const LIMITS_MIN: Limits = Limits { timeout_ms: 10, fuel: 10_000, memory_bytes: 64 << 10, output_bytes: 1 << 10 };
+
 // A page of events with the largest inline payloads has to fit into what a server may hold
 // for a request, and the log of one attempt into one event page.
 const _: () = assert!(LOG_BYTES_MAX <= crate::payload::INLINE_BYTES_MAX);
@@ -129,20 +135,52 @@ impl LimitsPolicy {
 
     /// What is wrong with what an action asks for; pointers are relative to the action.
     pub fn check(&self, spec: &LimitsSpec) -> Vec<Issue> {
+        let (floor, ceiling) = (LIMITS_MIN, self.ceiling);
         let fields = [
-            ("timeout_ms", spec.timeout_ms, self.ceiling.timeout_ms),
-            ("fuel", spec.fuel, self.ceiling.fuel),
-            ("memory_bytes", spec.memory_bytes, self.ceiling.memory_bytes),
-            ("output_bytes", spec.output_bytes, self.ceiling.output_bytes),
+            ("timeout_ms", spec.timeout_ms, floor.timeout_ms, ceiling.timeout_ms),
+            ("fuel", spec.fuel, floor.fuel, ceiling.fuel),
+            ("memory_bytes", spec.memory_bytes, floor.memory_bytes, ceiling.memory_bytes),
+            ("output_bytes", spec.output_bytes, floor.output_bytes, ceiling.output_bytes),
         ];
-        let out_of_range = |(field, asked, ceiling): (&str, Option<u64>, u64)| {
-            let asked = asked.filter(|asked| *asked == 0 || *asked > ceiling)?;
-            Some(Issue::new(
-                format!("/limits/{field}"),
-                "out_of_range",
-                format!("{asked} is not between 1 and {ceiling}"),
-            ))
+        let out_of_range = |(field, asked, floor, ceiling): (&str, Option<u64>, u64, u64)| {
+            let message = match asked? {
+                asked if asked < floor => format!("{asked} is under {floor}, the least with which anything runs"),
+                asked if asked > ceiling => format!("{asked} is over {ceiling}, the most that the operator allows"),
+                _ => return None,
+            };
+            Some(Issue::new(format!("/limits/{field}"), "out_of_range", message))
         };
         fields.into_iter().filter_map(out_of_range).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_stands_between_the_floor_and_the_ceiling() {
+        let policy = LimitsPolicy::default();
+        let all = |limits: Limits| LimitsSpec {
+            timeout_ms: Some(limits.timeout_ms),
+            fuel: Some(limits.fuel),
+            memory_bytes: Some(limits.memory_bytes),
+            output_bytes: Some(limits.output_bytes),
+        };
+        for fine in [LimitsSpec::default(), all(LIMITS_MIN), all(policy.default), all(policy.ceiling)] {
+            assert!(policy.check(&fine).is_empty(), "{fine:?}");
+        }
+        let wrong = LimitsSpec { timeout_ms: Some(0), fuel: Some(u64::MAX), memory_bytes: Some(3), output_bytes: None };
+        let issues = policy.check(&wrong);
+        let told: Vec<_> = issues.iter().map(|issue| (issue.pointer.as_str(), issue.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("/limits/timeout_ms", "0 is under 10, the least with which anything runs"),
+                ("/limits/fuel", "18446744073709551615 is over 1000000000000, the most that the operator allows"),
+                ("/limits/memory_bytes", "3 is under 65536, the least with which anything runs"),
+            ]
+        );
+        assert!(issues.iter().all(|issue| issue.code == "out_of_range"));
     }
 }

@@ -30,6 +30,7 @@ impl WasmRuntime {
             self.policy,
             request.journal.clone(),
             self.clock.clone(),
+            self.trust.clone(),
             Some(request.action),
         ));
         let limits = request.limits;

@@ -18,7 +18,14 @@ impl WasmRuntime {
         let shutting_down = |_| RuntimeError::Host(WasmRuntime::shutting_down().message);
         let _place = self.aside.acquire().await.map_err(shutting_down)?;
         let started = Instant::now();
-        let gate = Gate::new(request.egress, self.policy, Arc::new(Journal::new()), self.clock.clone(), None);
+        let gate = Gate::new(
+            request.egress,
+            self.policy,
+            Arc::new(Journal::new()),
+            self.clock.clone(),
+            self.trust.clone(),
+            None,
+        );
         let gate = Arc::new(gate.for_test(request.test_methods));
         let limits = request.limits;
         let mut invocation = Invocation::new(&self.engine, gate.clone(), self.pool.clone(), &limits, started)
@@ -40,7 +47,8 @@ impl WasmRuntime {
         gate.meter.seal();
         let receipt = invocation.finish();
         let mut stages = gate.take_stages();
-        stages.push(protocol_stage(&result, millis(started.elapsed())));
+        let target = stages.last().map_or_else(|| "nobody".to_owned(), |stage| stage.target.clone());
+        stages.push(protocol_stage(&result, target, millis(started.elapsed())));
         let verdict = match &result {
             Ok(_) if gate.meter.has_connected() => Verdict::Connected,
             Ok(_) => Verdict::Hollow,
@@ -54,12 +62,12 @@ impl WasmRuntime {
     }
 }
 
-fn protocol_stage(result: &Result<ConnectionReport, ExecutionError>, ms: u64) -> Stage {
+fn protocol_stage(result: &Result<ConnectionReport, ExecutionError>, target: String, ms: u64) -> Stage {
     let (ok, message, hint) = match result {
         Ok(report) => (true, report.summary.clone(), None),
         Err(error) => (false, error.message.clone(), hint(error)),
     };
-    Stage { stage: StageKind::Protocol, target: "protocol".to_owned(), ok, ms, message, hint: hint.map(str::to_owned) }
+    Stage { stage: StageKind::Protocol, target, ok, ms, message, hint: hint.map(str::to_owned) }
 }
 
 fn hint(error: &ExecutionError) -> Option<&'static str> {

@@ -116,6 +116,9 @@ fn pool(concurrency: u32) -> PoolingAllocationConfig {
     pool.total_tables(slots.saturating_mul(6).clamp(CORE_INSTANCES_PER_COMPONENT_MAX, 60_000));
     pool.max_memories_per_component(8);
     pool.max_tables_per_component(CORE_INSTANCES_PER_COMPONENT_MAX);
+    // `features` allows a module several of either; wasmtime's default is one.
+    pool.max_memories_per_module(8);
+    pool.max_tables_per_module(8);
     pool.max_memory_size(MEMORY_BYTES_MAX);
     pool.table_elements(TABLE_ELEMENTS_MAX);
     pool.max_component_instance_size(8 << 20);

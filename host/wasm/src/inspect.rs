@@ -209,11 +209,11 @@ fn contract() -> Result<Vec<u8>, String> {
     wit_component::encode(&resolve, package).map_err(|error| error.to_string())
 }
 
-/// A component whose names are right and whose imports' types are not.
-pub(crate) fn link_issue(error: &wasmtime::Error) -> RuntimeError {
+/// A component that is well formed, and of which wasmtime says why it is of no use here.
+pub(crate) fn refusal(code: &str, error: &wasmtime::Error) -> RuntimeError {
     let texts: Vec<_> = error.chain().map(ToString::to_string).collect();
     let message: String = texts.join(": ").chars().take(1000).collect();
-    RuntimeError::Refused(vec![Issue::new("", "wrong_import_type", message)])
+    RuntimeError::Refused(vec![Issue::new("", code, message)])
 }
 
 #[cfg(test)]

@@ -27,7 +27,11 @@ mod state;
 
 pub use compile::{Compiler, compile_child_main};
 
-use crate::{cache::Cache, capability::pool::Pool, compile::Workshop};
+use crate::{
+    cache::Cache,
+    capability::{pool::Pool, tls::Trust},
+    compile::Workshop,
+};
 use action_domain::{
     digest::Digest,
     egress::EgressPolicy,
@@ -72,6 +76,7 @@ pub struct WasmRuntime {
     components: prepared::Store,
     pool: Arc<Pool>,
     policy: EgressPolicy,
+    trust: Arc<Trust>,
     clock: Arc<dyn Clock>,
     attempts: Semaphore,
     aside: Semaphore,
@@ -99,11 +104,22 @@ impl WasmRuntime {
             engine,
             pool: Arc::default(),
             policy: config.egress_policy,
+            trust: Arc::default(),
             clock: config.clock,
             attempts: Semaphore::new(concurrency as usize),
             aside: Semaphore::new(engine::ASIDE_INSTANCES as usize),
             concurrency,
         })
+    }
+
+    /// Trusts these authorities (PEM) beside the well-known ones, for whatever a component does.
+    ///
+    /// # Errors
+    /// If it is not PEM, or holds no certificate.
+    pub fn trusting(mut self, roots: &str) -> Result<Self, StartError> {
+        let trust = Trust::and(roots).map_err(|error| StartError(format!("the authorities to trust: {error}")))?;
+        self.trust = Arc::new(trust);
+        Ok(self)
     }
 
     /// Attempts at once: as many as were asked for, or as this machine can hold.

@@ -54,7 +54,9 @@ fn of_error(error: &wasmtime::Error, phase: &str, state: &State, limits: &Limits
         return ExecutionError::new(ErrorCode::MemoryExceeded, format!("{phase} was refused {what}, and ended then"));
     }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-        let message = format!("{phase} ended the component: exit code {}", exit.0);
+        // WASI 0.2 carries no code, only whether it was a success: `exit(7)` arrives as 1.
+        let how = if exit.0 == 0 { "success" } else { "failure" };
+        let message = format!("{phase} called exit (with {how}) and gave no answer; a protocol returns its failure");
         return ExecutionError::new(ErrorCode::Trapped, message);
     }
     // The cause's own words; wasmtime's backtrace and the host's are no part of them.

@@ -4,6 +4,7 @@ use crate::{
     bindings::v0_1::ActionProtocolPre,
     cache::Cache,
     compile::Workshop,
+    inspect,
     native::{self, Trusted},
     state::State,
 };
@@ -13,7 +14,10 @@ use action_domain::{
 };
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
-use wasmtime::{Engine, component::Linker};
+use wasmtime::{
+    Engine,
+    component::{Component, Linker},
+};
 
 /// Most compiled code in memory, in KiB. What was used least lately goes first; it is loaded
 /// again in milliseconds.
@@ -41,8 +45,11 @@ struct Shared {
 
 impl Shared {
     fn link(&self, code: &Trusted) -> wasmtime::Result<Arc<Prepared>> {
-        let component = native::load(&self.engine, code)?;
-        let pre = ActionProtocolPre::new(self.linker.instantiate_pre(&component)?)?;
+        self.link_loaded(code, &native::load(&self.engine, code)?)
+    }
+
+    fn link_loaded(&self, code: &Trusted, component: &Component) -> wasmtime::Result<Arc<Prepared>> {
+        let pre = ActionProtocolPre::new(self.linker.instantiate_pre(component)?)?;
         Ok(Arc::new(Prepared { pre, code_bytes: code.bytes().len() }))
     }
 
@@ -127,7 +134,11 @@ impl Store {
         let code = self.workshop.compile(bytes).await?;
         let shared = self.shared.clone();
         blocking(move || {
-            let prepared = shared.link(&code).map_err(|error| crate::inspect::link_issue(&error))?;
+            // Loading compares it with the pool's slots, linking with what the host offers.
+            let component =
+                native::load(&shared.engine, &code).map_err(|error| inspect::refusal("over_limits", &error))?;
+            let prepared =
+                shared.link_loaded(&code, &component).map_err(|error| inspect::refusal("wrong_import_type", &error))?;
             Ok(Candidate { prepared, code: Some(code) })
         })
         .await?

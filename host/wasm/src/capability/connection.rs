@@ -6,6 +6,7 @@ use super::{
     outbound::Record,
     stream::{Counted, Counters, Io},
     tls,
+    tls_failure::TlsFailure,
 };
 use crate::{
     bindings::v0_1::julee::action::outbound::{HostConnection, OutboundError, TlsOptions},
@@ -64,7 +65,7 @@ impl Connection {
                 Ok(Self { io: Some(io), gate, target, timeout, counters, earlier, sending: false, record })
             }
             Err(refusal) => {
-                record.error = Some(refusal.message());
+                record.refused(&refusal);
                 Err(refusal)
             }
         }
@@ -80,10 +81,7 @@ impl Connection {
         let mut limited = io.take(room as u64);
         match timeout(self.timeout, limited.read_buf(&mut bytes)).await {
             Ok(Ok(_)) => Ok(bytes),
-            Ok(Err(error)) => {
-                self.fail(super::gate::plain(&error));
-                Err(OutboundError::Closed)
-            }
+            Ok(Err(error)) => Err(self.broken(&error)),
             Err(_) => Err(OutboundError::TimedOut),
         }
     }
@@ -105,10 +103,7 @@ impl Connection {
                 self.io = Some(io);
                 Ok(())
             }
-            Ok(Err(error)) => {
-                self.fail(super::gate::plain(&error));
-                Err(OutboundError::Closed)
-            }
+            Ok(Err(error)) => Err(self.broken(&error)),
             Err(_) => {
                 self.fail("timed out while writing".to_owned());
                 Err(OutboundError::TimedOut)
@@ -148,6 +143,16 @@ impl Connection {
 
     fn bytes(&self) -> (u64, u64) {
         (self.earlier.0 + self.counters.sent(), self.earlier.1 + self.counters.received())
+    }
+
+    /// An error of TLS or TCP has ended it.
+    fn broken(&mut self, error: &std::io::Error) -> OutboundError {
+        if let Some(failure) = TlsFailure::within(error) {
+            self.fail(format!("TLS failed: {failure}"));
+            return OutboundError::TlsFailed(failure.to_string());
+        }
+        self.fail(super::gate::plain(error));
+        OutboundError::Closed
     }
 
     fn fail(&mut self, error: String) {

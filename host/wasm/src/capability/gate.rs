@@ -4,7 +4,7 @@
 //! checked is the one connected to. `outbound`, wasi:http and wasi:sockets all come through
 //! here. It is closed while a component says what it is and whether it likes its config.
 
-use super::meter::Meter;
+use super::{meter::Meter, tls::Trust, tls_failure::TlsFailure};
 use action_domain::{
     egress::{Denial, Egress, EgressPolicy, HostPattern},
     event::Fact,
@@ -30,6 +30,8 @@ pub(crate) struct Gate {
     pub(crate) meter: Meter,
     /// Whose grants these are: connections are kept for the same action only.
     pub(crate) action: Option<ActionId>,
+    /// Whom the service trusts when it does TLS.
+    pub(crate) trust: Arc<Trust>,
     egress: Arc<Egress>,
     policy: EgressPolicy,
     clock: Arc<dyn Clock>,
@@ -67,7 +69,7 @@ pub(crate) enum Refusal {
     Denied(Denial),
     NameUnknown(String),
     ConnectFailed(String),
-    TlsFailed(String),
+    TlsFailed(TlsFailure),
     TimedOut,
     BadRequest(String),
 }
@@ -79,7 +81,7 @@ impl Refusal {
             Self::Denied(denial) => denial.to_string(),
             Self::NameUnknown(text) => format!("the name is not known: {text}"),
             Self::ConnectFailed(text) => format!("no connection: {text}"),
-            Self::TlsFailed(text) => format!("TLS failed: {text}"),
+            Self::TlsFailed(failure) => format!("TLS failed: {failure}"),
             Self::TimedOut => "timed out".to_owned(),
             Self::BadRequest(text) => text.clone(),
         }
@@ -93,12 +95,14 @@ impl Gate {
         policy: EgressPolicy,
         journal: Arc<Journal>,
         clock: Arc<dyn Clock>,
+        trust: Arc<Trust>,
         action: Option<ActionId>,
     ) -> Self {
         Self {
             journal,
             meter: Meter::default(),
             action,
+            trust,
             egress,
             policy,
             clock,
@@ -134,7 +138,9 @@ impl Gate {
         let verdict = self.check_name(host, port);
         match &verdict {
             Ok(target) => {
-                self.stage(StageKind::Grant, target.authority(), Instant::now(), Ok("granted".to_owned()));
+                let rule = self.egress.granting(&target.host, port);
+                let told = rule.map_or_else(|| "granted".to_owned(), |rule| format!("granted by {}", rule.from));
+                self.stage(StageKind::Grant, target.authority(), Instant::now(), Ok(told));
             }
             Err(denial) => self.deny(denial),
         }
@@ -174,7 +180,10 @@ impl Gate {
     /// Writes a denial down.
     pub(crate) fn deny(&self, denial: &Denial) {
         self.journal.denied(self.now(), denial);
-        let target = format!("{}:{}", denial.host, denial.port);
+        let target = match HostPattern::parse(&denial.host) {
+            Ok(host) => Target { host, port: denial.port }.authority(),
+            Err(_) => format!("{}:{}", denial.host, denial.port),
+        };
         self.stage(StageKind::Grant, target, Instant::now(), Err((denial.rule.clone(), Some(denial.hint.clone()))));
     }
 
@@ -223,10 +232,11 @@ impl Gate {
     /// Resolves and connects, to an address that was checked.
     pub(crate) async fn connect(&self, target: &Target) -> Result<TcpStream, Refusal> {
         let addresses = self.resolve(target).await?;
+        let started = Instant::now();
+        let mut tried = Vec::new();
         let mut last = Refusal::TimedOut;
         let left = addresses.len() as u32;
         for (number, address) in addresses.into_iter().enumerate() {
-            let started = Instant::now();
             // Each gets its share, so that a dead first address leaves time for the others.
             let share = CONNECT_TIMEOUT / (left - number as u32).max(1);
             let outcome = match timeout(share, TcpStream::connect(address)).await {
@@ -234,23 +244,26 @@ impl Gate {
                 Ok(Err(error)) => Err(Refusal::ConnectFailed(format!("{address}: {}", plain(&error)))),
                 Err(_) => Err(Refusal::TimedOut),
             };
-            let told = match &outcome {
-                Ok(_) => Ok(format!("connected to {address}")),
-                Err(refusal) => {
-                    Err((refusal.message(), Some("is it running, and does a firewall let us through?".into())))
-                }
-            };
-            self.stage(StageKind::Connect, target.authority(), started, told);
             match outcome {
                 Ok(stream) => {
+                    tried.insert(0, format!("connected to {address}"));
+                    self.stage(StageKind::Connect, target.authority(), started, Ok(tried.join("; ")));
                     self.meter.connected();
                     // Requests are written whole; waiting for more to send would only cost time.
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Err(refusal) => last = refusal,
+                Err(refusal) => {
+                    tried.push(match &refusal {
+                        Refusal::TimedOut => format!("{address}: timed out"),
+                        refusal => refusal.message(),
+                    });
+                    last = refusal;
+                }
             }
         }
+        let hint = "is it running, and does a firewall let us through?".to_owned();
+        self.stage(StageKind::Connect, target.authority(), started, Err((tried.join("; "), Some(hint))));
         Err(last)
     }
 
@@ -331,7 +344,8 @@ impl Gate {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes down a step towards a remote, where somebody wants to see it.
+    /// Writes down a step towards a remote, where somebody wants to see it. A step that is taken
+    /// again, for a second request or because its address is denied now, stands where it stood.
     pub(crate) fn stage(
         &self,
         stage: StageKind,
@@ -347,8 +361,10 @@ impl Gate {
             Err((message, hint)) => Stage { stage, target, ok: false, ms, message, hint },
         };
         let mut stages = test.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        if stages.len() < STAGES_MAX {
-            stages.push(stage);
+        match stages.iter().position(|known| known.stage == stage.stage && known.target == stage.target) {
+            Some(known) => stages[known] = stage,
+            None if stages.len() < STAGES_MAX => stages.push(stage),
+            None => {}
         }
     }
 

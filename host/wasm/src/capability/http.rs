@@ -7,6 +7,7 @@ use super::{
     gate::{Gate, Refusal, Target},
     stream::{Counted, Counters, Io},
     tls,
+    tls_failure::TlsFailure,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -100,10 +101,12 @@ where
 /// How an exchange failed.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// Nothing of the request left: the connection was closed before. Here it is back.
-    Unsent(Box<Request<Full<Bytes>>>),
+    /// Nothing of the request left: the connection was closed before, by TLS perhaps. Here it is back.
+    Unsent(Box<Request<Full<Bytes>>>, Option<TlsFailure>),
+    /// TLS ended the connection, where TLS 1.3 ends it: behind the handshake.
+    Tls(TlsFailure),
     /// The connection ended without a response.
-    NoResponse(String),
+    NoResponse,
     /// The response makes no sense, or ended early.
     BadResponse(String),
     /// The body is over the limit.
@@ -156,7 +159,9 @@ impl Exchanger {
             let response = match response.await {
                 Ok(response) => response,
                 Err(mut error) => match error.take_message() {
-                    Some(request) => return Err(Failed::Unsent(Box::new(request))),
+                    Some(request) => {
+                        return Err(Failed::Unsent(Box::new(request), TlsFailure::within(error.error())));
+                    }
                     None => return Err(failed(error.error())),
                 },
             };
@@ -183,10 +188,12 @@ async fn collect(body: Incoming, bytes_max: usize) -> Result<Bytes, Failed> {
 }
 
 fn failed(error: &hyper::Error) -> Failed {
-    if error.is_parse() || error.is_parse_too_large() {
+    if let Some(failure) = TlsFailure::within(error) {
+        Failed::Tls(failure)
+    } else if error.is_parse() || error.is_parse_too_large() {
         Failed::BadResponse(cause(error))
     } else {
-        Failed::NoResponse(cause(error))
+        Failed::NoResponse
     }
 }
 

@@ -14,6 +14,7 @@ mod outbound;
 pub(crate) mod pool;
 mod secrets;
 mod stream;
-mod tls;
+pub(crate) mod tls;
+mod tls_failure;
 pub(crate) mod wasi_http;
 pub(crate) mod wasi_sockets;

@@ -52,7 +52,7 @@ impl From<Refusal> for OutboundError {
             Refusal::Denied(denial) => Self::Denied(denial.to_string()),
             Refusal::NameUnknown(text) => Self::NameUnknown(text),
             Refusal::ConnectFailed(text) => Self::ConnectFailed(text),
-            Refusal::TlsFailed(text) => Self::TlsFailed(text),
+            Refusal::TlsFailed(failure) => Self::TlsFailed(failure.to_string()),
             Refusal::TimedOut => Self::TimedOut,
             Refusal::BadRequest(text) => Self::BadRequest(text),
         }
@@ -77,9 +77,11 @@ impl Host for State {
     }
 }
 
-/// What a request is for the record, written down when it ends, however it ends.
+/// What a request is for the record, written down when it ends, however it ends. One that was
+/// denied was not made: its denial is in the record already.
 pub(super) struct Record {
     gate: Arc<Gate>,
+    denied: bool,
     started: Instant,
     method: String,
     target: Target,
@@ -97,6 +99,7 @@ impl Record {
         let error = Some("the attempt ended before the answer".to_owned());
         Self {
             gate,
+            denied: false,
             started: Instant::now(),
             method: method.to_owned(),
             target,
@@ -109,8 +112,19 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Nothing was reached, for this reason.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.denied = matches!(refusal, Refusal::Denied(_));
+        self.error = Some(refusal.message());
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
+        if self.denied {
+            return;
+        }
         let fact = Fact::RequestMade {
             method: std::mem::take(&mut self.method),
             host: self.target.host.to_string(),
@@ -146,6 +160,8 @@ async fn send(gate: &Arc<Gate>, pool: &Arc<Pool>, request: HttpRequest) -> Answe
     let mut record = Record::new(gate.clone(), request.method().as_str(), target.clone(), Some(&path));
     let work = exchange(gate, pool, &target, https, tls.as_ref(), request, &mut record);
     let outcome = tokio::time::timeout(limit, work).await.unwrap_or(Err(OutboundError::TimedOut));
+    // Where a kept connection had been tried before, something was made all the same.
+    record.denied = record.bytes_out == 0 && matches!(outcome, Err(OutboundError::Denied(_)));
     record.error = outcome.as_ref().err().map(describe);
     outcome
 }
@@ -180,17 +196,17 @@ async fn exchange(
             }
             // Servers close idle connections as they like. Where nothing left, or where a repeat
             // does no harm, that is not the component's business.
-            Err(Failed::Unsent(back)) => request = *back,
-            Err(Failed::NoResponse(text)) => match spare {
+            Err(Failed::Unsent(back, _)) => request = *back,
+            Err(failed @ (Failed::NoResponse | Failed::Tls(_))) => match spare {
                 Some(spare) => request = spare,
-                None => return Err(to_error(Failed::NoResponse(text))),
+                None => return Err(to_error(failed)),
             },
             Err(failed) => return Err(to_error(failed)),
         }
     }
     let choice = match (https, options) {
         (false, _) => None,
-        (true, None) => Some(tls::Choice::http()),
+        (true, None) => Some(tls::Choice::http(gate)),
         (true, Some(options)) => Some(tls::Choice::http_with(gate, target, options)?),
     };
     let (io, peer) = establish(gate, target, choice.as_ref()).await?;
@@ -237,7 +253,7 @@ async fn attempt(
     record: &mut Record,
 ) -> std::result::Result<HttpResponse, Failed> {
     if gate.meter.begin_sending().is_err() {
-        return Err(Failed::NoResponse("the attempt is over".to_owned()));
+        return Err(Failed::NoResponse);
     }
     let counters = connection.counters().clone();
     let before = (counters.sent(), counters.received());
@@ -261,7 +277,8 @@ fn to_header((name, value): (&HeaderName, &HeaderValue)) -> Header {
 
 fn to_error(failed: Failed) -> OutboundError {
     match failed {
-        Failed::Unsent(_) | Failed::NoResponse(_) => OutboundError::Closed,
+        Failed::Unsent(_, Some(failure)) | Failed::Tls(failure) => OutboundError::TlsFailed(failure.to_string()),
+        Failed::Unsent(_, None) | Failed::NoResponse => OutboundError::Closed,
         Failed::BadResponse(text) => OutboundError::BadResponse(text),
         Failed::TooLarge => OutboundError::TooLarge(RESPONSE_BYTES_MAX as u32),
     }

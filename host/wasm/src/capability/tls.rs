@@ -1,27 +1,48 @@
 //! TLS towards the outside: the well-known roots, and what a component adds to them.
 
-use super::gate::{Gate, Refusal, Target, denial, plain};
+use super::{
+    gate::{Gate, Refusal, Target, denial},
+    tls_failure::TlsFailure,
+};
 use crate::bindings::v0_1::julee::action::outbound::TlsOptions;
 use action_domain::services::StageKind;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
-use std::{
-    sync::{Arc, LazyLock},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Most certificates that a component may add as roots.
 const EXTRA_ROOTS_MAX: usize = 64;
 
-static PLAIN: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| Arc::new(config(well_known(), Vec::new())));
-static HTTP: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| Arc::new(config(well_known(), http_alpn())));
+/// Whom the service itself trusts, and its own way to do TLS.
+pub(crate) struct Trust {
+    roots: RootCertStore,
+    plain: Arc<ClientConfig>,
+    http: Arc<ClientConfig>,
+}
 
-fn well_known() -> RootCertStore {
-    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+impl Default for Trust {
+    fn default() -> Self {
+        Self::with(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+    }
+}
+
+impl Trust {
+    /// The well-known roots and these (PEM).
+    pub(crate) fn and(pem: &str) -> Result<Self, String> {
+        let mut roots = Self::default().roots;
+        add_roots(&mut roots, pem)?;
+        Ok(Self::with(roots))
+    }
+
+    fn with(roots: RootCertStore) -> Self {
+        let plain = Arc::new(config(roots.clone(), Vec::new()));
+        let http = Arc::new(config(roots.clone(), http_alpn()));
+        Self { roots, plain, http }
+    }
 }
 
 fn http_alpn() -> Vec<Vec<u8>> {
@@ -46,8 +67,8 @@ pub(crate) struct Choice {
 
 impl Choice {
     /// The service's default for HTTP.
-    pub(crate) fn http() -> Self {
-        Self { config: HTTP.clone(), server_name: None }
+    pub(crate) fn http(gate: &Gate) -> Self {
+        Self { config: gate.trust.http.clone(), server_name: None }
     }
 
     /// What the component asks for, for HTTP.
@@ -55,7 +76,7 @@ impl Choice {
         if !options.alpn.is_empty() && !options.alpn.iter().any(|name| name == "http/1.1") {
             return Err(Refusal::BadRequest("`alpn` of a request can only be `http/1.1`".to_owned()));
         }
-        Self::build(gate, target, options, http_alpn(), &HTTP)
+        Self::build(gate, target, options, http_alpn(), &gate.trust.http)
     }
 
     /// What the component asks for, for a connection of its own.
@@ -64,7 +85,7 @@ impl Choice {
             return Err(Refusal::BadRequest(format!("`{name}` is no ALPN protocol")));
         }
         let alpn = options.alpn.iter().map(|name| name.clone().into_bytes()).collect();
-        Self::build(gate, target, options, alpn, &PLAIN)
+        Self::build(gate, target, options, alpn, &gate.trust.plain)
     }
 
     fn build(
@@ -83,9 +104,10 @@ impl Choice {
         let config = if options.extra_roots.is_none() && alpn == default.alpn_protocols {
             default.clone()
         } else {
-            let mut roots = well_known();
+            let mut roots = gate.trust.roots.clone();
             if let Some(pem) = &options.extra_roots {
-                add_roots(&mut roots, pem)?;
+                add_roots(&mut roots, pem)
+                    .map_err(|text| Refusal::TlsFailed(TlsFailure::of_options(format!("extra-roots: {text}"))))?;
             }
             Arc::new(config(roots, alpn))
         };
@@ -105,7 +127,7 @@ impl Choice {
             Ok(name) => TlsConnector::from(self.config.clone())
                 .connect(name, stream)
                 .await
-                .map_err(|error| Refusal::TlsFailed(plain(&error))),
+                .map_err(|error| Refusal::TlsFailed(TlsFailure::of_handshake(&error))),
             Err(_) => Err(Refusal::BadRequest("`server-name` is no host name".to_owned())),
         };
         let told = match &outcome {
@@ -113,28 +135,25 @@ impl Choice {
                 let version = stream.get_ref().1.protocol_version().and_then(|version| version.as_str());
                 Ok(version.unwrap_or("TLS").replace('_', "."))
             }
-            Err(refusal) => {
-                let hint = "is it TLS, and does it have a certificate of a known authority for this name?";
-                Err((refusal.message(), Some(hint.to_owned())))
-            }
+            Err(Refusal::TlsFailed(failure)) => Err((failure.what.clone(), Some(failure.hint.to_owned()))),
+            Err(refusal) => Err((refusal.message(), None)),
         };
         gate.stage(StageKind::Tls, target.authority(), started, told);
         outcome
     }
 }
 
-fn add_roots(roots: &mut RootCertStore, pem: &str) -> Result<(), Refusal> {
-    let wrong = |text: &str| Refusal::TlsFailed(format!("extra-roots: {text}"));
+fn add_roots(roots: &mut RootCertStore, pem: &str) -> Result<(), &'static str> {
     let mut added = 0;
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|_| wrong("not PEM"))?;
-        roots.add(certificate).map_err(|_| wrong("not a certificate that can be a root"))?;
+        let certificate = certificate.map_err(|_| "not PEM")?;
+        roots.add(certificate).map_err(|_| "not a certificate that can be a root")?;
         added += 1;
         if added > EXTRA_ROOTS_MAX {
-            return Err(wrong("too many certificates"));
+            return Err("too many certificates");
         }
     }
-    if added == 0 { Err(wrong("no certificate in it")) } else { Ok(()) }
+    if added == 0 { Err("no certificate in it") } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -144,7 +163,7 @@ mod tests {
     #[test]
     fn only_certificates_become_roots() {
         for bad in ["", "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-            assert!(matches!(add_roots(&mut well_known(), bad), Err(Refusal::TlsFailed(_))), "{bad:?}");
+            assert!(Trust::and(bad).is_err(), "{bad:?}");
         }
     }
 }

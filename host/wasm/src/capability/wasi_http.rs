@@ -6,6 +6,7 @@ use super::{
     outbound::Record,
     stream::Counters,
     tls,
+    tls_failure::{TlsFailure, TlsFailureKind},
 };
 use action_domain::limits::RESPONSE_BYTES_MAX;
 use bytes::Bytes;
@@ -50,7 +51,13 @@ impl From<Refusal> for Error {
             Refusal::Denied(_) => Self::HttpRequestDenied,
             Refusal::NameUnknown(text) => Self::DnsError { rcode: Some(text), info_code: None },
             Refusal::ConnectFailed(_) => Self::ConnectionRefused,
-            Refusal::TlsFailed(_) => Self::TlsProtocolError,
+            Refusal::TlsFailed(failure) => match failure.kind {
+                TlsFailureKind::Certificate => Self::TlsCertificateError,
+                TlsFailureKind::Alert(alert) => {
+                    Self::TlsAlertReceived { alert_id: Some(alert), alert_message: Some(failure.to_string()) }
+                }
+                TlsFailureKind::Other => Self::TlsProtocolError,
+            },
             Refusal::TimedOut => Self::ConnectionTimeout,
             Refusal::BadRequest(text) => Self::InternalError(Some(text)),
         }
@@ -75,7 +82,7 @@ async fn send(
     let target = gate.admit(authority.host(), port).map_err(|_| Error::HttpRequestDenied)?;
     let mut record = Record::new(gate.clone(), method.as_str(), target.clone(), Some(uri.path()));
 
-    let choice = https.then(tls::Choice::http);
+    let choice = https.then(|| tls::Choice::http(&gate));
     let connect = establish(&gate, &target, choice.as_ref());
     let connect_timeout = options.connect_timeout.unwrap_or(Duration::MAX);
     let connected = match tokio::time::timeout(connect_timeout, connect).await {
@@ -84,7 +91,7 @@ async fn send(
         Err(_) => Err(Refusal::TimedOut),
     };
     let io = connected.map_err(|refusal| {
-        record.error = Some(refusal.message());
+        record.refused(&refusal);
         Error::from(refusal)
     })?;
     let counters = io.counters();
@@ -130,6 +137,11 @@ struct Metered {
 
 impl Metered {
     fn fail(&mut self, error: &hyper::Error) -> Error {
+        if let Some(failure) = TlsFailure::within(error) {
+            let refusal = Refusal::TlsFailed(failure);
+            self.record.error = Some(refusal.message());
+            return refusal.into();
+        }
         self.record.error = Some(cause(error));
         Error::HttpProtocolError
     }

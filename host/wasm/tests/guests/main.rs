@@ -1,0 +1,11 @@
+//! The sandbox with real guests: those of `tests/fixtures`, which `make guests` builds.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+mod authority;
+mod connection_tests;
+mod ends;
+mod generated;
+mod kit;
+mod sandbox;
+mod tls;

@@ -1,0 +1,240 @@
+//! TLS that the host does for guests: whom it trusts, what it refuses, and what it says then.
+
+use crate::{
+    authority::{Authority, NOW, Seen, TlsServer, operators},
+    kit::*,
+};
+use action_domain::{
+    event::Fact,
+    failure::{ErrorCode, FailureKind, Sent},
+};
+use serde_json::json;
+
+fn url(host: &str, server: &TlsServer) -> String {
+    format!("https://{host}:{}/", server.port)
+}
+
+#[tokio::test]
+async fn https_goes_out_with_an_authority_of_the_configs_own() {
+    let digest = admitted("misbehave").await;
+    let authority = Authority::new("the config's");
+    for (name, host, server_name) in [
+        ("localhost", "localhost", None),
+        ("127.0.0.1", "127.0.0.1", None),
+        ("db.internal", "localhost", Some("db.internal")),
+    ] {
+        let mut server = TlsServer::answering(authority.server(name, NOW), ok("answer")).await;
+        let config =
+            json!({"mode": "post", "url": url(host, &server), "ca": authority.pem(), "server_name": server_name});
+        let (report, facts) = run(request(digest, config)).await;
+        assert_eq!(report.result.as_ref().unwrap().output.data, "answer", "{name}");
+        assert_eq!(report.sent, Sent::Acknowledged);
+        assert!(matches!(&facts[..], [Fact::RequestMade { status: Some(200), error: None, .. }]), "{facts:?}");
+        let seen = server.seen();
+        assert_eq!(seen[0], Seen::Handshake(None), "{name}");
+        assert!(matches!(&seen[1], Seen::Read(head) if head.starts_with("POST / HTTP/1.1")), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_of_its_own_has_tls_too_and_counts_what_the_guest_sent() {
+    let digest = admitted("misbehave").await;
+    let authority = Authority::new("the config's");
+    let server = TlsServer::answering(authority.server("localhost", NOW), b"pong".to_vec()).await;
+    let address = format!("localhost:{}", server.port);
+    let config = json!({"mode": "tcp", "address": address, "tls": true, "ca": authority.pem()});
+    let (report, facts) = run(request(digest, config)).await;
+    assert_eq!(report.result.as_ref().unwrap().output.data, "pong");
+    assert_eq!((report.receipt.bytes_out, report.receipt.bytes_in), (5, 4));
+    assert!(matches!(&facts[..], [Fact::RequestMade { error: None, bytes_out: 5, .. }]), "{facts:?}");
+}
+
+#[tokio::test]
+async fn an_authority_of_the_operators_is_trusted_without_options_and_the_connection_is_kept() {
+    let digest = admitted("misbehave").await;
+    let mut server = operators().server("localhost", NOW);
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let mut server = TlsServer::answering(server, ok("answer")).await;
+    for _ in 0..3 {
+        let (report, _) = run(request(digest, json!({"mode": "post", "url": url("localhost", &server)}))).await;
+        assert_eq!(report.result.as_ref().unwrap().output.data, "answer");
+    }
+    let seen = server.seen();
+    assert_eq!(seen[0], Seen::Handshake(Some("http/1.1".to_owned())));
+    assert_eq!(seen.iter().filter(|seen| matches!(seen, Seen::Handshake(_))).count(), 1, "{seen:?}");
+}
+
+/// Servers that nobody should talk to, and what has to be said of each.
+async fn bad_servers(authority: &Authority) -> Vec<(&'static str, TlsServer, [&'static str; 2])> {
+    let mut bad = Vec::new();
+    for (case, config, told) in [
+        ("unknown", Authority::new("a stranger").server("localhost", NOW), ["authority is not known", "extra-roots"]),
+        ("namesake", Authority::new(authority.name()).server("localhost", NOW), ["another key", "extra-roots"]),
+        ("name", authority.server("other.example", NOW), ["is for other.example, not for localhost", "server-name"]),
+        ("expired", authority.server("localhost", 2019..=2020), ["expired at 2020-01-01", "renew it"]),
+        ("early", authority.server("localhost", 2080..=2090), ["valid only from 2080-01-01", "clock"]),
+        ("authority", authority.server_with_own_certificate(), ["not accepted", "CA:TRUE"]),
+    ] {
+        bad.push((case, TlsServer::answering(config, ok("must not be")).await, told));
+    }
+    bad
+}
+
+#[tokio::test]
+async fn a_bad_certificate_is_refused_and_the_refusal_says_what_to_do() {
+    let digest = admitted("misbehave").await;
+    let authority = Authority::new("the config's");
+    for (case, mut server, told) in bad_servers(&authority).await {
+        for config in [
+            json!({"mode": "post", "url": url("localhost", &server), "ca": authority.pem()}),
+            json!({"mode": "tcp", "address": format!("localhost:{}", server.port), "tls": true, "ca": authority.pem()}),
+        ] {
+            let (report, facts) = run(request(digest, config)).await;
+            let error = report.result.unwrap_err();
+            println!("{case}: {}", error.message);
+            assert_eq!(error.code, ErrorCode::ProtocolFailed, "{case}");
+            assert_eq!(error.failure.unwrap().kind, FailureKind::Unavailable, "{case}");
+            assert!(error.message.starts_with("tls-failed: "), "{case}: {}", error.message);
+            assert!(told.iter().all(|part| error.message.contains(part)), "{case}: {}", error.message);
+            assert_eq!(report.sent, Sent::NotSent, "{case}");
+            let [Fact::RequestMade { error: Some(recorded), bytes_out: 0, .. }] = &facts[..] else {
+                panic!("{case}: {facts:?}")
+            };
+            assert!(told.iter().all(|part| recorded.contains(part)), "{case}: {recorded}");
+        }
+        assert!(!server.seen().iter().any(|seen| matches!(seen, Seen::Read(_))), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_remote_that_does_not_speak_tls_is_named_as_such() {
+    let digest = admitted("misbehave").await;
+    let (port, _) = server(ok("plain")).await;
+    let (report, _) = run(request(digest, json!({"mode": "get", "url": format!("https://localhost:{port}/")}))).await;
+    assert!(message(&report).contains("is not TLS; is it the right port"), "{}", message(&report));
+    assert_eq!(report.sent, Sent::NotSent);
+}
+
+#[tokio::test]
+async fn roots_that_are_none_are_the_configs_fault_and_nothing_is_sent() {
+    let digest = admitted("misbehave").await;
+    let server = TlsServer::answering(Authority::new("the config's").server("localhost", NOW), ok("must not be")).await;
+    let (report, _) =
+        run(request(digest, json!({"mode": "get", "url": url("localhost", &server), "ca": "no certificate"}))).await;
+    assert!(message(&report).contains("extra-roots: no certificate in it"), "{}", message(&report));
+    assert_eq!(report.sent, Sent::NotSent);
+}
+
+#[tokio::test]
+async fn wasi_http_does_tls_for_an_authority_of_the_operators() {
+    let digest = admitted("wasi_http").await;
+    let mut server = TlsServer::answering(operators().server("localhost", NOW), ok("answer")).await;
+    let (report, facts) = run(request(digest, json!({"url": url("localhost", &server)}))).await;
+    assert_eq!(report.result.as_ref().unwrap().output.data, "answer", "{facts:?}");
+    assert_eq!(report.sent, Sent::Acknowledged);
+    assert!(matches!(&facts[..], [Fact::RequestMade { status: Some(200), error: None, .. }]), "{facts:?}");
+    assert!(matches!(server.seen()[0], Seen::Handshake(_)));
+}
+
+#[tokio::test]
+async fn wasi_http_refuses_a_bad_certificate_and_the_record_says_what_to_do() {
+    let digest = admitted("wasi_http").await;
+    for (case, mut server, told) in bad_servers(operators()).await {
+        let (report, facts) = run(request(digest, json!({"url": url("localhost", &server)}))).await;
+        assert!(message(&report).contains("TlsCertificateError"), "{case}: {}", message(&report));
+        assert_eq!(report.sent, Sent::NotSent, "{case}");
+        let [Fact::RequestMade { error: Some(recorded), .. }] = &facts[..] else { panic!("{case}: {facts:?}") };
+        assert!(told.iter().all(|part| recorded.contains(part)), "{case}: {recorded}");
+        assert!(!server.seen().iter().any(|seen| matches!(seen, Seen::Read(_))), "{case}");
+    }
+    let (port, _) = server(ok("plain")).await;
+    let (report, _) = run(request(digest, json!({"url": format!("https://localhost:{port}/")}))).await;
+    assert!(message(&report).contains("TlsProtocolError"), "{}", message(&report));
+}
+
+#[tokio::test]
+async fn a_connection_is_upgraded_and_the_alpn_protocol_is_told() {
+    let digest = admitted("misbehave").await;
+    let authority = Authority::new("the config's");
+    let mut config = authority.server("localhost", NOW);
+    config.alpn_protocols = vec![b"imap".to_vec(), b"smtp".to_vec()];
+    let mut server = TlsServer::upgrading(config, b"GO ", b" pong".to_vec()).await;
+    let address = format!("localhost:{}", server.port);
+    let starttls = |more: serde_json::Value| {
+        let mut config = json!({"mode": "starttls", "address": address, "ca": authority.pem()});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        run(request(digest, config))
+    };
+    let (report, facts) = starttls(json!({"alpn": ["pop3", "smtp"]})).await;
+    assert_eq!(report.result.as_ref().unwrap().output.data, "GO [smtp] pong");
+    assert_eq!(report.sent, Sent::MaybeSent);
+    let Fact::RequestMade { bytes_out, bytes_in, error: None, .. } = &facts[0] else { panic!("{facts:?}") };
+    assert_eq!((*bytes_out, *bytes_in), (14, 8), "both before and after the upgrade, without TLS's own");
+    let wanted = [Seen::Clear("STARTTLS\n".into()), Seen::Handshake(Some("smtp".into())), Seen::Read("hello".into())];
+    assert_eq!(server.seen(), wanted);
+
+    let (report, _) = starttls(json!({})).await;
+    assert_eq!(report.result.unwrap().output.data, "GO  pong");
+    server.seen();
+
+    for (more, told) in [
+        (json!({"alpn": ["pop3"]}), "none of the ALPN protocols"),
+        (json!({"server_name": "other.example"}), "is for localhost, not for other.example"),
+        (json!({"ca": null}), "authority is not known"),
+    ] {
+        let (report, facts) = starttls(more).await;
+        assert!(message(&report).starts_with("tls-failed: "), "{}", message(&report));
+        assert!(message(&report).contains(told), "{}", message(&report));
+        assert!(matches!(&facts[..], [Fact::RequestMade { error: Some(_), .. }]), "{facts:?}");
+        assert_eq!(server.seen(), [Seen::Clear("STARTTLS\n".into())], "nothing follows a failed upgrade");
+    }
+}
+
+#[tokio::test]
+async fn a_remote_that_wants_a_client_certificate_is_told_as_tls_and_not_as_silence() {
+    let authority = operators();
+    let config = authority.server_for_known_clients("localhost");
+    let server = TlsServer::answering(config, ok("must not be")).await;
+    let digest = admitted("misbehave").await;
+    for config in [
+        json!({"mode": "post", "url": url("localhost", &server)}),
+        json!({"mode": "tcp", "address": format!("localhost:{}", server.port), "tls": true}),
+    ] {
+        let (report, facts) = run(request(digest, config)).await;
+        assert!(message(&report).starts_with("tls-failed: "), "{}", message(&report));
+        assert!(message(&report).contains("CertificateRequired; does the remote want"), "{}", message(&report));
+        assert!(matches!(&facts[..], [Fact::RequestMade { error: Some(_), .. }]), "{facts:?}");
+    }
+    let wasi_http = admitted("wasi_http").await;
+    let (report, _) = run(request(wasi_http, json!({"url": url("localhost", &server)}))).await;
+    assert!(message(&report).contains("TlsAlertReceived"), "{}", message(&report));
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_denied_while_there_are_no_secrets() {
+    let digest = admitted("misbehave").await;
+    let server = TlsServer::answering(operators().server("localhost", NOW), ok("must not be")).await;
+    for config in [
+        json!({"mode": "post", "url": url("localhost", &server), "client_key": "k"}),
+        json!({"mode": "tcp", "address": format!("localhost:{}", server.port), "tls": true, "client_key": "k"}),
+    ] {
+        let (report, facts) = run(request(digest, config)).await;
+        assert_eq!(code(&report), ErrorCode::EgressDenied);
+        assert!(message(&report).contains("leave client-identity out"), "{}", message(&report));
+        assert!(matches!(&facts[..], [Fact::EgressDenied { .. }]), "{facts:?}");
+        assert_eq!(report.sent, Sent::NotSent);
+    }
+}
+
+#[tokio::test]
+async fn a_request_offers_http_1_1_and_nothing_else() {
+    let digest = admitted("misbehave").await;
+    let mut config = operators().server("localhost", NOW);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let server = TlsServer::answering(config, ok("must not be")).await;
+    let url = url("localhost", &server);
+    let (report, _) = run(request(digest, json!({"mode": "get", "url": url}))).await;
+    assert!(message(&report).contains("none of the ALPN protocols"), "{}", message(&report));
+    let (report, _) = run(request(digest, json!({"mode": "get", "url": url, "alpn": ["h2"]}))).await;
+    assert!(message(&report).contains("can only be `http/1.1`"), "{}", message(&report));
+}
