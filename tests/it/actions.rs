@@ -41,7 +41,7 @@ async fn what_is_wrong_comes_back_with_pointers() {
     let by_schema = api.action("a", "misbehave", json!({"effect": "magic", "bytes": -1})).await;
     assert_eq!(
         by_schema.problem(422, "invalid_document"),
-        ["/config required", "/config/bytes minimum", "/config/effect enum"]
+        ["/config/bytes minimum", "/config/effect enum", "/config/mode required"]
     );
     let by_component = api.action("a", "misbehave", json!({"mode": "validate-issues"})).await;
     assert_eq!(
@@ -54,7 +54,7 @@ async fn what_is_wrong_comes_back_with_pointers() {
         "name": "a", "protocol": "misbehave", "config": {"mode": "echo", "x": {"$secret": "s"}},
         "triggers": [{"type": "schedule", "cron": "* * * * *"}],
         "input_transform": {"language": "jq", "expression": "."},
-        "limits": {"fuel": 0}, "delivery": {"max_concurrent": 1}
+        "limits": {"fuel": 0, "memory_bytes": 3}, "delivery": {"max_concurrent": 1}
     });
     assert_eq!(
         api.post("/v1/actions", &not_there).await.problem(422, "invalid_document"),
@@ -63,8 +63,27 @@ async fn what_is_wrong_comes_back_with_pointers() {
             "/delivery/max_concurrent not_available",
             "/input_transform not_available",
             "/limits/fuel out_of_range",
+            "/limits/memory_bytes out_of_range",
             "/triggers/0 not_available"
         ]
+    );
+    let at_once = json!({"protocol": "misbehave", "config": {"mode": "echo", "bytes": -1}, "labels": {"a": 1},
+        "limits": {"foo": 1, "fuel": 0}, "enabled": "yes"});
+    assert_eq!(
+        api.post("/v1/actions", &at_once).await.problem(422, "invalid_document"),
+        [
+            "/config/bytes minimum",
+            "/enabled type",
+            "/labels/a type",
+            "/limits/foo additional_properties",
+            "/limits/fuel out_of_range",
+            "/name required"
+        ]
+    );
+    let unknown_and_missing = api.action("a", "http", json!({"colour": 1})).await;
+    assert_eq!(
+        unknown_and_missing.problem(422, "invalid_document"),
+        ["/config/colour additional_properties", "/config/url required"]
     );
     for (body, place) in [
         (r#"{"name": "a", "protocol": "misbehave", "config": {}, "colour": 1}"#, "/colour"),

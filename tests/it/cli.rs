@@ -92,3 +92,78 @@ async fn an_unknown_setting_is_refused_by_name() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("ACTION_SERVICE_DATA_DIRR") && said.contains("ACTION_SERVICE_DATA_DIR"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_actions_are_all_checked_before_the_first_is_applied() {
+    let service = Service::start().await;
+    let folder = service.folder().to_owned();
+    let cli = async |words: &[&str]| run(Some(&service), &folder, words).await;
+    let action =
+        |name: &str, more: &str| format!("name: {name}\nprotocol: http\nconfig: {{url: 'http://a.test'}}\n{more}");
+    let several = [action("a", ""), action("b", "limits: {fuel: 0, foo: 1}\ncolour: 1\n"), action("a", "")];
+    std::fs::write(folder.join("several.yaml"), several.join("---\n")).unwrap();
+    let refused = cli(&["action", "apply", "-f", "several.yaml"]).await;
+    assert_eq!(refused.code, 1, "{}", refused.err);
+    for said in ["/limits/foo", "/limits/fuel", "/colour", "duplicate_name", "nothing was applied: 2 of 3"] {
+        assert!(refused.err.contains(said), "{said}: {}", refused.err);
+    }
+    service.private.get("/v1/actions/a").await.problem(404, "action_not_found");
+
+    // Small as it is written, and more than 1 MiB as it is sent.
+    let grows = format!("description: \"{}\"\n", "\\e".repeat(300_000));
+    for (file, text) in [("a", action("a", "")), ("b", action("b", &grows)), ("c", action("c", ""))] {
+        std::fs::write(folder.join(file), text).unwrap();
+    }
+    let midway = cli(&["action", "apply", "-f", "./a", "-f", "./b", "-f", "./c", "--json"]).await;
+    assert_eq!(midway.code, 1, "{}", midway.err);
+    let items = serde_json::from_str::<Value>(&midway.out).unwrap()["items"].take();
+    let results = items.as_array().unwrap().iter().map(|item| item["result"].as_str().unwrap());
+    assert_eq!(results.collect::<Vec<_>>(), ["created", "failed", "not_tried"]);
+    assert_eq!(items[1]["error"]["code"], "body_too_large");
+    let again = cli(&["action", "apply", "-f", "./a", "-f", "./b", "-f", "./c"]).await;
+    assert!(again.err.contains("b failed; applied before it: a; not tried: c"), "{}", again.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_code_tells_a_wrong_command_from_one_that_failed() {
+    let service = Service::start().await;
+    let folder = service.folder().to_owned();
+    std::fs::write(folder.join("text.wasm"), "hello").unwrap();
+    std::fs::write(folder.join("core.wasm"), crate::kit::components::core_module()).unwrap();
+    std::fs::write(folder.join("broken.yaml"), "a: [").unwrap();
+    for (words, code, said) in [
+        (&["protocol", "push", "missing.wasm"][..], 2, "missing.wasm cannot be opened"),
+        (&["protocol", "push", "text.wasm"], 2, "not a WebAssembly component: it starts with \"hello\""),
+        (&["run", "core.wasm"], 2, "wasm-tools component new"),
+        (&["action", "apply", "-f", "missing.yaml"], 2, "no file missing.yaml"),
+        (&["action", "apply", "-f", "broken.yaml"], 2, "not valid YAML"),
+        (&["action", "execute", "nobody", "--input", "missing.json"], 2, "no file missing.json"),
+        (&["action", "list", "--config", "missing.toml"], 2, "missing.toml"),
+        (&["action", "show", "nobody"], 1, "no such action"),
+        (&["action", "list", "--server", "http://127.0.0.1:1"], 3, "cannot be reached"),
+        (&["events", "tail", "--after", "99999"], 1, "position_beyond_end"),
+    ] {
+        let ran = run(Some(&service), &folder, words).await;
+        assert!(ran.code == code && ran.err.contains(said), "{words:?} gave {}: {}", ran.code, ran.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_begins_with_what_comes() {
+    let service = Service::start().await;
+    let folder = service.folder().to_owned();
+    let api = &service.private;
+    api.upload(crate::kit::fixture("noop")).await.json(201);
+    api.action("echo", "noop", json!({})).await.json(201);
+    let old = api.execute("echo", &json!(0)).await.json(200);
+    let tail = run(Some(&service), &folder, &["events", "tail", "--type", "action_executed", "--count", "1", "--json"]);
+    let goes_on = async {
+        loop {
+            api.execute("echo", &json!(1)).await.json(200);
+        }
+    };
+    let seen = tokio::select! { seen = tail => seen, () = goes_on => unreachable!() };
+    let event = seen.json();
+    assert_eq!(event["type"], "action_executed");
+    assert_ne!(event["execution"], old["id"]);
+}

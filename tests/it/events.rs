@@ -80,6 +80,7 @@ async fn filters_that_name_nothing_are_refused() {
     for (query, code) in [
         ("type=nonsense", "invalid_query"),
         ("after=x", "invalid_cursor"),
+        ("after=99999", "position_beyond_end"),
         ("execution=act_1", "invalid_query"),
         ("limit=501", "invalid_query"),
         ("colour=red", "invalid_query"),

@@ -113,6 +113,11 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).errors(errors)
     }
 
+    /// 422: a document with each thing that is wrong with it.
+    pub(crate) fn invalid_document(errors: Vec<Issue>) -> Self {
+        Self::invalid("invalid_document", "the document is not valid", errors)
+    }
+
     /// 412.
     pub(crate) fn revision_mismatch(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, "revision_mismatch", detail)
@@ -164,7 +169,7 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::NotFound(what) => Self::not_found(what),
-            EngineError::Invalid(errors) => Self::invalid("invalid_document", "the document is not valid", errors),
+            EngineError::Invalid(errors) => Self::invalid_document(errors),
             EngineError::ComponentRefused(errors) => {
                 Self::invalid("component_refused", "the component is refused", errors)
             }

@@ -30,3 +30,4 @@ pub use private::private_router;
 pub use public::public_router;
 pub use serve::{ServeOptions, serve};
 pub use state::{ApiState, Phase, Readiness};
+pub use wire::draft::ActionDraft;

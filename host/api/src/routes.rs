@@ -136,6 +136,9 @@ fn document(operation: &mut Operation, scopes: Option<Scopes>) {
     answer("503", "Too much is under way, or the store cannot be used: `busy`, `unavailable`. See `Retry-After`.");
     if has_body {
         answer("408", "The body did not come in time: `body_timeout`.");
+        // Of most bodies; a route that takes others says so.
+        answer("413", "More than 1 MiB: `body_too_large`.");
+        answer("415", "Not said to be JSON: `unsupported_media_type`.");
     }
     let words: Vec<&str> = scopes.into_iter().flat_map(Scopes::iter).map(crate::Scope::as_str).collect();
     if scopes.is_some() {

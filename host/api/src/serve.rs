@@ -1,4 +1,7 @@
 //! Puts a router on a listener, with bounds on everything that a peer can make last or grow.
+//!
+//! A head that cannot be parsed or is too large never becomes a request: hyper answers it with a
+//! bare 400, 414 or 431 and has no hook for another body. The OpenAPI document says so.
 
 use crate::Router;
 use axum::body::Body;

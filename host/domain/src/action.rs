@@ -317,27 +317,6 @@ fn secret_references(config: &Value) -> Vec<String> {
     found
 }
 
-/// Places of a document where a list stands and an object belongs.
-///
-/// Derived readers take a list for an object, member by member in the order in which the type
-/// has them; a document means nothing of that kind.
-pub fn lists_for_objects(document: &Value) -> Vec<Issue> {
-    const OBJECTS: [&str; 7] =
-        ["", "/limits", "/delivery", "/delivery/backoff", "/grants", "/input_transform", "/output_transform"];
-    let each_of = |list: &'static str| {
-        let length = document.pointer(list).and_then(Value::as_array).map_or(0, Vec::len);
-        (0..length).map(move |index| format!("{list}/{index}"))
-    };
-    OBJECTS
-        .into_iter()
-        .map(str::to_owned)
-        .chain(each_of("/grants/egress"))
-        .chain(each_of("/triggers"))
-        .filter(|pointer| document.pointer(pointer).is_some_and(Value::is_array))
-        .map(|pointer| Issue::new(pointer, "type", "an object belongs here, not a list"))
-        .collect()
-}
-
 /// A key as a part of a JSON Pointer (RFC 6901 section 3).
 pub fn escape_pointer(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
@@ -373,14 +352,6 @@ mod tests {
                 "/delivery/backoff/factor",
             ]
         );
-    }
-
-    #[test]
-    fn a_list_is_no_object() {
-        let document = json!({"limits": [1, 2], "grants": {"egress": [["h", []], {"host": "h"}]}, "config": [1]});
-        let pointers: Vec<String> = lists_for_objects(&document).into_iter().map(|issue| issue.pointer).collect();
-        assert_eq!(pointers, ["/limits", "/grants/egress/0"]);
-        assert_eq!(lists_for_objects(&json!(["x", true]))[0].pointer, "");
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub struct Context {
     pub revision: Option<u32>,
     /// The execution.
     pub execution: Option<ExecutionId>,
-    /// Ties together what belongs together across systems.
+    /// Ties together what belongs together across systems. Never empty.
     pub correlation_id: Option<Arc<str>>,
     /// The event that led to this one.
     pub causation_id: Option<EventId>,

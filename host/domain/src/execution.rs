@@ -90,7 +90,7 @@ pub struct Execution {
     pub status: Status,
     /// Attempts begun so far.
     pub attempt: u32,
-    /// Ties together what belongs together across systems.
+    /// Ties together what belongs together across systems. Never empty.
     pub correlation_id: Arc<str>,
     /// W3C trace context of whoever set it off.
     pub traceparent: Option<Arc<str>>,

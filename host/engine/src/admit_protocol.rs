@@ -231,6 +231,6 @@ mod tests {
             ..RawDescriptor::default()
         };
         let issues = check_descriptor(&raw).unwrap_err();
-        assert_eq!((issues[0].pointer.as_str(), issues[0].code.as_str()), ("/examples/0/config", "required"));
+        assert_eq!((issues[0].pointer.as_str(), issues[0].code.as_str()), ("/examples/0/config/url", "required"));
     }
 }

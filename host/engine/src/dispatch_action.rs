@@ -22,6 +22,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a caller who waits is kept for room to run at once, before it is queued.
 const ROOM_WAIT: Duration = Duration::from_millis(50);
 
+/// The code of the one issue of an input that says that it is JSON and is not.
+pub const MALFORMED_JSON: &str = "malformed_json";
+
 /// A trigger: somebody calls an action.
 #[derive(Debug, Clone)]
 pub struct Dispatch {
@@ -212,13 +215,20 @@ impl Engine {
     }
 }
 
-/// What is wrong with an input that is JSON, by the protocol's schema.
+/// What is wrong with an input that says that it is JSON: its form, and by the protocol's schema.
 fn input_issues(ready: &Ready, input: &Payload) -> Vec<Issue> {
-    let Some(validator) = ready.schemas.input.as_ref().filter(|_| input.is_json()) else { return Vec::new() };
-    match serde_json::from_slice(&input.data) {
-        Ok(value) => issues_of(validator, &value),
-        Err(error) => vec![Issue::new("", "malformed_json", error.to_string())],
+    if !input.is_json() {
+        return Vec::new();
     }
+    let issues = match &ready.schemas.input {
+        Some(validator) => serde_json::from_slice(&input.data).map(|value| issues_of(validator, &value)),
+        // Nothing is kept of it; `IgnoredAny` alone would let strings pass that are not UTF-8.
+        None => std::str::from_utf8(&input.data)
+            .map_err(serde::de::Error::custom)
+            .and_then(serde_json::from_str::<serde::de::IgnoredAny>)
+            .map(|_| Vec::new()),
+    };
+    issues.unwrap_or_else(|error| vec![Issue::new("", MALFORMED_JSON, error.to_string())])
 }
 
 /// The context of an event of this execution.

@@ -23,10 +23,11 @@ mod view;
 mod waiters;
 
 pub use admit_protocol::AdmittedProtocol;
-pub use dispatch_action::{Dispatch, Dispatched};
+pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::EngineError;
 pub use resolve_execution::Resolution;
 pub use save_action::SavedAction;
+pub use schema::Form;
 pub use view::ExecutionView;
 
 use action_domain::{

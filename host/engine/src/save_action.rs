@@ -9,7 +9,6 @@ use action_domain::{
     protocol::{Protocol, Reference},
     repositories::{ActionKey, CommitError, Conflict, UnitOfWork, Write},
 };
-use serde_json::Value;
 use std::sync::Arc;
 
 /// An action as it was saved.
@@ -72,25 +71,6 @@ impl Engine {
         }
     }
 
-    /// Changes an action by a JSON merge patch (RFC 7396). Only what a spec has can be patched.
-    pub async fn patch_action(
-        &self,
-        key: &ActionKey,
-        patch: &Value,
-        if_match: Option<u32>,
-    ) -> Result<SavedAction, EngineError> {
-        let current = self.action(key).await?;
-        if !patch.is_object() {
-            return Err(EngineError::Invalid(vec![Issue::new("", "type", "a merge patch of an action is an object")]));
-        }
-        let mut document =
-            serde_json::to_value(&current.spec).map_err(|error| EngineError::Internal(error.to_string()))?;
-        json_patch::merge(&mut document, patch);
-        let spec: ActionSpec = parse(document)?;
-        // The patch was made against this revision: another one may not come in between.
-        self.revise(&current, spec, Some(if_match.unwrap_or(current.revision))).await
-    }
-
     async fn revise(
         &self,
         current: &Action,
@@ -142,6 +122,11 @@ impl Engine {
         let names = [Some(&old.spec.name), new.map(|new| &new.spec.name)];
         let keys = names.into_iter().flatten().cloned().map(ActionKey::Name);
         self.inner.cache.forget(keys.chain([ActionKey::Id(old.id)]));
+    }
+
+    /// Everything that is wrong with a spec; it is saved nowhere.
+    pub async fn check_action(&self, spec: &ActionSpec) -> Result<(), EngineError> {
+        self.check(spec).await.map(drop)
     }
 
     /// Everything that is wrong with a spec, or what was found out about it.
@@ -205,22 +190,4 @@ fn name_taken(action: &Action) -> impl FnOnce(CommitError) -> EngineError {
         CommitError::Conflict(Conflict::NotFound) => EngineError::NotFound("action"),
         error => error.into(),
     }
-}
-
-/// A spec from a document that a patch made.
-fn parse(document: Value) -> Result<ActionSpec, EngineError> {
-    let lists = action_domain::action::lists_for_objects(&document);
-    if !lists.is_empty() {
-        return Err(EngineError::Invalid(lists));
-    }
-    serde_path_to_error::deserialize(document).map_err(|error| {
-        let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
-            serde_path_to_error::Segment::Seq { index } => format!("{pointer}/{index}"),
-            serde_path_to_error::Segment::Map { key } => {
-                format!("{pointer}/{}", action_domain::action::escape_pointer(key))
-            }
-            _ => pointer,
-        });
-        EngineError::Invalid(vec![Issue::new(pointer, "invalid", error.inner().to_string())])
-    })
 }

@@ -1,8 +1,9 @@
 //! What people give to commands: documents and payloads, from files, standard input, or the
 //! command line itself.
 
-use action_domain::limits::{DOCUMENT_BYTES_MAX, INPUT_BYTES_MAX};
-use anyhow::{Context as _, bail, ensure};
+use crate::exit;
+use action_domain::limits::{COMPONENT_BYTES_MAX, DOCUMENT_BYTES_MAX, INPUT_BYTES_MAX};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -29,7 +30,7 @@ pub(crate) const HELP: &str = "a file, - for standard input, or the text itself"
 /// # Errors
 /// Where it cannot be read, is too large, or looks like a file that is not there.
 pub(crate) fn payload(argument: &str, content_type: Option<String>) -> anyhow::Result<Input> {
-    let (bytes, name) = read(argument, INPUT_BYTES_MAX)?;
+    let (bytes, name) = read(argument, INPUT_BYTES_MAX).map_err(exit::usage)?;
     let content_type = content_type.unwrap_or_else(|| looks_like(&bytes, name.as_deref()).to_owned());
     Ok(Input { bytes: bytes.into(), content_type })
 }
@@ -39,6 +40,10 @@ pub(crate) fn payload(argument: &str, content_type: Option<String>) -> anyhow::R
 /// # Errors
 /// As for [`payload`], and where it is neither JSON nor YAML.
 pub(crate) fn documents(argument: &str) -> anyhow::Result<Vec<Value>> {
+    read_documents(argument).map_err(exit::usage)
+}
+
+fn read_documents(argument: &str) -> anyhow::Result<Vec<Value>> {
     let (bytes, name) = read(argument, DOCUMENT_BYTES_MAX)?;
     let place = name.unwrap_or_else(|| "the argument".to_owned());
     let text = String::from_utf8(bytes).with_context(|| format!("{place} is not UTF-8"))?;
@@ -51,8 +56,10 @@ pub(crate) fn documents(argument: &str) -> anyhow::Result<Vec<Value>> {
 /// As for [`documents`], and where there is none or more than one.
 pub(crate) fn document(argument: &str) -> anyhow::Result<Value> {
     let mut documents = documents(argument)?;
-    ensure!(documents.len() == 1, "one document is needed, and there are {}", documents.len());
-    Ok(documents.remove(0))
+    match documents.len() {
+        1 => Ok(documents.remove(0)),
+        count => Err(exit::usage(anyhow!("one document is needed, and there are {count}"))),
+    }
 }
 
 fn parse(text: &str) -> anyhow::Result<Vec<Value>> {
@@ -122,11 +129,38 @@ fn read_all(from: &mut impl Read, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
 /// A component.
 ///
 /// # Errors
-/// Where it cannot be read, or is too large.
+/// Where it cannot be read, is too large, or is something else by its first bytes.
 pub(crate) fn component(path: &Path) -> anyhow::Result<Bytes> {
     let name = || path.display().to_string();
-    let mut file = File::open(path).with_context(|| format!("{} cannot be opened", name()))?;
-    Ok(read_all(&mut file, action_domain::limits::COMPONENT_BYTES_MAX).with_context(name)?.into())
+    let read = || {
+        let mut file = File::open(path).with_context(|| format!("{} cannot be opened", name()))?;
+        let bytes = read_all(&mut file, COMPONENT_BYTES_MAX).with_context(name)?;
+        is_component(&bytes).with_context(name)?;
+        Ok(bytes.into())
+    };
+    read().map_err(exit::usage)
+}
+
+/// Tells a component from other files by how it begins; the rest is for the service to look at.
+fn is_component(bytes: &[u8]) -> anyhow::Result<()> {
+    match bytes {
+        // The magic number, then the version and the layer: 0 is a module, 1 a component.
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
+        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => bail!(
+            "a core WebAssembly module, not a component: build it for wasm32-wasip2, or wrap it with \
+             `wasm-tools component new`"
+        ),
+        [] => bail!("not a WebAssembly component: the file is empty"),
+        [b'(', ..] => bail!(
+            "not a WebAssembly component: it starts with {}, as text does; `wasm-tools parse` makes one of it",
+            start_of(bytes)
+        ),
+        _ => bail!("not a WebAssembly component: it starts with {}", start_of(bytes)),
+    }
+}
+
+fn start_of(bytes: &[u8]) -> String {
+    format!("\"{}\"", bytes[..bytes.len().min(16)].escape_ascii())
 }
 
 fn looks_like(bytes: &[u8], name: Option<&str>) -> &'static str {
@@ -193,5 +227,24 @@ mod tests {
             assert_eq!(payload(text, None).unwrap().content_type, content_type, "{text}");
         }
         assert_eq!(payload("x", Some("text/csv".into())).unwrap().content_type, "text/csv");
+    }
+
+    #[test]
+    fn what_is_no_component_is_called_by_its_name() {
+        for (bytes, said) in [
+            (
+                &b"hello, world, this is no wasm"[..],
+                r#"not a WebAssembly component: it starts with "hello, world, th""#,
+            ),
+            (b"\x7fELF", r#"not a WebAssembly component: it starts with "\x7fELF""#),
+            (b"(component)", "`wasm-tools parse`"),
+            (b"", "the file is empty"),
+            (b"\0asm\x01\0\0\0", "`wasm-tools component new`"),
+            (b"\0asm\x01", "not a WebAssembly component"),
+        ] {
+            let error = is_component(bytes).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        is_component(b"\0asm\x0d\0\x01\0").unwrap();
     }
 }

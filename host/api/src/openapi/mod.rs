@@ -42,7 +42,9 @@ impl Documents {
         title = "Action service",
         description = "A host for protocols: components that speak to the outside, run in a sandbox, and leave a \
             record.\n\nTimes are RFC 3339 in UTC. Lists come in pages: give `next` of one as `after` for the one \
-            behind it. Errors are problem documents (RFC 9457): branch on `code`. A token's scopes are `admin` \
+            behind it. Errors are problem documents (RFC 9457): branch on `code`. Only a \
+            request whose head cannot be read or is too large (64 KiB, 100 fields) is refused before any of this, with \
+            a bare 400, 414 or 431. A token's scopes are `admin` \
             (everything), `configure` (protocols and actions), `invoke` (run actions) and `read` (look).\n\nThe \
             public listener offers `POST /v1/actions/{id}/execute` and `GET /v1/executions/{id}` with the scope \
             `invoke`, and `GET /healthz`.",

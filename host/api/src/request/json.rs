@@ -5,13 +5,14 @@ use crate::{
     ApiState,
     error::{Answer, Problem},
     request::{body, headers::is_one_of},
+    wire::form,
 };
 use action_domain::{action::escape_pointer, failure::Issue, limits::DOCUMENT_BYTES_MAX};
 use axum::extract::{FromRequest, Request};
-use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_path_to_error::Segment;
 use std::fmt;
+use utoipa::ToSchema;
 
 /// Deepest nesting of a document. serde_json would go to 128.
 const DEPTH_MAX: usize = 64;
@@ -19,26 +20,40 @@ const DEPTH_MAX: usize = 64;
 /// A document of this type.
 pub(crate) struct Json<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<ApiState> for Json<T> {
+impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<ApiState> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Answer<Self> {
-        document(request, state, &["application/json"]).await.and_then(typed).map(Self)
+        let document = document(request, state, &["application/json"]).await?;
+        form::read(&document).map(Self).map_err(Problem::invalid_document)
     }
 }
 
 /// A document that may be left out: an empty body and `null` are the default.
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalJson<T> {
+impl<T: DeserializeOwned + ToSchema + Default + 'static> FromRequest<ApiState> for OptionalJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Answer<Self> {
         if axum::body::HttpBody::is_end_stream(request.body()) {
             return Ok(Self(T::default()));
         }
-        let document = document(request, state, &["application/json"]).await?;
-        typed::<Option<T>>(document).map(|document| Self(document.unwrap_or_default()))
+        match document(request, state, &["application/json"]).await? {
+            Value::Null => Ok(Self(T::default())),
+            document => form::read(&document).map(Self).map_err(Problem::invalid_document),
+        }
+    }
+}
+
+/// A document whose mistakes are looked for later.
+pub(crate) struct Document(pub(crate) Value);
+
+impl FromRequest<ApiState> for Document {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Answer<Self> {
+        document(request, state, &["application/json"]).await.map(Self)
     }
 }
 
@@ -60,23 +75,6 @@ async fn document(request: Request, state: &ApiState, types: &[&str]) -> Answer<
     }
     let taken = body::take(state, &parts.headers, body, DOCUMENT_BYTES_MAX).await?;
     parse(&taken.bytes)
-}
-
-/// A document of a type, or the place where it is none.
-fn typed<T: DeserializeOwned>(document: Value) -> Answer<T> {
-    let lists = action_domain::action::lists_for_objects(&document);
-    if !lists.is_empty() {
-        return Err(Problem::invalid("invalid_document", "the document is not valid", lists));
-    }
-    serde_path_to_error::deserialize(document).map_err(|error| {
-        let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
-            Segment::Seq { index } => format!("{pointer}/{index}"),
-            Segment::Map { key } => format!("{pointer}/{}", escape_pointer(key)),
-            Segment::Enum { .. } | Segment::Unknown => pointer,
-        });
-        let issue = Issue::new(pointer, "invalid", error.inner().to_string());
-        Problem::invalid("invalid_document", "the document is not valid", vec![issue])
-    })
 }
 
 /// Any JSON value, without members that are there twice and without abysses.
@@ -199,16 +197,6 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
-/// Whether these bytes are JSON; nothing is kept of it.
-pub(crate) fn check(bytes: &[u8]) -> Answer<()> {
-    // `IgnoredAny` alone would let strings pass that are not UTF-8.
-    let valid = std::str::from_utf8(bytes).map_err(serde_json::Error::custom);
-    match valid.and_then(serde_json::from_str::<serde::de::IgnoredAny>) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Problem::bad_request("malformed_json", format!("the body is not JSON: {error}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,16 +235,6 @@ mod tests {
             let problem = problem(parse(text).unwrap_err()).await;
             assert_eq!(problem["code"], code, "{problem}");
             assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
-        }
-    }
-
-    #[test]
-    fn a_check_is_as_strict_as_json_is() {
-        for good in [&b"null"[..], b" {\"a\":1} ", b"[1,2]"] {
-            assert!(check(good).is_ok());
-        }
-        for bad in [&b""[..], b"{", b"\"\xff\"", b"1 2", b"{'a':1}"] {
-            assert!(check(bad).is_err());
         }
     }
 }

@@ -5,12 +5,12 @@ use crate::{
     ApiState,
     error::{Answer, Problem},
     request::path::parse_action_key,
-    wire::page::Cursor,
+    wire::page::{self, Cursor},
 };
 use action_domain::{
     id::ActionId,
     limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX},
-    repositories::ActionKey,
+    repositories::{ActionKey, Page},
 };
 use axum::extract::{FromRequestParts, Query as AxumQuery};
 use http::request::Parts;
@@ -66,10 +66,16 @@ impl Query {
     }
 
     /// `after`, an opaque cursor.
-    pub(crate) fn cursor<K: Cursor>(&mut self) -> Answer<Option<K>> {
+    fn cursor<K: Cursor>(&mut self) -> Answer<Option<K>> {
         let Some(text) = self.one("after")? else { return Ok(None) };
         let invalid = || Problem::bad_request("invalid_cursor", "`after` is no cursor that this list gave");
         K::decode(&text).map(Some).ok_or_else(invalid)
+    }
+
+    /// `limit` and `after`: what a page holds, and what to ask the store for.
+    pub(crate) fn page<K: Cursor>(&mut self) -> Answer<(u32, Page<K>)> {
+        let limit = self.limit()?;
+        Ok((limit, Page { after: self.cursor()?, limit: page::ask(limit) }))
     }
 
     /// `action`, by id or name.

@@ -10,10 +10,6 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Members of an action's answer that the service alone sets. They may be sent back, so that an
-/// action can be got, changed and put, and do not count then.
-const READ_ONLY: [&str; 6] = ["id", "revision", "effect", "created_at", "updated_at", "warnings"];
-
 /// What makes an action. The members of its answer that the service alone sets (`id`,
 /// `revision`, `effect`, `created_at`, `updated_at`, `warnings`) may be there and do not count.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -57,23 +53,29 @@ pub(crate) struct ActionSpec {
     /// How often and when it is tried.
     #[serde(default)]
     delivery: Delivery,
+    /// Set by the service alone; what is written here does not count.
     #[serde(default, rename = "id")]
-    #[schema(ignore)]
+    #[schema(value_type = Value)]
     _id: IgnoredAny,
+    /// Set by the service alone; what is written here does not count.
     #[serde(default, rename = "revision")]
-    #[schema(ignore)]
+    #[schema(value_type = Value)]
     _revision: IgnoredAny,
+    /// Set by the service alone; what is written here does not count.
     #[serde(default, rename = "effect")]
-    #[schema(ignore)]
+    #[schema(value_type = Value)]
     _effect: IgnoredAny,
+    /// Set by the service alone; what is written here does not count.
     #[serde(default, rename = "created_at")]
-    #[schema(ignore)]
+    #[schema(value_type = Value)]
     _created_at: IgnoredAny,
+    /// Set by the service alone; what is written here does not count.
     #[serde(default, rename = "updated_at")]
-    #[schema(ignore)]
+    #[schema(value_type = Value)]
     _updated_at: IgnoredAny,
+    /// Set by the service alone; what is written here does not count.
     #[serde(default, rename = "warnings")]
-    #[schema(ignore)]
+    #[schema(value_type = Value)]
     _warnings: IgnoredAny,
 }
 
@@ -81,46 +83,30 @@ fn yes() -> bool {
     true
 }
 
-fn invalid(issues: Vec<Issue>) -> Problem {
-    Problem::invalid("invalid_document", "the document is not valid", issues)
-}
-
 impl ActionSpec {
-    /// As the engine takes it, or everything that cannot be said in the domain's words.
-    pub(crate) fn into_domain(self) -> Answer<action::ActionSpec> {
-        let mut issues = Vec::new();
-        let name = self.name.parse::<Name>();
-        if let Err(error) = &name {
+    /// In the domain's words. What cannot be said in them is an issue, and something harmless
+    /// stands in its place.
+    pub(crate) fn into_domain(self, issues: &mut Vec<Issue>) -> Option<action::ActionSpec> {
+        let name = self.name.parse::<Name>().or_else(|error| {
             issues.push(Issue::new("/name", "invalid_name", error.to_string()));
-        }
+            "x".parse()
+        });
         let triggers = self.triggers.into_iter().enumerate();
-        let triggers = triggers.map(|(index, trigger)| trigger.into_domain(index, &mut issues)).collect();
-        match name {
-            Ok(name) if issues.is_empty() => Ok(action::ActionSpec {
-                name,
-                enabled: self.enabled,
-                description: self.description,
-                labels: self.labels,
-                protocol: self.protocol,
-                config: self.config,
-                triggers,
-                input_transform: self.input_transform.map(Transform::into_domain),
-                output_transform: self.output_transform.map(Transform::into_domain),
-                grants: self.grants.into(),
-                limits: self.limits.into(),
-                delivery: self.delivery.into(),
-            }),
-            _ => Err(invalid(issues)),
-        }
+        Some(action::ActionSpec {
+            name: name.ok()?,
+            enabled: self.enabled,
+            description: self.description,
+            labels: self.labels,
+            protocol: self.protocol,
+            config: self.config,
+            triggers: triggers.map(|(index, trigger)| trigger.into_domain(index, issues)).collect(),
+            input_transform: self.input_transform.map(Transform::into_domain),
+            output_transform: self.output_transform.map(Transform::into_domain),
+            grants: self.grants.into(),
+            limits: self.limits.into(),
+            delivery: self.delivery.into(),
+        })
     }
-}
-
-/// A merge patch without what the service alone sets.
-pub(crate) fn without_read_only(mut patch: Value) -> Value {
-    if let Value::Object(members) = &mut patch {
-        members.retain(|member, _| !READ_ONLY.contains(&member.as_str()));
-    }
-    patch
 }
 
 /// What sets an action off.
@@ -234,7 +220,7 @@ impl Grants {
             Some(Issue::new(format!("/grants/egress/{index}/host"), "invalid_host", message))
         };
         let issues: Vec<Issue> = self.egress.iter().enumerate().filter_map(issue).collect();
-        if issues.is_empty() { Ok(self.into()) } else { Err(invalid(issues)) }
+        if issues.is_empty() { Ok(self.into()) } else { Err(Problem::invalid_document(issues)) }
     }
 }
 

@@ -6,8 +6,10 @@
 
 pub(crate) mod action;
 pub(crate) mod config;
+pub(crate) mod draft;
 pub(crate) mod event;
 pub(crate) mod execution;
+pub(crate) mod form;
 pub(crate) mod page;
 pub(crate) mod protocol;
 pub(crate) mod rules;

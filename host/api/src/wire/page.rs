@@ -1,5 +1,6 @@
 //! Pages of lists, and the cursors between them.
 
+use crate::{error::Answer, wire::ok};
 use action_domain::{id::ExecutionId, limits::PAGE_ITEMS_MAX, name::Name, protocol::Pin};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
@@ -71,6 +72,17 @@ impl Cursor for ExecutionId {
 /// page, as long as the store gives that many.
 pub(crate) fn ask(limit: u32) -> u32 {
     (limit + 1).min(PAGE_ITEMS_MAX)
+}
+
+/// A page of what the store gave to [`ask`]: each thing's place in the list, and its form.
+pub(crate) fn answer<'a, S, K: Cursor, T: Serialize + ToSchema>(
+    found: &'a mut Vec<S>,
+    limit: u32,
+    key: impl FnOnce(&S) -> K,
+    form: impl FnMut(&'a S) -> T,
+) -> Answer {
+    let next = cut(found, limit).map(|last| key(last).encode());
+    ok(&Page { items: found.iter().map(form).collect(), next })
 }
 
 /// Cuts what the store gave to the page; the item to go on behind, if there (probably) is more.

@@ -1,7 +1,7 @@
 //! Actions: what comes back.
 
 use crate::{
-    error::{Answer, IssueBody},
+    error::{Answer, IssueBody, Problem},
     request::if_match::etag,
     wire::{
         action::{Grants, Transform, Trigger},
@@ -109,6 +109,19 @@ pub(crate) fn answer(status: StatusCode, action: &Action, warnings: &[Issue]) ->
     let mut response = json(status, &body)?;
     response.headers_mut().insert(header::ETAG, etag(action.revision));
     Ok(response)
+}
+
+/// An action as somebody could have written it.
+pub(crate) fn document(action: &Action) -> Answer<Value> {
+    let mut document = serde_json::to_value(ActionBody::from(action)).map_err(|error| {
+        tracing::error!(%error, "api.action.serialize");
+        Problem::internal()
+    })?;
+    // The answer has the version that was found; what was asked for may find a newer one.
+    if let Some(protocol) = document.get_mut("protocol") {
+        *protocol = action.spec.protocol.as_str().into();
+    }
+    Ok(document)
 }
 
 /// A protocol points into its config; here that stands in a larger document.

@@ -213,40 +213,17 @@ impl Client {
         self.pages(&["v1", "events"], query, limit).await
     }
 
-    /// The end of the log. Nothing tells it at once, and to read the log for it could take
-    /// hours: whether there is something behind a position is asked some forty times.
-    pub(crate) async fn last_position(&self) -> Result<u64, ClientError> {
-        let is_more = async |after: u64| {
-            let (events, _) = self.events(&[("after", after.to_string())], 1).await?;
-            Ok::<_, ClientError>(!events.is_empty())
-        };
-        // There is something behind `low - 1` (or low is 0), and nothing behind `high`.
-        let (mut low, mut high) = (0, 1);
-        while is_more(high).await? {
-            low = high + 1;
-            high = high.saturating_mul(4);
-        }
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if is_more(middle).await? {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
-    }
-
-    /// Events as they happen, after the last one that was seen.
+    /// Events as they happen: after the last one that was seen, where one was.
     pub(crate) async fn follow_events(
         &self,
         query: &[(&str, String)],
-        last_event_id: &str,
+        last_event_id: Option<&str>,
     ) -> Result<EventStream, ClientError> {
-        let request = self
-            .request(Method::GET, &["v1", "events"], query)
-            .header(header::ACCEPT, "text/event-stream")
-            .header("last-event-id", last_event_id);
+        let request = self.request(Method::GET, &["v1", "events"], query).header(header::ACCEPT, "text/event-stream");
+        let request = match last_event_id {
+            Some(id) => request.header("last-event-id", id),
+            None => request,
+        };
         Ok(EventStream::new(self.open(request).await?))
     }
 }

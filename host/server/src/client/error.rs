@@ -1,9 +1,10 @@
 //! Why the service gave no answer, or another one than was hoped for.
 
 use crate::output::printable;
+use action_domain::failure::Issue;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// What went wrong between a command and the service.
@@ -65,11 +66,38 @@ pub(crate) struct ProblemIssue {
     pub(crate) message: String,
 }
 
+impl From<Issue> for ProblemIssue {
+    fn from(Issue { pointer, code, message }: Issue) -> Self {
+        Self { pointer, code, message }
+    }
+}
+
+impl From<ProblemIssue> for Issue {
+    fn from(ProblemIssue { pointer, code, message }: ProblemIssue) -> Self {
+        Self { pointer, code, message }
+    }
+}
+
+impl ClientError {
+    /// For programs: the problem document as the service sent it, or one of our own.
+    pub(crate) fn document(&self) -> Value {
+        let code = match self {
+            Self::Refused(problem) => return json!(problem),
+            Self::Unreachable { .. } => "unreachable",
+            Self::NotUnderstood(_) => "not_understood",
+            Self::BadServer { .. } => "usage",
+        };
+        json!({"code": code, "detail": self.to_string()})
+    }
+}
+
 impl Problem {
-    /// As the service says that a document is wrong.
-    pub(crate) fn unprocessable(code: &str, detail: String, errors: Vec<ProblemIssue>) -> Self {
+    /// As the service says that something is wrong with what it got.
+    pub(crate) fn invalid(code: &str, detail: String, issues: Vec<Issue>) -> ClientError {
         let status = StatusCode::UNPROCESSABLE_ENTITY.as_u16();
-        Self { status, code: code.to_owned(), detail, errors, retry_after: None, others: Map::new() }
+        let errors = issues.into_iter().map(ProblemIssue::from).collect();
+        let problem = Self { status, code: code.to_owned(), detail, errors, retry_after: None, others: Map::new() };
+        ClientError::Refused(Box::new(problem))
     }
 
     /// From an answer that is no success. One that is no problem document came from something

@@ -11,7 +11,7 @@ mod upload;
 
 pub(crate) use cloud_event::own_form;
 pub(crate) use endpoints::{Executed, Wait};
-pub(crate) use error::{ClientError, Problem, ProblemIssue};
+pub(crate) use error::{ClientError, Problem};
 
 use crate::config::names;
 use reqwest::{Method, Response, StatusCode, header};

@@ -4,7 +4,7 @@
 //! made of it, and that is executed once. What works here works there.
 
 use crate::{
-    client::{ClientError, Problem, ProblemIssue},
+    client::Problem,
     compose::Service,
     exit,
     input::{self, Input},
@@ -14,7 +14,6 @@ use action_domain::{
     action::{ActionSpec, Backoff, Delivery, EgressGrant, Grants, OnDoubt},
     egress::EgressPolicy,
     event::{Event, Position},
-    failure::Issue,
     limits::{LimitsPolicy, LimitsSpec, PAGE_ITEMS_MAX},
     payload::Payload,
     repositories::{ActionKey, EventFilter, Page},
@@ -59,7 +58,7 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<
     let component = input::component(&arguments.component)?;
     let config = input::document(&arguments.config).context("--config")?;
     let input = input::payload(&arguments.input, arguments.content_type).context("--input")?;
-    let egress = arguments.egress.iter().map(|text| grant(text)).collect::<anyhow::Result<_>>()?;
+    let egress = arguments.egress.iter().map(|text| grant(text)).collect::<anyhow::Result<_>>().map_err(exit::usage)?;
     let grants = Grants { egress, private_networks: arguments.allow_private, ..Grants::default() };
 
     let folder = tempfile::TempDir::with_prefix("action-service-run-").context("a temporary folder")?;
@@ -212,9 +211,7 @@ fn explain(error: EngineError) -> anyhow::Error {
         EngineError::InvalidInput(issues) => ("invalid_input", issues.clone()),
         _ => return error.into(),
     };
-    let issue = |Issue { pointer, code, message }| ProblemIssue { pointer, code, message };
-    let errors = issues.into_iter().map(issue).collect();
-    ClientError::Refused(Box::new(Problem::unprocessable(code, error.to_string(), errors))).into()
+    Problem::invalid(code, error.to_string(), issues).into()
 }
 
 #[cfg(test)]

@@ -71,10 +71,13 @@ pub(crate) fn find(name: &str) -> Option<(&'static str, Kind)> {
     KNOWN.iter().copied().find(|(known, _)| *known == name)
 }
 
-/// The known setting that looks most like this one.
-pub(crate) fn nearest(name: &str) -> &'static str {
+/// The known setting that was meant, if one looks enough like it: at most one character in
+/// three of what comes after the prefix is another, and no more than three.
+pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     let settings = KNOWN.iter().filter(|(_, kind)| *kind == Kind::Setting).map(|(known, _)| *known);
-    settings.min_by_key(|known| distance(known, name)).unwrap_or(DATA_DIR)
+    let length = name.strip_prefix(PREFIX).unwrap_or(name).chars().count();
+    let (away, known) = settings.map(|known| (distance(known, name), known)).min()?;
+    (away <= (length / 3).min(3)).then_some(known)
 }
 
 /// Levenshtein's distance: how many characters to add, drop or change.
@@ -118,12 +121,14 @@ mod tests {
     fn the_nearest_name_is_the_one_that_was_meant() {
         for (wrong, meant) in [
             ("ACTION_SERVICE_DATABSE_URL", DATABASE_URL),
-            ("ACTION_SERVICE_DATA", DATA_DIR),
             ("ACTION_SERVICE_LOGFORMAT", LOG_FORMAT),
             ("ACTION_SERVICE_PRIVATE_ADDRESS", PRIVATE_ADDR),
             ("ACTION_SERVICE_CONCURENCY", CONCURRENCY),
         ] {
-            assert_eq!(nearest(wrong), meant, "{wrong}");
+            assert_eq!(nearest(wrong), Some(meant), "{wrong}");
+        }
+        for far in ["ACTION_SERVICE_FOO", "ACTION_SERVICE_LOGO_COLOUR", "ACTION_SERVICE_", "log", "PATH"] {
+            assert_eq!(nearest(far), None, "{far}");
         }
     }
 

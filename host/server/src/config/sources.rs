@@ -138,7 +138,8 @@ impl Sources {
 }
 
 fn unknown(name: &str, place: &str) -> String {
-    format!("{name} (in {place}) is not known; the nearest setting is {}", names::nearest(name))
+    let hint = names::nearest(name).map(|nearest| format!("; {nearest} may be meant")).unwrap_or_default();
+    format!("{name} (in {place}) is not known{hint}")
 }
 
 #[cfg(test)]
@@ -165,10 +166,10 @@ mod tests {
         let error = Sources::collect(Some(("s.toml", file)), env(&[("ACTION_SERVICE_CONCURENCY", "1")])).unwrap_err();
         let text = error.to_string();
         for part in [
-            "ACTION_SERVICE_DATADIR (in s.toml) is not known; the nearest setting is ACTION_SERVICE_DATA_DIR",
+            "ACTION_SERVICE_DATADIR (in s.toml) is not known; ACTION_SERVICE_DATA_DIR may be meant",
             "log (in s.toml) is not known",
-            "ACTION_SERVICE_CONCURENCY (in the environment) is not known; the nearest setting is \
-             ACTION_SERVICE_CONCURRENCY",
+            "ACTION_SERVICE_CONCURENCY (in the environment) is not known; ACTION_SERVICE_CONCURRENCY may \
+             be meant",
         ] {
             assert!(text.contains(part), "{text}");
         }

@@ -1,9 +1,10 @@
 //! `POST /v1/actions`: makes an action.
 
+use super::spec_of;
 use crate::{
     ApiState,
     error::Answer,
-    request::json::Json,
+    request::json::Document,
     wire::{action::ActionSpec, location, saved_action, saved_action::ActionBody},
 };
 use axum::extract::State;
@@ -26,14 +27,12 @@ use http::{StatusCode, header};
         (status = 400, description = "The document cannot be read: `malformed_json`, `invalid_utf8`, \
             `duplicate_member`, `too_deep`."),
         (status = 409, description = "Another action has the name: `name_taken`."),
-        (status = 413, description = "More than 1 MiB: `body_too_large`."),
-        (status = 415, description = "Not said to be JSON: `unsupported_media_type`."),
         (status = 422, description = "The document is not valid, for all of `errors`: `invalid_document`; or the \
             component ended badly: `component_broken`."),
     )
 )]
-pub(super) async fn create_action(State(state): State<ApiState>, Json(spec): Json<ActionSpec>) -> Answer {
-    let saved = state.engine().create_action(spec.into_domain()?).await?;
+pub(super) async fn create_action(State(state): State<ApiState>, Document(document): Document) -> Answer {
+    let saved = state.engine().create_action(spec_of(&state, &document).await?).await?;
     let mut response = saved_action::answer(StatusCode::CREATED, &saved.action, &saved.warnings)?;
     response.headers_mut().insert(header::LOCATION, location(&format!("/v1/actions/{}", saved.action.id)));
     Ok(response)
@@ -51,7 +50,7 @@ mod tests {
         let made = api
             .post("/v1/actions")
             .json(&json!({"name": "a", "protocol": "echo@^0.1", "config": {"mode": "warn"}, "labels": {"team": "x"},
-                "limits": {"fuel": 5}}))
+                "limits": {"fuel": 50_000}}))
             .send()
             .await;
         made.is(201);
@@ -63,7 +62,7 @@ mod tests {
         assert_eq!(action["protocol"], "echo@0.1.0");
         assert_eq!(action["enabled"], true);
         assert_eq!(action["labels"], json!({"team": "x"}));
-        assert_eq!(action["limits"], json!({"fuel": 5}));
+        assert_eq!(action["limits"], json!({"fuel": 50_000}));
         assert_eq!(action["delivery"]["max_attempts"], 5);
         assert_eq!(action["warnings"][0]["code"], "a_warning");
         assert_eq!(action["warnings"][0]["pointer"], "/config/mode");
@@ -109,7 +108,13 @@ mod tests {
         ] {
             assert_eq!(pointers(with(more.clone())).await, expected, "{more}");
         }
-        assert_eq!(pointers(json!({"protocol": "echo", "config": {}})).await, "");
+        assert_eq!(pointers(json!({"protocol": "echo", "config": {}})).await, "/name");
+        let wrong = json!({"name": "No", "protocol": "echo", "config": {"mode": 1}, "nme": 1, "enabled": "yes",
+            "limits": {"foo": 1, "fuel": 0}, "grants": {"egress": [{"host": "http://x"}]}, "labels": {"a": 1}});
+        assert_eq!(
+            pointers(wrong).await,
+            "/enabled /labels/a /limits/foo /nme /name /grants/egress/0/host /limits/fuel /config/mode"
+        );
         assert_eq!(pointers(json!([])).await, "");
     }
 

@@ -6,14 +6,13 @@ use crate::{
     request::{
         body,
         headers::{X_CORRELATION_ID, content_type, correlation_id, traceparent},
-        json,
         path::{In, action_key},
         prefer::{PREFERENCE_APPLIED, Prefer},
     },
     wire::{self, execution::ExecutionBody, location},
 };
 use action_domain::{limits::INPUT_BYTES_MAX, payload::Payload};
-use action_engine::{Dispatch, Dispatched};
+use action_engine::{Dispatch, Dispatched, EngineError, MALFORMED_JSON};
 use axum::{
     extract::{Request, State},
     response::{IntoResponse as _, Response},
@@ -76,9 +75,6 @@ pub(crate) async fn execute_action(State(state): State<ApiState>, In(id): In<Str
     let content_type = content_type(&parts.headers)?;
     let taken = body::take(&state, &parts.headers, body, INPUT_BYTES_MAX).await?;
     let input = Payload { content_type, data: taken.bytes };
-    if input.is_json() {
-        json::check(&input.data)?;
-    }
     let dispatch = Dispatch {
         action,
         input,
@@ -88,7 +84,7 @@ pub(crate) async fn execute_action(State(state): State<ApiState>, In(id): In<Str
     };
     match state.engine().dispatch(dispatch).await {
         Ok(dispatched) => accepted(&dispatched, prefer),
-        Err(error) => Ok(refused(error.into(), correlation_id)),
+        Err(error) => Ok(refused(problem(error), correlation_id)),
     }
 }
 
@@ -107,6 +103,16 @@ fn accepted(dispatched: &Dispatched, prefer: Prefer) -> Answer {
         headers.insert(X_CORRELATION_ID, id);
     }
     Ok(response)
+}
+
+/// Input that is no JSON at all is no document either: it is refused as other bodies are.
+fn problem(error: EngineError) -> Problem {
+    match error {
+        EngineError::InvalidInput(issues) if issues.iter().any(|issue| issue.code == MALFORMED_JSON) => {
+            Problem::bad_request(MALFORMED_JSON, "the input is said to be JSON and is not").errors(issues)
+        }
+        error => error.into(),
+    }
 }
 
 /// A refusal carries the caller's correlation id too: it is in the events of the refusal.
@@ -179,8 +185,6 @@ mod tests {
         let large = api.post("/v1/actions/a/execute").body(vec![b'x'; 70_000]).send().await;
         assert_eq!(large.json()["output"]["bytes"], 70_000);
         assert_eq!(large.json()["output"]["content_type"], "application/octet-stream");
-        let broken = api.post("/v1/actions/a/execute").content_type("application/json").body("{").send().await;
-        broken.is_problem(400, "malformed_json");
         let refused = api.post("/v1/actions/a/execute").content_type("nonsense").body("x").send().await;
         refused.is_problem(400, "invalid_content_type");
     }
@@ -243,6 +247,33 @@ mod tests {
         assert_eq!(misfit.header("x-correlation-id"), "c");
         api.request("PATCH", "/v1/actions/a").json(&json!({"enabled": false})).send().await.is(200);
         api.post("/v1/actions/a/execute").send().await.is_problem(409, "action_disabled");
+    }
+
+    #[tokio::test]
+    async fn every_refused_trigger_is_in_the_log() {
+        let api = Api::new();
+        api.protocol_and_action("with-schema").await;
+        api.upload("plain 0.1.0").await.is(201);
+        let plain = json!({"name": "plain", "protocol": "plain", "config": {}});
+        api.post("/v1/actions").json(&plain).send().await.is(201);
+        for (action, input, content_type, status, code) in [
+            ("with-schema", &b"{"[..], "application/json", 400, "malformed_json"),
+            ("plain", b"{\"a\": 1", "application/json; charset=utf-8", 400, "malformed_json"),
+            ("plain", b"\"\xff\"", "application/vnd.x+json", 400, "malformed_json"),
+            ("plain", b"", "application/json", 400, "malformed_json"),
+            ("with-schema", b"7", "application/json", 422, "invalid_input"),
+        ] {
+            let before = api.all_pages("/v1/events").await.len();
+            let call = api.post(&format!("/v1/actions/{action}/execute")).content_type(content_type).body(input);
+            let refused = call.with("x-correlation-id", "c").send().await;
+            refused.is_problem(status, code);
+            assert_eq!(refused.header("x-correlation-id"), "c");
+            let events = api.all_pages("/v1/events").await;
+            let [received, told] = &events[before..] else { panic!("{action} {input:?}: {events:?}") };
+            assert_eq!((&received["type"], &told["type"]), (&json!("trigger_received"), &json!("trigger_refused")));
+            assert_eq!(told["data"]["errors"][0]["code"], refused.json()["errors"][0]["code"], "{told}");
+        }
+        api.post("/v1/actions/plain/execute").content_type("application/json").body("[1]").send().await.is(200);
     }
 
     #[tokio::test]

@@ -4,16 +4,9 @@ use crate::{
     ApiState,
     error::Answer,
     request::query::Query,
-    wire::{
-        ok,
-        page::{self, Cursor as _},
-        saved_action::ActionBody,
-    },
+    wire::{page, saved_action::ActionBody},
 };
-use action_domain::{
-    name::Name,
-    repositories::{ActionFilter, Page},
-};
+use action_domain::repositories::ActionFilter;
 use axum::extract::State;
 
 /// List actions
@@ -36,8 +29,7 @@ use axum::extract::State;
     )
 )]
 pub(super) async fn list_actions(State(state): State<ApiState>, mut query: Query) -> Answer {
-    let limit = query.limit()?;
-    let after = query.cursor::<Name>()?;
+    let (limit, page) = query.page()?;
     let label = |text: &str| text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
     let filter = ActionFilter {
         protocol: query.parsed("protocol", "a protocol's name", |text| text.parse().ok())?,
@@ -45,9 +37,8 @@ pub(super) async fn list_actions(State(state): State<ApiState>, mut query: Query
         enabled: query.parsed("enabled", "`true` or `false`", |text| text.parse().ok())?,
     };
     query.finish()?;
-    let mut actions = state.engine().reader().actions(&filter, Page { after, limit: page::ask(limit) }).await?;
-    let next = page::cut(&mut actions, limit).map(|action| action.spec.name.encode());
-    ok(&page::Page { items: actions.iter().map(|action| ActionBody::from(&**action)).collect(), next })
+    let mut actions = state.engine().reader().actions(&filter, page).await?;
+    page::answer(&mut actions, limit, |action| action.spec.name.clone(), |action| ActionBody::from(&**action))
 }
 
 #[cfg(test)]

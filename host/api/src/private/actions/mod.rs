@@ -13,9 +13,14 @@ mod test_connection;
 mod validate_config;
 
 use crate::{
+    ActionDraft, ApiState,
+    error::{Answer, Problem},
     private::{CONFIGURE, INVOKE, READ},
     routes::Routes,
 };
+use action_domain::action::ActionSpec;
+use action_engine::EngineError;
+use serde_json::Value;
 use utoipa_axum::routes;
 
 pub(super) fn register(routes: Routes) -> Routes {
@@ -31,4 +36,17 @@ pub(super) fn register(routes: Routes) -> Routes {
         .needs(CONFIGURE, routes!(validate_config::validate_action_config))
         .needs(CONFIGURE, routes!(test_connection::test_action_connection))
         .needs(INVOKE, routes!(execute::execute_action))
+}
+
+/// The action that a document describes, or everything that is wrong with it: also what only the
+/// engine and the protocol can tell of the parts that are right.
+async fn spec_of(state: &ApiState, document: &Value) -> Answer<ActionSpec> {
+    let mut draft = ActionDraft::read(document);
+    if !draft.is_sound()
+        && let Some(spec) = draft.spec()
+        && let Err(EngineError::Invalid(found)) = state.engine().check_action(spec).await
+    {
+        draft.add(found);
+    }
+    draft.finish().map_err(Problem::invalid_document)
 }

@@ -1,5 +1,6 @@
 //! `PATCH /v1/actions/{id}`: changes members of an action by a JSON merge patch (RFC 7396).
 
+use super::spec_of;
 use crate::{
     ApiState,
     error::Answer,
@@ -8,11 +9,9 @@ use crate::{
         json::MergePatch,
         path::{In, action_key},
     },
-    wire::{
-        action::without_read_only,
-        saved_action::{self, ActionBody},
-    },
+    wire::saved_action::{self, ActionBody},
 };
+use action_domain::repositories::ActionKey;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 
@@ -41,7 +40,6 @@ use http::{HeaderMap, StatusCode};
         (status = 404, description = "There is no such action: `action_not_found`."),
         (status = 409, description = "Another action has the new name: `name_taken`."),
         (status = 412, description = "The current revision is another one: `revision_mismatch`."),
-        (status = 413, description = "More than 1 MiB: `body_too_large`."),
         (status = 415, description = "Not said to be a merge patch: `unsupported_media_type`."),
         (status = 422, description = "What it would become is not valid, for all of `errors`: `invalid_document`; or \
             the component ended badly: `component_broken`."),
@@ -53,12 +51,17 @@ pub(super) async fn patch_action(
     headers: HeaderMap,
     MergePatch(patch): MergePatch,
 ) -> Answer {
-    let key = action_key(&id)?;
+    let current = state.engine().action(&action_key(&id)?).await?;
     let believed = match if_match(&headers)? {
-        Some(condition) => condition.believe(Some(state.engine().action(&key).await?.revision))?,
+        Some(condition) => condition.believe(Some(current.revision))?,
         None => None,
     };
-    let saved = state.engine().patch_action(&key, &without_read_only(patch), believed).await?;
+    let mut document = saved_action::document(&current)?;
+    json_patch::merge(&mut document, &patch);
+    let spec = spec_of(&state, &document).await?;
+    // The patch was made against this revision: another one may not come in between.
+    let believed = Some(believed.unwrap_or(current.revision));
+    let saved = state.engine().put_action(&ActionKey::Id(current.id), spec, believed).await?;
     saved_action::answer(StatusCode::OK, &saved.action, &saved.warnings)
 }
 
@@ -94,7 +97,8 @@ mod tests {
         for (patch, pointer) in [
             (json!({"config": {"mode": 1}}), "/config/mode"),
             (json!({"nme": "x"}), "/nme"),
-            (json!({"name": null}), ""),
+            (json!({"name": null}), "/name"),
+            (json!({"limits": {"foo": 1}}), "/limits/foo"),
             (json!({"delivery": {"max_attempts": 0}}), "/delivery/max_attempts"),
             (json!([]), ""),
         ] {

@@ -1,11 +1,12 @@
 //! `PUT /v1/actions/{id}`: replaces an action, or makes it at a free name.
 
+use super::spec_of;
 use crate::{
     ApiState,
     error::{Answer, Problem},
     request::{
         if_match::{if_match, only_if_new},
-        json::Json,
+        json::Document,
         path::{In, parse_action_key},
     },
     wire::{action::ActionSpec, location, saved_action, saved_action::ActionBody},
@@ -40,8 +41,6 @@ use http::{HeaderMap, StatusCode, header};
         (status = 404, description = "There is no action with this id: `action_not_found`."),
         (status = 409, description = "Another action has the new name: `name_taken`."),
         (status = 412, description = "The current revision is another one: `revision_mismatch`."),
-        (status = 413, description = "More than 1 MiB: `body_too_large`."),
-        (status = 415, description = "Not said to be JSON: `unsupported_media_type`."),
         (status = 422, description = "The document is not valid, for all of `errors`: `invalid_document`; or the \
             component ended badly: `component_broken`."),
     )
@@ -50,7 +49,7 @@ pub(super) async fn put_action(
     State(state): State<ApiState>,
     In(id): In<String>,
     headers: HeaderMap,
-    Json(spec): Json<ActionSpec>,
+    Document(document): Document,
 ) -> Answer {
     let invalid = || Problem::bad_request("invalid_name", "the path ends in an action's id, or a name for one");
     let key = parse_action_key(&id).ok_or_else(invalid)?;
@@ -71,7 +70,7 @@ pub(super) async fn put_action(
         (Some(condition), _) => condition.believe(current)?,
         (None, _) => None,
     };
-    let saved = engine.put_action(&key, spec.into_domain()?, believed).await?;
+    let saved = engine.put_action(&key, spec_of(&state, &document).await?, believed).await?;
     let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = saved_action::answer(status, &saved.action, &saved.warnings)?;
     if saved.created {

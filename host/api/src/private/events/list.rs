@@ -36,8 +36,9 @@ const _: () = assert!(PAGE_BYTES_MAX > 4 * INLINE_BYTES_MAX);
 ///
 /// By position. All conditions hold. With `Accept: text/event-stream` the answer does not end:
 /// it goes on with events as they happen, each a CloudEvent whose `id` line is its position, and
-/// is resumed by `Last-Event-ID` or `after`. To start at the end of the log, give its last
-/// position as `after`.
+/// is resumed by `Last-Event-ID` or `after`. `after=latest` starts at the end of the log: the
+/// page is empty and its `next` is the position to go on from; a stream tells that position by
+/// an `id` line of its own before the first event.
 #[utoipa::path(
     get,
     path = "/v1/events",
@@ -50,7 +51,8 @@ const _: () = assert!(PAGE_BYTES_MAX > 4 * INLINE_BYTES_MAX);
         ("correlation_id" = Option<String>, Query, description = "With this correlation id."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most items of the page: 1 to 500, 50 where left out. A page of \
             large events may have fewer. Does not count for a stream."),
-        ("after" = Option<i64>, Query, minimum = 0, description = "A position: only events behind it."),
+        ("after" = Option<String>, Query, description = "A position: only events behind it; or `latest`: only what comes.",
+            pattern = "^([0-9]+|latest)$"),
         ("Last-Event-ID" = Option<i64>, Header, description = "For a stream, the same as `after`, and before it."),
     ),
     responses(
@@ -59,7 +61,8 @@ const _: () = assert!(PAGE_BYTES_MAX > 4 * INLINE_BYTES_MAX);
             (Page<CloudEvent> = "application/cloudevents+json"),
             (String = "text/event-stream"),
         )),
-        (status = 400, description = "The query makes no sense: `invalid_query`, `invalid_cursor`."),
+        (status = 400, description = "The query makes no sense: `invalid_query`, `invalid_cursor`; or the log does not \
+            reach the position, as after a restore: `position_beyond_end`."),
         (status = 404, description = "There is no action with this name: `action_not_found`."),
     )
 )]
@@ -75,21 +78,47 @@ pub(super) async fn list_events(State(state): State<ApiState>, headers: HeaderMa
     };
     query.finish()?;
     if accepts(&headers, "text/event-stream") {
-        return stream::answer(state, &headers, filter, after);
+        return stream::answer(state, &headers, filter, after).await;
     }
     page(&state, &headers, &filter, after, limit).await
 }
 
-/// `after`: a position.
-pub(in crate::private) fn after(query: &mut Query) -> Answer<Option<Position>> {
-    let Some(text) = query.one("after")? else { return Ok(None) };
-    position(&text).map(Some)
+/// Where a reader begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::private) enum After {
+    /// Behind this position; 0 is the beginning.
+    Position(Position),
+    /// With what comes next.
+    Latest,
+}
+
+/// `after`: a position, or `latest`; left out for the beginning.
+pub(in crate::private) fn after(query: &mut Query) -> Answer<After> {
+    match query.one("after")?.as_deref() {
+        None => Ok(After::Position(0)),
+        Some("latest") => Ok(After::Latest),
+        Some(text) => position(text).map(After::Position),
+    }
 }
 
 /// A position as callers write it.
 pub(super) fn position(text: &str) -> Answer<Position> {
     let position = text.parse().ok().filter(|position| *position >= 0);
-    position.ok_or_else(|| Problem::bad_request("invalid_cursor", "a position is a number from 0"))
+    position.ok_or_else(|| Problem::bad_request("invalid_cursor", "a position is a number from 0, or `latest`"))
+}
+
+/// The position of `after`. One that the log does not reach comes from another log, and who
+/// waits behind it would miss what happens until then.
+pub(super) async fn reached(state: &ApiState, after: After) -> Answer<Position> {
+    let end = state.engine().reader().last_position().await?;
+    match after {
+        After::Latest => Ok(end),
+        After::Position(position) if position <= end => Ok(position),
+        After::Position(position) => {
+            let detail = format!("the log ends at position {end}, before {position}");
+            Err(Problem::bad_request("position_beyond_end", detail))
+        }
+    }
 }
 
 fn types(query: &mut Query) -> Answer<Vec<EventType>> {
@@ -105,10 +134,19 @@ pub(in crate::private) async fn page(
     state: &ApiState,
     headers: &HeaderMap,
     filter: &EventFilter,
-    after: Option<Position>,
+    after: After,
     limit: u32,
 ) -> Answer {
-    let (events, next) = read(state, filter, after, limit).await?;
+    let (events, next) = match after {
+        After::Latest => (Vec::new(), Some(reached(state, after).await?)),
+        After::Position(position) => {
+            let found = read(state, filter, Some(position), limit).await?;
+            if found.0.is_empty() {
+                reached(state, after).await?;
+            }
+            found
+        }
+    };
     let next = next.map(|position| position.to_string());
     if !accepts(headers, CLOUDEVENTS_JSON) {
         return wire::ok(&Page { items: events.iter().map(EventBody::from).collect(), next });
@@ -211,6 +249,22 @@ mod tests {
         assert!(page.bytes.len() < 9 << 20, "{}", page.bytes.len());
         assert!(page.json()["next"].is_string());
         assert_eq!(api.all_pages("/v1/events?limit=500&type=trigger_received").await.len(), 60);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_log_is_told_and_what_lies_behind_it_is_refused() {
+        let api = Api::new();
+        api.protocol_and_action("a").await;
+        let latest = api.get("/v1/events?after=latest").send().await.json();
+        assert_eq!(latest, serde_json::json!({"items": [], "next": "2"}));
+        api.get("/v1/events?after=2").send().await.is(200);
+        let beyond = api.get("/v1/events?after=3").send().await;
+        beyond.is_problem(400, "position_beyond_end");
+        assert!(beyond.json()["detail"].as_str().unwrap().contains("ends at position 2"), "{}", beyond.json());
+        let ran = api.execute("a").await;
+        assert_eq!(api.get("/v1/events?after=2").send().await.json()["items"][0]["type"], "trigger_received");
+        let of_run = format!("/v1/executions/{}/events?after=99", ran["id"].as_str().unwrap());
+        api.get(&of_run).send().await.is_problem(400, "position_beyond_end");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@
 //! it is, writes it, and waits for the log to grow. Nothing is queued for it, so a slow reader
 //! costs one chunk of memory, and one that comes back misses nothing.
 
-use super::list::{CHUNK_ITEMS, position};
+use super::list::{After, CHUNK_ITEMS, position, reached};
 use crate::{
     ApiState, Phase,
     error::{Answer, Problem},
@@ -36,22 +36,25 @@ struct Follower {
     after: Position,
     positions: Box<dyn Positions>,
     phase: watch::Receiver<Phase>,
-    begun: bool,
+    /// What comes before the events.
+    greeting: Option<Bytes>,
     _permit: OwnedSemaphorePermit,
 }
 
 /// A stream of the events behind `after`, or behind `Last-Event-ID` where it is given.
-pub(super) fn answer(state: ApiState, headers: &HeaderMap, filter: EventFilter, after: Option<Position>) -> Answer {
+pub(super) async fn answer(state: ApiState, headers: &HeaderMap, filter: EventFilter, after: After) -> Answer {
     let last_seen = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty());
     let last_seen = last_seen.map(|value| position(value.to_str().unwrap_or_default())).transpose()?;
+    let after = last_seen.map_or(after, After::Position);
+    let start = reached(&state, after).await?;
     let busy = |_| Problem::busy("too many event streams are open", Duration::from_secs(10));
     let permit = state.streams().clone().try_acquire_owned().map_err(busy)?;
     let follower = Follower {
         filter,
-        after: last_seen.or(after).unwrap_or(0),
+        after: start,
         positions: state.engine().reader().follow(),
         phase: state.readiness().follow(),
-        begun: false,
+        greeting: Some(greeting(after, start)),
         _permit: permit,
         state,
     };
@@ -66,12 +69,20 @@ pub(super) fn answer(state: ApiState, headers: &HeaderMap, filter: EventFilter, 
     Ok(response)
 }
 
+/// Sent at once, so that the reader knows that it is connected. Who did not say a position gets
+/// one, and misses nothing when the stream breaks before the first event.
+fn greeting(after: After, start: Position) -> Bytes {
+    match after {
+        After::Latest => format!(": events follow\nid: {start}\n\n").into(),
+        After::Position(_) => Bytes::from_static(b": events follow\n\n"),
+    }
+}
+
 impl Follower {
     /// The next piece of the answer; `None` ends it.
     async fn next(&mut self) -> Result<Option<Bytes>, StoreUnavailable> {
-        if !std::mem::replace(&mut self.begun, true) {
-            // Sent at once, so that the reader knows that it is connected.
-            return Ok(Some(Bytes::from_static(b": events follow\n\n")));
+        if let Some(greeting) = self.greeting.take() {
+            return Ok(Some(greeting));
         }
         loop {
             if *self.phase.borrow() == Phase::Stopping {
@@ -191,6 +202,22 @@ mod tests {
         }
         let broken = api.get("/v1/events").with("accept", "text/event-stream").with("last-event-id", "x");
         broken.send().await.is_problem(400, "invalid_cursor");
+        let beyond = api.get("/v1/events").with("accept", "text/event-stream").with("last-event-id", "3");
+        beyond.send().await.is_problem(400, "position_beyond_end");
+    }
+
+    #[tokio::test]
+    async fn only_what_comes() {
+        let api = Api::new();
+        api.protocol_and_action("a").await;
+        let latest = || api.get("/v1/events?after=latest").with("accept", "text/event-stream");
+        let mut stream = latest().open().await;
+        assert_eq!(stream.chunk().await.unwrap(), ": events follow\nid: 2\n\n");
+        api.execute("a").await;
+        assert_eq!(events(&stream.chunk().await.unwrap())[0].0, 3);
+        let mut resumed = latest().with("last-event-id", "1").open().await;
+        assert_eq!(resumed.chunk().await.unwrap(), ": events follow\n\n");
+        assert_eq!(events(&resumed.chunk().await.unwrap())[0].0, 2);
     }
 
     #[tokio::test]

@@ -25,13 +25,14 @@ use http::HeaderMap;
         ("id" = String, Path, description = "The execution's id."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most items of the page: 1 to 500, 50 where left out. A page of \
             large events may have fewer."),
-        ("after" = Option<i64>, Query, minimum = 0, description = "A position: only events behind it."),
+        ("after" = Option<String>, Query, description = "A position: only events behind it; or `latest`: only what comes.",
+            pattern = "^([0-9]+|latest)$"),
     ),
     responses(
         (status = 200, description = "A page; with `Accept: application/cloudevents+json` its items are CloudEvents.",
             body = Page<EventBody>),
         (status = 400, description = "The path or the query makes no sense: `invalid_path`, `invalid_query`, \
-            `invalid_cursor`."),
+            `invalid_cursor`, `position_beyond_end`."),
         (status = 404, description = "There is no such execution: `execution_not_found`."),
     )
 )]

@@ -4,18 +4,9 @@ use crate::{
     ApiState,
     error::Answer,
     request::query::Query,
-    wire::{
-        execution::Head,
-        ok,
-        page::{self, Cursor as _},
-    },
+    wire::{execution::Head, page},
 };
-use action_domain::{
-    execution::Status,
-    id::ExecutionId,
-    repositories::{ExecutionFilter, Page},
-    time::Timestamp,
-};
+use action_domain::{execution::Status, repositories::ExecutionFilter, time::Timestamp};
 use axum::extract::State;
 
 /// List executions
@@ -41,8 +32,7 @@ use axum::extract::State;
     )
 )]
 pub(super) async fn list_executions(State(state): State<ApiState>, mut query: Query) -> Answer {
-    let limit = query.limit()?;
-    let after = query.cursor::<ExecutionId>()?;
+    let (limit, page) = query.page()?;
     let time = |text: &str| text.parse::<Timestamp>().ok();
     let filter = ExecutionFilter {
         action: query.action(&state).await?,
@@ -51,10 +41,8 @@ pub(super) async fn list_executions(State(state): State<ApiState>, mut query: Qu
         until: query.parsed("until", "an RFC 3339 time such as 2026-11-23T05:08:00Z", time)?,
     };
     query.finish()?;
-    let page = Page { after, limit: page::ask(limit) };
     let mut executions = state.engine().reader().executions(&filter, page).await?;
-    let next = page::cut(&mut executions, limit).map(|execution| execution.id.encode());
-    ok(&page::Page { items: executions.iter().map(Head::from).collect(), next })
+    page::answer(&mut executions, limit, |execution| execution.id, Head::from)
 }
 
 #[cfg(test)]

@@ -46,8 +46,6 @@ enum ResolveAs {
             `invalid_utf8`, `duplicate_member`, `too_deep`."),
         (status = 404, description = "There is no such execution: `execution_not_found`."),
         (status = 409, description = "It is not in doubt (any more): `not_in_doubt`, `status_changed`."),
-        (status = 413, description = "More than 1 MiB: `body_too_large`."),
-        (status = 415, description = "Not said to be JSON: `unsupported_media_type`."),
         (status = 422, description = "The document is not valid: `invalid_document`."),
     )
 )]

@@ -4,13 +4,8 @@ use crate::{
     ApiState,
     error::Answer,
     request::query::Query,
-    wire::{
-        ok,
-        page::{self, Cursor as _},
-        protocol::ProtocolSummary,
-    },
+    wire::{page, protocol::ProtocolSummary},
 };
-use action_domain::{protocol::Pin, repositories::Page};
 use axum::extract::State;
 
 /// List protocols
@@ -30,12 +25,10 @@ use axum::extract::State;
     )
 )]
 pub(super) async fn list_protocols(State(state): State<ApiState>, mut query: Query) -> Answer {
-    let limit = query.limit()?;
-    let after = query.cursor::<Pin>()?;
+    let (limit, page) = query.page()?;
     query.finish()?;
-    let mut protocols = state.engine().reader().protocols(Page { after, limit: page::ask(limit) }).await?;
-    let next = page::cut(&mut protocols, limit).map(|protocol| protocol.pin().encode());
-    ok(&page::Page { items: protocols.iter().map(|protocol| ProtocolSummary::from(&**protocol)).collect(), next })
+    let mut protocols = state.engine().reader().protocols(page).await?;
+    page::answer(&mut protocols, limit, |protocol| protocol.pin(), |protocol| ProtocolSummary::from(&**protocol))
 }
 
 #[cfg(test)]

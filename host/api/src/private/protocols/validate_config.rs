@@ -29,8 +29,6 @@ use axum::extract::State;
         (status = 400, description = "The path or the document cannot be read: `invalid_path`, `malformed_json`, \
             `invalid_utf8`, `duplicate_member`, `too_deep`."),
         (status = 404, description = "There is no such protocol: `protocol_not_found`."),
-        (status = 413, description = "More than 1 MiB: `body_too_large`."),
-        (status = 415, description = "Not said to be JSON: `unsupported_media_type`."),
         (status = 422, description = "The config is not valid, for all of `errors`: `invalid_document`; or the \
             component ended badly: `component_broken`."),
     )

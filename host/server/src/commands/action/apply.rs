@@ -1,14 +1,13 @@
 //! `action apply`: makes actions what a file says, and shows what that changes.
 
-use super::desired;
+use super::plan::Plan;
 use crate::{
-    client::{Client, ClientError, Problem, ProblemIssue},
-    commands::protocol,
-    input,
-    output::{Change, Colour, Output, changes, field},
+    client::{Client, ClientError, Problem},
+    exit, input,
+    output::{Colour, Output, field},
 };
-use action_domain::{action::ActionSpec, failure::Issue};
-use anyhow::{Context as _, ensure};
+use action_domain::failure::Issue;
+use anyhow::anyhow;
 use clap::Args;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -24,85 +23,94 @@ pub(crate) struct Arguments {
     dry_run: bool,
 }
 
-/// What happens to one action.
-struct Plan {
-    name: String,
-    /// As it is written.
-    document: Value,
-    /// What it is compared with; `None` if it is new.
-    current: Option<Value>,
-    /// The protocol, resolved.
-    pin: Option<(String, String)>,
-    changes: Vec<Change>,
-}
-
-impl Plan {
-    fn revision(&self) -> Option<u64> {
-        self.current.as_ref()?.get("revision")?.as_u64()
-    }
-
-    /// Every save makes a revision: what is so already is left alone. A protocol that cannot be
-    /// resolved is the service's to explain.
-    fn changes_nothing(&self) -> bool {
-        self.current.is_some() && self.pin.is_some() && self.changes.is_empty()
-    }
-}
-
 pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) -> anyhow::Result<ExitCode> {
     let mut documents = Vec::new();
     for file in &arguments.files {
         documents.extend(input::documents(file)?);
     }
-    ensure!(!documents.is_empty(), "there is no action in it");
-    // Everything is looked at before anything is changed.
-    let mut plans = Vec::new();
-    for document in documents {
-        plans.push(plan(document, client).await?);
+    if documents.is_empty() {
+        return Err(exit::usage(anyhow!("there is no action in it")));
     }
+    let plans = look(documents, client, output).await?;
     let mut results = Vec::new();
-    for plan in plans {
-        let name = plan.name.clone();
-        let result = if arguments.dry_run {
-            check(&plan, client, output).await
-        } else if plan.changes_nothing() {
-            unchanged(&plan, output)
-        } else {
-            put(&plan, client, output).await
+    let mut failed = None;
+    for plan in &plans {
+        let done = match &failed {
+            Some(_) => Ok(json!({"result": "not_tried", "name": plan.name})),
+            None if arguments.dry_run => would(plan, output),
+            None if plan.changes_nothing() => unchanged(plan, output),
+            None => put(plan, client, output).await,
         };
-        results.push(result.with_context(|| name)?);
+        results.push(done.unwrap_or_else(|error| {
+            let result = json!({"result": "failed", "name": plan.name, "error": exit::document(&error)["error"]});
+            failed = Some(error.context(how_far(&plans, &plan.name)));
+            result
+        }));
     }
     if output.is_json() {
         Output::json(&json!({"dry_run": arguments.dry_run, "items": results}))?;
     } else if arguments.dry_run {
         output.note("nothing was changed (--dry-run)");
     }
-    Ok(ExitCode::SUCCESS)
+    failed.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-async fn plan(document: Value, client: &Client) -> anyhow::Result<Plan> {
-    let name = desired::name(&document)?.to_owned();
-    let reference = document.get("protocol").and_then(Value::as_str);
-    // Whether `http` is still `http@0.1.0` is a part of the answer; where it cannot be told,
-    // the service says why.
-    let pin = match reference {
-        Some(reference) => protocol::resolve(client, reference).await.ok(),
-        None => None,
-    };
-    let current = client.find_action(&name).await?;
-    let mut wanted = desired::of_file(&document);
-    if let (Some((protocol, version)), Some(members)) = (&pin, wanted.as_object_mut()) {
-        members.insert("protocol".into(), format!("{protocol}@{version}").into());
+/// Looks at all documents before anything is changed.
+async fn look(documents: Vec<Value>, client: &Client, output: Output) -> anyhow::Result<Vec<Plan>> {
+    let all = documents.len();
+    let (mut plans, mut refused): (Vec<Plan>, Vec<(String, ClientError)>) = Default::default();
+    for (index, document) in documents.into_iter().enumerate() {
+        let name = document.get("name").and_then(Value::as_str);
+        let label = name.map_or_else(|| format!("document {}", index + 1), str::to_owned);
+        match Plan::of(document, client).await {
+            Ok(plan) if plans.iter().any(|other| other.name == plan.name) => {
+                let issue = Issue::new("/name", "duplicate_name", "another document has the same name");
+                let detail = "one action is described twice".to_owned();
+                refused.push((label, Problem::invalid("invalid_document", detail, vec![issue])));
+            }
+            Ok(plan) => plans.push(plan),
+            Err(ClientError::Refused(problem)) if problem.status == 422 => {
+                refused.push((label, ClientError::Refused(problem)));
+            }
+            Err(error) => return Err(anyhow::Error::from(error).context(label)),
+        }
     }
-    let changes = match &current {
-        Some(current) => changes(&desired::of_service(current), &wanted),
-        None => Vec::new(),
+    if all == 1
+        && let Some((label, error)) = refused.pop()
+    {
+        return Err(anyhow::Error::from(error).context(label));
+    }
+    if refused.is_empty() {
+        return Ok(plans);
+    }
+    if output.is_json() {
+        let item = |(name, error): &(String, ClientError)| json!({"result": "failed", "name": name, "error": error.document()});
+        let others = plans.iter().map(|plan| json!({"result": "not_tried", "name": plan.name}));
+        let items: Vec<Value> = refused.iter().map(item).chain(others).collect();
+        Output::json(&json!({"items": items}))?;
+    }
+    let count = refused.len();
+    for (label, error) in &refused {
+        output.note(&format!("{label}: {error}"));
+    }
+    Err(anyhow!("nothing was applied: {count} of {all} actions are not valid"))
+}
+
+/// Which actions were applied before one that could not be, and which come behind it.
+fn how_far(plans: &[Plan], failed: &str) -> String {
+    let names: Vec<&str> = plans.iter().map(|plan| plan.name.as_str()).collect();
+    let at = names.iter().position(|name| *name == failed).unwrap_or(names.len());
+    let said = |words: &str, names: &[&str]| {
+        if names.is_empty() { String::new() } else { format!("; {words}: {}", names.join(", ")) }
     };
-    Ok(Plan { name, document, current, pin, changes })
+    let before = said("applied before it", &names[..at]);
+    let behind = said("not tried", names.get(at + 1..).unwrap_or_default());
+    format!("{failed} failed{before}{behind}")
 }
 
 fn unchanged(plan: &Plan, output: Output) -> anyhow::Result<Value> {
     show("unchanged", plan, plan.current.as_ref(), output)?;
-    Ok(json!({"result": "unchanged", "action": plan.current, "changes": []}))
+    Ok(json!({"result": "unchanged", "name": plan.name, "action": plan.current, "changes": []}))
 }
 
 async fn put(plan: &Plan, client: &Client, output: Output) -> anyhow::Result<Value> {
@@ -110,27 +118,10 @@ async fn put(plan: &Plan, client: &Client, output: Output) -> anyhow::Result<Val
     let action = client.put_action(&plan.name, &plan.document, plan.revision()).await?;
     let word = if plan.current.is_some() { "updated" } else { "created" };
     show(word, plan, Some(&action), output)?;
-    Ok(json!({"result": word, "action": action, "changes": plan.changes}))
+    Ok(json!({"result": word, "name": plan.name, "action": action, "changes": plan.changes}))
 }
 
-/// Everything that can be told without saving it, all at once.
-async fn check(plan: &Plan, client: &Client, output: Output) -> anyhow::Result<Value> {
-    let spec: ActionSpec = serde_path_to_error::deserialize(&plan.document).context("the document is not valid")?;
-    let issue = |Issue { pointer, code, message }| ProblemIssue { pointer, code, message };
-    let mut errors: Vec<ProblemIssue> = spec.check().into_iter().map(issue).collect();
-    let (protocol, version) = match &plan.pin {
-        Some(pin) => pin.clone(),
-        None => protocol::resolve(client, &spec.protocol).await?,
-    };
-    match client.validate_config(&protocol, &version, &spec.config).await {
-        Ok(_) => {}
-        Err(ClientError::Refused(problem)) if !problem.errors.is_empty() => errors.extend(problem.errors),
-        Err(error) => return Err(error.into()),
-    }
-    if !errors.is_empty() {
-        let detail = "the document is not valid".to_owned();
-        return Err(ClientError::Refused(Box::new(Problem::unprocessable("invalid_document", detail, errors))).into());
-    }
+fn would(plan: &Plan, output: Output) -> anyhow::Result<Value> {
     let word = match plan.current {
         None => "would create",
         Some(_) if plan.changes.is_empty() => "unchanged",
@@ -151,7 +142,7 @@ fn show(word: &str, plan: &Plan, action: Option<&Value>, output: Output) -> std:
             parts.push(format!("revision {}", field(action, "/revision")));
             parts.extend([field(action, "/protocol"), field(action, "/id")]);
         }
-        None => parts.extend(plan.pin.as_ref().map(|(protocol, version)| format!("{protocol}@{version}"))),
+        None => parts.push(format!("{}@{}", plan.pin.0, plan.pin.1)),
     }
     Output::line(&parts.join("  "))?;
     for change in &plan.changes {

@@ -4,7 +4,6 @@
 //! nobody's wish: neither is a difference.
 
 use action_domain::action::ActionSpec;
-use anyhow::Context as _;
 use serde_json::{Map, Value};
 
 /// The members that somebody writes.
@@ -22,12 +21,6 @@ const MEMBERS: [&str; 12] = [
     "limits",
     "delivery",
 ];
-
-/// The action that a document is about.
-pub(super) fn name(document: &Value) -> anyhow::Result<&str> {
-    let name = document.get("name").and_then(Value::as_str);
-    name.context("a document is no action: it has no `name` that is a text")
-}
 
 /// What somebody wrote, with the defaults in their places. A document that is no action is
 /// left as it is: the service says what is wrong with it.
@@ -97,7 +90,6 @@ mod tests {
 
     #[test]
     fn a_document_that_is_no_action_is_left_to_the_service() {
-        assert!(name(&json!({"nam": "x"})).is_err());
         let wrong = json!({"name": "x", "protocol": 3});
         assert_eq!(of_file(&wrong), wrong);
     }

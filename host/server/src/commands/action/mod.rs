@@ -5,6 +5,7 @@ mod delete;
 mod desired;
 mod execute;
 mod list;
+mod plan;
 mod show;
 mod test;
 

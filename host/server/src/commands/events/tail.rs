@@ -29,18 +29,14 @@ pub(crate) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) -> anyhow::Result<ExitCode> {
-    let query = arguments.filter.query();
-    // Asked for before the first connection: what happens in between is not missed either.
-    let begin = match arguments.after {
-        Some(after) => after,
-        None => client.last_position().await?,
-    };
-    let mut last_seen = begin.to_string();
+    let mut query = arguments.filter.query();
+    query.push(("after", "latest".to_owned()));
+    let mut last_seen = arguments.after.map(|after| after.to_string());
     let mut left = arguments.count.unwrap_or(u64::MAX);
     let mut wait = WAIT_FIRST;
     let mut connected_once = false;
     while left > 0 {
-        match client.follow_events(&query, &last_seen).await {
+        match client.follow_events(&query, last_seen.as_deref()).await {
             Ok(mut stream) => {
                 connected_once = true;
                 while left > 0
@@ -50,9 +46,8 @@ pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) 
                     show(&message.data, output)?;
                     left -= 1;
                 }
-                if let Some(id) = stream.last_id() {
-                    id.clone_into(&mut last_seen);
-                }
+                // The service says where it began too, so that nothing is missed before the first event.
+                last_seen = stream.last_id().map(str::to_owned).or(last_seen);
                 wait = stream.retry().unwrap_or(wait);
             }
             // A wrong address or token does not get better; a service that restarts does.

@@ -1,0 +1,84 @@
+//! What applying a document would do, and everything that is wrong with it. Nothing is changed
+//! here: of several documents all are looked at before the first is applied.
+
+use super::desired;
+use crate::{
+    client::{Client, ClientError, Problem},
+    commands::protocol,
+    output::{Change, changes},
+};
+use action_api::ActionDraft;
+use action_domain::{action::ActionSpec, failure::Issue, limits::LimitsPolicy};
+use serde_json::Value;
+
+/// What happens to one action.
+pub(super) struct Plan {
+    pub(super) name: String,
+    /// As it is written.
+    pub(super) document: Value,
+    /// What it is compared with; `None` if it is new.
+    pub(super) current: Option<Value>,
+    /// The protocol and the version that it is now.
+    pub(super) pin: (String, String),
+    pub(super) changes: Vec<Change>,
+}
+
+impl Plan {
+    /// Looks at a document, by its form and by its protocol.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, as the service would say it.
+    pub(super) async fn of(document: Value, client: &Client) -> Result<Self, ClientError> {
+        let mut draft = ActionDraft::read(&document);
+        let mut pin = None;
+        if let Some(spec) = draft.spec().cloned() {
+            draft.add(spec.check());
+            draft.add(LimitsPolicy::default().check(&spec.limits));
+            match ask_protocol(&spec, client).await? {
+                Ok(found) => pin = Some(found),
+                Err(issues) => draft.add(issues),
+            }
+        }
+        let invalid = |issues| Problem::invalid("invalid_document", "the document is not valid".to_owned(), issues);
+        let spec = draft.finish().map_err(invalid)?;
+        let Some(pin) = pin else { return Err(invalid(Vec::new())) };
+        let current = client.find_action(spec.name.as_str()).await?;
+        // Whether `http` is still `http@0.1.0` is a part of the answer.
+        let mut wanted = desired::of_file(&document);
+        if let Some(members) = wanted.as_object_mut() {
+            members.insert("protocol".into(), format!("{}@{}", pin.0, pin.1).into());
+        }
+        let changes = current.as_ref().map_or_else(Vec::new, |current| changes(&desired::of_service(current), &wanted));
+        Ok(Self { name: spec.name.to_string(), document, current, pin, changes })
+    }
+
+    pub(super) fn revision(&self) -> Option<u64> {
+        self.current.as_ref()?.get("revision")?.as_u64()
+    }
+
+    /// Every save makes a revision: what is so already is left alone.
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.current.is_some() && self.changes.is_empty()
+    }
+}
+
+/// The protocol that an action names, if it accepts the config.
+async fn ask_protocol(spec: &ActionSpec, client: &Client) -> Result<Result<(String, String), Vec<Issue>>, ClientError> {
+    let not_found = |message: String| vec![Issue::new("/protocol", "protocol_not_found", message)];
+    let (name, version) = match protocol::resolve(client, &spec.protocol).await {
+        Ok(pin) => pin,
+        Err(error) => match error.downcast::<ClientError>() {
+            Ok(ClientError::Refused(problem)) if problem.status == 404 => return Ok(Err(not_found(problem.detail))),
+            Ok(error) => return Err(error),
+            Err(error) => return Ok(Err(not_found(format!("{error:#}")))),
+        },
+    };
+    match client.validate_config(&name, &version, &spec.config).await {
+        Ok(_) => Ok(Ok((name, version))),
+        Err(ClientError::Refused(problem)) if problem.status == 404 => Ok(Err(not_found(problem.detail))),
+        Err(ClientError::Refused(problem)) if problem.code == "invalid_document" => {
+            Ok(Err(problem.errors.into_iter().map(Issue::from).collect()))
+        }
+        Err(error) => Err(error),
+    }
+}
