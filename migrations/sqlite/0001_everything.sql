@@ -3,7 +3,8 @@
 -- UUIDs are 16-byte BLOBs and UUIDv7, so that keys grow with time and inserts append. Times are
 -- whole microseconds since the Unix epoch. Statuses are the places in `Status::ALL`:
 -- 0 queued, 1 running, 2 waiting, 3 in_doubt, 4 succeeded, 5 failed, 6 cancelled, 7 expired.
--- Documents are JSON that only Rust reads; what a query needs of them stands beside them.
+-- Documents are JSON that only Rust reads; what a query needs of them stands beside them. An empty
+-- correlation id is the execution's own id, as it is where the caller gave none.
 
 -- The bytes of components, by their SHA-256. Protocols with the same bytes share them.
 CREATE TABLE components (
@@ -148,8 +149,8 @@ CREATE INDEX events_by_action ON events (action) WHERE action IS NOT NULL;
 CREATE INDEX events_by_action_and_type ON events (action, type) WHERE action IS NOT NULL AND type > 4;
 -- Serves: the events of some rare types. Frequent ones are found by following the log.
 CREATE INDEX events_by_type ON events (type) WHERE type > 4;
--- Serves: the events of a correlation id.
-CREATE INDEX events_by_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;
+-- Serves: the events of a correlation id that a caller gave, or that came from another execution.
+CREATE INDEX events_by_correlation ON events (correlation_id) WHERE correlation_id > '';
 
 CREATE TRIGGER events_refuse_update BEFORE UPDATE ON events
 BEGIN

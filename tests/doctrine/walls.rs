@@ -17,7 +17,7 @@ struct Row {
 
 const WASMTIME: &str = "wasmtime";
 const AXUM: &str = "axum";
-const SQLX: &str = "sqlx";
+const SQL: &str = "sql";
 const TOKIO: &str = "tokio";
 
 const ALL: &[&str] = &[
@@ -32,19 +32,19 @@ const ALL: &[&str] = &[
 
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    Row { name: "action-domain", own: &[], in_tests: &[], never: &[TOKIO, AXUM, SQLX, WASMTIME] },
-    Row { name: "action-engine", own: &["action-domain"], in_tests: &["action-testkit", "action-store-memory"], never: &[AXUM, SQLX, WASMTIME] },
-    Row { name: "action-wasm", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQLX] },
+    Row { name: "action-domain", own: &[], in_tests: &[], never: &[TOKIO, AXUM, SQL, WASMTIME] },
+    Row { name: "action-engine", own: &["action-domain"], in_tests: &["action-testkit", "action-store-memory"], never: &[AXUM, SQL, WASMTIME] },
+    Row { name: "action-wasm", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQL] },
     // Random histories must leave both stores with equal logs, so its tests open the other one too.
     Row { name: "action-store-sqlite", own: &["action-domain"], in_tests: &["action-testkit", "action-store-memory"], never: &[AXUM, WASMTIME] },
-    Row { name: "action-store-memory", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQLX, WASMTIME] },
-    Row { name: "action-testkit", own: &["action-domain"], in_tests: &[], never: &[AXUM, SQLX, WASMTIME] },
-    Row { name: "action-api", own: &["action-domain", "action-engine"], in_tests: &["action-testkit", "action-store-memory"], never: &[SQLX, WASMTIME] },
+    Row { name: "action-store-memory", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQL, WASMTIME] },
+    Row { name: "action-testkit", own: &["action-domain"], in_tests: &[], never: &[AXUM, SQL, WASMTIME] },
+    Row { name: "action-api", own: &["action-domain", "action-engine"], in_tests: &["action-testkit", "action-store-memory"], never: &[SQL, WASMTIME] },
     // Puts all of it together, by their own words: it serves what `api` gives and opens what a store gives.
-    Row { name: "action-server", own: ALL, in_tests: ALL, never: &[AXUM, SQLX, WASMTIME] },
+    Row { name: "action-server", own: ALL, in_tests: ALL, never: &[AXUM, SQL, WASMTIME] },
     // They see the service as its users do: through its binary and its ports.
-    Row { name: "action-tests", own: &[], in_tests: &[], never: &[AXUM, SQLX, WASMTIME] },
-    Row { name: "action-doctrine", own: &[], in_tests: &[], never: &[AXUM, SQLX, WASMTIME, TOKIO] },
+    Row { name: "action-tests", own: &[], in_tests: &[], never: &[AXUM, SQL, WASMTIME] },
+    Row { name: "action-doctrine", own: &[], in_tests: &[], never: &[AXUM, SQL, WASMTIME, TOKIO] },
     // Its `limit` program is what the service is measured against: the same HTTP and the same
     // storage without the service, so it has to have both.
     Row { name: "action-bench", own: &[], in_tests: &[], never: &[WASMTIME] },
@@ -56,7 +56,7 @@ fn is_of(family: &str, dependency: &str) -> bool {
     match family {
         WASMTIME => begins(&["wasmtime", "cranelift", "wasmer", "wasmi"]),
         AXUM => begins(&["axum", "utoipa-axum"]),
-        SQLX => begins(&["sqlx", "rusqlite", "libsqlite3", "tokio-postgres"]),
+        SQL => begins(&["sqlx", "rusqlite", "libsqlite3", "tokio-postgres"]),
         family => dependency == family || dependency.starts_with(&format!("{family}-")),
     }
 }
@@ -131,11 +131,11 @@ fn a_crate_imports_nothing_that_its_row_forbids() {
 }
 
 #[test]
-fn wasmtime_axum_and_sqlx_have_one_home_each() {
+fn wasmtime_axum_and_sql_have_one_home_each() {
     let homes: [(&str, &[&str]); 3] = [
         (WASMTIME, &["action-wasm"]),
         (AXUM, &["action-api", "action-bench"]),
-        (SQLX, &["action-store-sqlite", "action-bench"]),
+        (SQL, &["action-store-sqlite", "action-bench"]),
     ];
     let mut breaches = Vec::new();
     for found in crates("Cargo.toml") {
@@ -150,7 +150,7 @@ fn wasmtime_axum_and_sqlx_have_one_home_each() {
 }
 
 #[test]
-fn work_on_domain_engine_and_api_compiles_no_wasmtime_and_no_sqlx_by_any_path() {
+fn work_on_domain_engine_and_api_compiles_no_wasmtime_and_no_sql_by_any_path() {
     let lock: toml::Table = crate::workspace::read("Cargo.lock").parse().unwrap();
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in lock["package"].as_array().unwrap() {
@@ -170,7 +170,7 @@ fn work_on_domain_engine_and_api_compiles_no_wasmtime_and_no_sqlx_by_any_path() 
                 }
             }
         }
-        for family in [WASMTIME, SQLX] {
+        for family in [WASMTIME, SQL] {
             let heavy = reached.iter().filter(|name| is_of(family, name));
             breaches.extend(heavy.map(|name| format!("{start} reaches {name}")));
         }
@@ -185,7 +185,7 @@ fn guests_know_the_contract_and_no_crate_of_the_host() {
     for manifest in ["protocols/Cargo.toml", "tests/fixtures/Cargo.toml"] {
         for found in crates(manifest) {
             for (dependency, _) in &found.dependencies {
-                let heavy = [WASMTIME, AXUM, SQLX, TOKIO].iter().any(|family| is_of(family, dependency));
+                let heavy = [WASMTIME, AXUM, SQL, TOKIO].iter().any(|family| is_of(family, dependency));
                 if heavy || host.contains(dependency) {
                     breaches.push(format!("{} imports {dependency}", found.name));
                 }

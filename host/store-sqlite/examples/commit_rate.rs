@@ -101,7 +101,7 @@ fn commit_cpu() -> Duration {
         let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
         let times = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
         let nanos = times.split(' ').next()?.parse().ok()?;
-        (name.trim() == "store-commit").then(|| Duration::from_nanos(nanos))
+        (name.trim() == "store-writer").then(|| Duration::from_nanos(nanos))
     };
     tasks.filter_map(of).sum()
 }

@@ -1,7 +1,7 @@
 //! Words as small integers: statuses by their place, event types by a table of the database.
 
 use action_domain::{event::EventType, execution::Status};
-use sqlx::{Row as _, SqliteConnection};
+use rusqlite::Connection;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A status as it is stored: its place in [`Status::ALL`]. The schema's partial indexes name
@@ -37,18 +37,17 @@ pub(crate) struct EventTypes {
 
 impl EventTypes {
     /// Registers the types of this release where they are missing, and reads all.
-    pub(crate) async fn load(connection: &mut SqliteConnection) -> sqlx::Result<Self> {
+    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut register = connection.prepare("INSERT OR IGNORE INTO event_types (word) VALUES (?)")?;
         for r#type in EventType::ALL {
-            sqlx::query("INSERT OR IGNORE INTO event_types (word) VALUES (?)")
-                .bind(r#type.as_str())
-                .execute(&mut *connection)
-                .await?;
+            register.execute([r#type.as_str()])?;
         }
-        let rows = sqlx::query("SELECT code, word FROM event_types").fetch_all(connection).await?;
         let mut words = BTreeMap::new();
         let mut codes = vec![0; EventType::ALL.len()];
-        for row in rows {
-            let (code, word): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+        let mut stored = connection.prepare("SELECT code, word FROM event_types")?;
+        let mut rows = stored.query([])?;
+        while let Some(row) = rows.next()? {
+            let (code, word): (i64, String) = (row.get(0)?, row.get(1)?);
             if let Some(r#type) = EventType::from_word(&word) {
                 codes[r#type as usize] = code;
             }

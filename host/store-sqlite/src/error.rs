@@ -36,11 +36,11 @@ pub enum OpenError {
 }
 
 /// For readers and writers alike.
-pub(crate) fn unavailable(error: &sqlx::Error) -> StoreUnavailable {
+pub(crate) fn unavailable(error: &rusqlite::Error) -> StoreUnavailable {
     StoreUnavailable(error.to_string())
 }
 
 /// A row does not hold what was written.
-pub(crate) fn damaged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
-    sqlx::Error::Decode(error.into())
+pub(crate) fn damaged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
 }

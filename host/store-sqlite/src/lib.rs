@@ -20,6 +20,7 @@ mod open;
 #[cfg(test)]
 mod plans;
 mod read;
+mod readers;
 mod row;
 mod writer;
 
@@ -33,7 +34,7 @@ use action_domain::{
 };
 use async_trait::async_trait;
 use codes::EventTypes;
-use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
+use readers::Readers;
 use std::{path::Path, sync::Arc};
 use tokio::sync::{mpsc, oneshot, watch};
 use writer::Command;
@@ -44,7 +45,7 @@ use writer::Command;
 pub struct SqliteStore {
     commands: mpsc::Sender<Command>,
     positions: watch::Receiver<Position>,
-    readers: SqlitePool,
+    readers: Readers,
     types: Arc<EventTypes>,
 }
 
@@ -58,16 +59,7 @@ impl SqliteStore {
     /// The same, with other options.
     pub async fn open_with(options: SqliteOptions) -> Result<Self, OpenError> {
         let started = writer::start(options.clone()).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(options.readers.max(1))
-            .min_connections(1)
-            // A connection to a file does not go stale.
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.reader())
-            .await
-            .map_err(|error| options.unusable(error))?;
+        let readers = Readers::open(options)?;
         let writer::Started { commands, positions, types } = started;
         Ok(Self { commands, positions, readers, types })
     }

@@ -1,11 +1,7 @@
 //! Opening a database: the lock, the settings of each connection, the schema.
 
 use crate::error::OpenError;
-use sqlx::{
-    ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection,
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
-    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
@@ -37,42 +33,41 @@ impl SqliteOptions {
         OpenError::Unusable { path: self.path.clone(), message: message.to_string() }
     }
 
-    fn connection(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new()
-            .filename(&self.path)
-            // Nobody else writes; this is for a backup tool that holds a lock for a moment.
-            .busy_timeout(Duration::from_secs(5))
-            .statement_cache_capacity(256)
-            .row_buffer_size(256)
-            .pragma("temp_store", "memory")
-            .disable_statement_logging()
+    pub(crate) fn reader(&self) -> rusqlite::Result<Connection> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
     }
 
-    pub(crate) fn reader(&self) -> SqliteConnectOptions {
-        self.connection().read_only(true).thread_name(|id| format!("store-reader-{id}"))
-    }
-
-    pub(crate) fn writer(&self) -> SqliteConnectOptions {
-        let options = self
-            .connection()
-            .create_if_missing(true)
-            .thread_name(|_| "store-commit".to_owned())
-            // For retention, which gives pages back little by little.
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
-            .journal_mode(SqliteJournalMode::Wal)
-            // NORMAL can lose commits that were answered when the power goes.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            // 16 MiB: the ends of all trees stay in memory.
-            .pragma("cache_size", "-16384")
-            // A checkpoint every 16 MiB of log: fewer syncs of the database file.
-            .pragma("wal_autocheckpoint", "4000")
-            // What a burst made the log grow to is given back.
-            .pragma("journal_size_limit", "67108864");
-        match self.pages_max {
-            Some(pages) => options.pragma("max_page_count", pages.to_string()),
-            None => options,
+    pub(crate) fn writer(&self) -> rusqlite::Result<Connection> {
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        // For retention, which gives pages back little by little. Holds for a new file only, and
+        // so comes first.
+        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        // NORMAL can lose commits that were answered when the power goes.
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // 16 MiB: the ends of all trees stay in memory.
+        connection.pragma_update(None, "cache_size", -16384)?;
+        // A checkpoint every 16 MiB of log: fewer syncs of the database file.
+        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        // What a burst made the log grow to is given back.
+        connection.pragma_update(None, "journal_size_limit", 67_108_864)?;
+        if let Some(pages) = self.pages_max {
+            connection.pragma_update(None, "max_page_count", pages)?;
         }
+        Ok(connection)
+    }
+
+    fn connect(&self, access: OpenFlags) -> rusqlite::Result<Connection> {
+        // Each connection is used by one thread at a time, so SQLite needs no mutex for it.
+        let connection = Connection::open_with_flags(&self.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        // Nobody else writes; this is for a backup tool that holds a lock for a moment.
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.set_prepared_statement_cache_capacity(256);
+        connection.pragma_update(None, "temp_store", "memory")?;
+        Ok(connection)
     }
 
     /// Takes the database for this process, until the file is dropped.
@@ -96,39 +91,42 @@ impl SqliteOptions {
     }
 }
 
-/// The schema's steps, in their order. Forward only: a released file never changes.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "everything", include_str!("../../../migrations/sqlite/0001_everything.sql"))];
+/// The schema's steps, in their order. Forward only: a released file never changes. A database
+/// says in its `user_version` how many of them it has.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_everything.sql")];
 
 /// Brings the schema up to date; gives the number of steps that it took.
-pub(crate) async fn migrate(connection: &mut SqliteConnection, options: &SqliteOptions) -> Result<usize, OpenError> {
-    let steps = MIGRATIONS.map(|(version, name, sql)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    });
-    let before = applied(connection).await;
-    match Migrator::with_migrations(steps.to_vec()).run(&mut *connection).await {
-        Ok(()) => Ok(MIGRATIONS.len() - before),
-        Err(MigrateError::VersionMissing(found) | MigrateError::VersionTooNew(found, _)) => {
-            let known = MIGRATIONS[MIGRATIONS.len() - 1].0;
-            Err(OpenError::Newer { path: options.path.clone(), found, known })
-        }
-        Err(error) => Err(options.unusable(error)),
+pub(crate) fn migrate(connection: &mut Connection, options: &SqliteOptions) -> Result<usize, OpenError> {
+    let unusable = |error: rusqlite::Error| options.unusable(error);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
+    let known = MIGRATIONS.len();
+    let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
+        return Err(OpenError::Newer { path: options.path.clone(), found, known: known as i64 });
+    };
+    for (version, step) in (found + 1..).zip(missing) {
+        let apply = |connection: &mut Connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()
+        };
+        apply(connection).map_err(unusable)?;
     }
-}
-
-async fn applied(connection: &mut SqliteConnection) -> usize {
-    // Before the first migration its table is not there: none was applied.
-    let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM _sqlx_migrations").fetch_one(connection).await;
-    count.ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0).min(MIGRATIONS.len())
+    Ok(missing.len())
 }
 
 /// Brings the schema of a database that nobody has open up to date; gives the number of steps
 /// that it took.
 pub async fn migrate_file(path: &Path) -> Result<usize, OpenError> {
     let options = SqliteOptions::new(path);
-    let _lock = options.lock()?;
-    let mut connection = options.writer().connect().await.map_err(|error| options.unusable(error))?;
-    let steps = migrate(&mut connection, &options).await?;
-    connection.close().await.map_err(|error| options.unusable(error))?;
-    Ok(steps)
+    let on_thread = options.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let options = on_thread;
+        let _lock = options.lock()?;
+        let mut connection = options.writer().map_err(|error| options.unusable(error))?;
+        let steps = migrate(&mut connection, &options)?;
+        connection.close().map_err(|(_, error)| options.unusable(error))?;
+        Ok(steps)
+    });
+    done.await.map_err(|error| options.unusable(error))?
 }

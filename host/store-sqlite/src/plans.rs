@@ -5,7 +5,7 @@ use crate::{
     codes::EventTypes,
     open::SqliteOptions,
     read::{actions, events, executions, protocols},
-    writer::{batch, bulk, claim, protocols as removing, state},
+    writer::{batch, claim, protocols as removing, rows, state},
 };
 use action_domain::{
     event::EventType,
@@ -14,35 +14,39 @@ use action_domain::{
     repositories::{ActionFilter, EventFilter, ExecutionFilter},
     time::Timestamp,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection};
+use rusqlite::Connection;
 use uuid::Uuid;
 
 struct Plans {
-    connection: SqliteConnection,
+    connection: Connection,
     _folder: tempfile::TempDir,
 }
 
 impl Plans {
-    async fn open() -> Self {
+    fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = SqliteOptions::new(&folder.path().join("plans.db"));
-        let mut connection = options.writer().connect().await.unwrap();
-        crate::open::migrate(&mut connection, &options).await.unwrap();
+        let mut connection = options.writer().unwrap();
+        crate::open::migrate(&mut connection, &options).unwrap();
         Self { connection, _folder: folder }
     }
 
-    async fn of(&mut self, sql: &str) -> Vec<String> {
-        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-        let rows = sqlx::query(explain).fetch_all(&mut self.connection).await.unwrap();
-        rows.iter().map(|row| row.get::<String, _>(3)).collect()
+    fn of(&mut self, sql: &str) -> Vec<String> {
+        let mut explain = self.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        // Nothing needs to be bound: a plan does not depend on values here.
+        let rows = explain.raw_query().mapped(|row| row.get(3));
+        rows.collect::<rusqlite::Result<_>>().unwrap()
     }
 
     /// Each way into a table is a search, over these indexes and no others, and nothing is
     /// sorted.
-    async fn searches(&mut self, sql: &str, indexes: &[&str]) {
-        let plan = self.of(sql).await;
-        let ways: Vec<&String> =
-            plan.iter().filter(|step| step.starts_with("SEARCH") || step.starts_with("SCAN")).collect();
+    fn searches(&mut self, sql: &str, indexes: &[&str]) {
+        let plan = self.of(sql);
+        // A subquery that is read whole is a page of one index, of a page that several give.
+        let way = |step: &&String| {
+            step.starts_with("SEARCH") || step.starts_with("SCAN") && !step.starts_with("SCAN (subquery")
+        };
+        let ways: Vec<&String> = plan.iter().filter(way).collect();
         for way in &ways {
             assert!(way.starts_with("SEARCH"), "{way}\n{sql}\n{plan:#?}");
         }
@@ -53,15 +57,15 @@ impl Plans {
     }
 }
 
-#[tokio::test]
-async fn executions_are_read_over_indexes() {
-    let mut plans = Plans::open().await;
-    plans.searches(&executions::one_text(), &["PRIMARY KEY (id=?)"]).await;
-    plans.searches(batch::STORED, &["PRIMARY KEY (id=?)"]).await;
-    plans.searches(bulk::UPDATE_EXECUTION, &["PRIMARY KEY (id=?)"]).await;
-    plans.searches(&claim::due(), &["executions_due (run_at<?)"]).await;
-    plans.searches(&executions::abandoned_text(false), &["executions_running (lease_until<?)"]).await;
-    plans.searches(executions::NEXT_DUE, &["executions_due"]).await;
+#[test]
+fn executions_are_read_over_indexes() {
+    let mut plans = Plans::open();
+    plans.searches(&executions::one_text(), &["PRIMARY KEY (id=?)"]);
+    plans.searches(batch::STORED, &["PRIMARY KEY (id=?)"]);
+    plans.searches(rows::UPDATE_EXECUTION, &["PRIMARY KEY (id=?)"]);
+    plans.searches(&claim::due(), &["executions_due (run_at<?)"]);
+    plans.searches(&executions::abandoned_text(false), &["executions_running (lease_until<?)"]);
+    plans.searches(executions::NEXT_DUE, &["executions_due"]);
     let times = [None, Some(Timestamp::from_micros(0))];
     let actions = [None, Some(ActionId::from_uuid(Uuid::nil()))];
     for (since, until) in times.into_iter().flat_map(|since| times.map(|until| (since, until))) {
@@ -71,17 +75,17 @@ async fn executions_are_read_over_indexes() {
                 match (action, status) {
                     (_, Some(Status::Running)) => {}
                     (None, None | Some(Status::Succeeded)) => {
-                        plans.searches(&sql, &["PRIMARY KEY (id>? AND id<?)"]).await;
+                        plans.searches(&sql, &["PRIMARY KEY (id>? AND id<?)"]);
                     }
                     (Some(_), None | Some(Status::Succeeded)) => {
-                        plans.searches(&sql, &["executions_by_action (action=? AND id>? AND id<?)"]).await;
+                        plans.searches(&sql, &["executions_by_action (action=? AND id>? AND id<?)"]);
                     }
                     (None, Some(_)) => {
-                        plans.searches(&sql, &["executions_by_status (status=? AND id>? AND id<?)"]).await;
+                        plans.searches(&sql, &["executions_by_status (status=? AND id>? AND id<?)"]);
                     }
                     (Some(_), Some(_)) => {
                         let index = "executions_by_action_and_status (action=? AND status=? AND id>? AND id<?)";
-                        plans.searches(&sql, &[index]).await;
+                        plans.searches(&sql, &[index]);
                     }
                 }
             }
@@ -90,9 +94,9 @@ async fn executions_are_read_over_indexes() {
 }
 
 /// What runs is as much as runs at once: an index that holds nothing else may be read whole.
-#[tokio::test]
-async fn running_executions_are_read_over_their_own_index() {
-    let mut plans = Plans::open().await;
+#[test]
+fn running_executions_are_read_over_their_own_index() {
+    let mut plans = Plans::open();
     let running = ExecutionFilter { status: Some(Status::Running), ..ExecutionFilter::default() };
     let of_action = ExecutionFilter { action: Some(ActionId::from_uuid(Uuid::nil())), ..running.clone() };
     let listed = [
@@ -102,29 +106,35 @@ async fn running_executions_are_read_over_their_own_index() {
         executions::page_text(&of_action),
     ];
     for sql in listed {
-        let plan = plans.of(&sql).await;
+        let plan = plans.of(&sql);
         assert!(plan.iter().any(|step| step.contains("executions USING INDEX executions_running")), "{plan:#?}");
     }
-    let plan = plans.of(removing::EXECUTION_ON).await;
+    let plan = plans.of(removing::EXECUTION_ON);
     assert!(plan.iter().any(|step| step.contains("executions_open_by_protocol (protocol=?)")), "{plan:#?}");
     assert!(plan.iter().any(|step| step.contains("executions_running")), "{plan:#?}");
 }
 
-#[tokio::test]
-async fn events_are_read_over_indexes() {
-    let mut plans = Plans::open().await;
-    let types = EventTypes::load(&mut plans.connection).await.unwrap();
+#[test]
+fn events_are_read_over_indexes() {
+    let mut plans = Plans::open();
+    let types = EventTypes::load(&plans.connection).unwrap();
     for r#type in EventType::ALL {
         let index = "events_by_execution (execution=?)";
-        plans.searches(&events::of_text(*r#type), &[index]).await;
+        plans.searches(&events::of_text(*r#type), &[index]);
     }
+    let own = ExecutionId::from_uuid(Uuid::nil()).to_string();
     let rare = vec![EventType::MessageLogged, EventType::RequestMade];
     let mixed = vec![EventType::MessageLogged, EventType::ActionExecuted];
     for wanted in [vec![], rare.clone(), rare[..1].to_vec(), mixed, EventType::ALL.to_vec()] {
         for action in [None, Some(ActionId::from_uuid(Uuid::nil()))] {
             for execution in [None, Some(ExecutionId::from_uuid(Uuid::nil()))] {
-                for correlation_id in [None, Some("c".to_owned())] {
-                    let filter = EventFilter { types: wanted.clone(), action, execution, correlation_id };
+                for correlation_id in [None, Some("c".to_owned()), Some(own.clone())] {
+                    let filter = EventFilter {
+                        types: wanted.clone(),
+                        action,
+                        execution,
+                        correlation_id: correlation_id.clone(),
+                    };
                     let sql = events::page_text(&filter, &types);
                     let all_rare = wanted == rare || wanted == rare[..1];
                     let index = match (execution, &filter.correlation_id, action) {
@@ -137,14 +147,9 @@ async fn events_are_read_over_indexes() {
                         (None, None, None) if all_rare => "events_by_type (type=? AND rowid>?)",
                         (None, None, None) => "INTEGER PRIMARY KEY (rowid>?)",
                     };
-                    if all_rare && execution.is_none() && filter.correlation_id.is_none() {
-                        // Each type's page is a list of positions before the page is taken from them.
-                        let plan = plans.of(&sql).await;
-                        assert!(plan.iter().any(|step| step.contains(index)), "{index}\n{sql}\n{plan:#?}");
-                        let whole = |step: &String| step.starts_with("SCAN events");
-                        assert!(!plan.iter().any(whole), "{sql}\n{plan:#?}");
-                    } else {
-                        plans.searches(&sql, &[index]).await;
+                    plans.searches(&sql, &[index]);
+                    if execution.is_none() && correlation_id.as_ref() == Some(&own) {
+                        plans.searches(&sql, &["events_by_execution (execution=? AND rowid>?)"]);
                     }
                 }
             }
@@ -152,18 +157,18 @@ async fn events_are_read_over_indexes() {
     }
 }
 
-#[tokio::test]
-async fn protocols_and_actions_are_read_over_indexes() {
-    let mut plans = Plans::open().await;
-    plans.searches(protocols::ONE, &["(name=? AND version=?)"]).await;
-    plans.searches(&protocols::chosen(3), &["(name=? AND version=?)"]).await;
-    plans.searches(protocols::VERSIONS, &["(name=?)"]).await;
-    plans.searches(protocols::WITH, &["protocols_by_digest (digest=?)"]).await;
-    plans.searches(protocols::PAGE, &["((name,version)>(?,?))"]).await;
-    plans.searches(removing::ACTION_ON, &["actions_by_pin (protocol_name=? AND protocol_version=?)"]).await;
-    plans.searches(actions::REVISION, &["(action=? AND revision=?)"]).await;
-    plans.searches(&actions::one_by("id"), &["PRIMARY KEY (id=?)", "(action=? AND revision=?)"]).await;
-    plans.searches(&actions::one_by("name"), &["(name=?)", "(action=? AND revision=?)"]).await;
+#[test]
+fn protocols_and_actions_are_read_over_indexes() {
+    let mut plans = Plans::open();
+    plans.searches(protocols::ONE, &["(name=? AND version=?)"]);
+    plans.searches(&protocols::chosen(3), &["(name=? AND version=?)"]);
+    plans.searches(protocols::VERSIONS, &["(name=?)"]);
+    plans.searches(protocols::WITH, &["protocols_by_digest (digest=?)"]);
+    plans.searches(protocols::PAGE, &["((name,version)>(?,?))"]);
+    plans.searches(removing::ACTION_ON, &["actions_by_pin (protocol_name=? AND protocol_version=?)"]);
+    plans.searches(actions::REVISION, &["(action=? AND revision=?)"]);
+    plans.searches(&actions::one_by("id"), &["PRIMARY KEY (id=?)", "(action=? AND revision=?)"]);
+    plans.searches(&actions::one_by("name"), &["(name=?)", "(action=? AND revision=?)"]);
     for label in [None, Some(("k".to_owned(), "v".to_owned()))] {
         for protocol in [None, Some("http".parse().unwrap())] {
             for enabled in [None, Some(true)] {
@@ -174,7 +179,7 @@ async fn protocols_and_actions_are_read_over_indexes() {
                     (None, None, Some(_)) => "actions_by_enabled (enabled=? AND name>?)",
                     (None, None, None) => "(name>?)",
                 };
-                plans.searches(&actions::page_text(&filter), &[index]).await;
+                plans.searches(&actions::page_text(&filter), &[index]);
             }
         }
     }

@@ -10,9 +10,9 @@ use action_domain::{
     id::{ActionId, EventId, ExecutionId},
     time::Timestamp,
 };
+use rusqlite::{Row, types::FromSql};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use sqlx::{Decode, Row as _, Sqlite, Type, sqlite::SqliteRow};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -24,86 +24,115 @@ pub(crate) const EXECUTION: &str = "id, action, revision, protocol, status, atte
 pub(crate) const EVENT: &str =
     "position, id, type, time, action, revision, execution, correlation_id, causation_id, attempt, data";
 
-/// A UUID as it is stored.
-pub(crate) fn blob(uuid: Uuid) -> Vec<u8> {
-    uuid.as_bytes().to_vec()
+/// A correlation id as it is stored: empty where it is the execution's own id, as it is unless
+/// the caller gave one. So most rows are shorter, and stand in no index of correlation ids.
+pub(crate) fn stored_correlation(id: &str, execution: Option<ExecutionId>) -> &str {
+    match execution {
+        Some(execution) if id == execution.to_string() => "",
+        _ => id,
+    }
+}
+
+fn read_correlation(stored: &str, execution: Option<ExecutionId>) -> Arc<str> {
+    match execution {
+        Some(execution) if stored.is_empty() => execution.to_string().into(),
+        _ => stored.into(),
+    }
 }
 
 /// A row that is read column by column.
 pub(crate) struct Columns<'r> {
-    row: &'r SqliteRow,
+    row: &'r Row<'r>,
     next: usize,
 }
 
 impl<'r> Columns<'r> {
     /// From the first column.
-    pub(crate) fn of(row: &'r SqliteRow) -> Self {
+    pub(crate) fn of(row: &'r Row<'r>) -> Self {
         Self { row, next: 0 }
     }
 
     /// The next column.
-    pub(crate) fn take<T: Decode<'r, Sqlite> + Type<Sqlite>>(&mut self) -> sqlx::Result<T> {
+    pub(crate) fn take<T: FromSql>(&mut self) -> rusqlite::Result<T> {
         let index = self.next;
         self.next += 1;
-        // The schema is STRICT and ours: types were checked when the row was written.
-        self.row.try_get_unchecked(index)
+        self.row.get(index)
+    }
+
+    /// The next column, a text.
+    pub(crate) fn text(&mut self) -> rusqlite::Result<&'r str> {
+        self.maybe_text()?.ok_or_else(|| damaged("a text is missing"))
+    }
+
+    /// The next column, a text or NULL.
+    pub(crate) fn maybe_text(&mut self) -> rusqlite::Result<Option<&'r str>> {
+        let index = self.next;
+        self.next += 1;
+        self.row.get_ref(index)?.as_str_or_null().map_err(damaged)
+    }
+
+    fn maybe_bytes(&mut self) -> rusqlite::Result<Option<&'r [u8]>> {
+        let index = self.next;
+        self.next += 1;
+        self.row.get_ref(index)?.as_blob_or_null().map_err(damaged)
     }
 
     /// The next column, a number that fits.
-    pub(crate) fn number<T: TryFrom<i64>>(&mut self) -> sqlx::Result<T> {
+    pub(crate) fn number<T: TryFrom<i64>>(&mut self) -> rusqlite::Result<T> {
         let number: i64 = self.take()?;
         T::try_from(number).map_err(|_| damaged("a number is out of range"))
     }
 
     /// The next column, a number that fits or NULL.
-    pub(crate) fn maybe_number<T: TryFrom<i64>>(&mut self) -> sqlx::Result<Option<T>> {
+    pub(crate) fn maybe_number<T: TryFrom<i64>>(&mut self) -> rusqlite::Result<Option<T>> {
         let number: Option<i64> = self.take()?;
         number.map(|number| T::try_from(number).map_err(|_| damaged("a number is out of range"))).transpose()
     }
 
     /// The next column, a time.
-    pub(crate) fn time(&mut self) -> sqlx::Result<Timestamp> {
+    pub(crate) fn time(&mut self) -> rusqlite::Result<Timestamp> {
         self.take().map(Timestamp::from_micros)
     }
 
     /// The next column, a time or NULL.
-    pub(crate) fn maybe_time(&mut self) -> sqlx::Result<Option<Timestamp>> {
+    pub(crate) fn maybe_time(&mut self) -> rusqlite::Result<Option<Timestamp>> {
         Ok(self.take::<Option<i64>>()?.map(Timestamp::from_micros))
     }
 
     /// The next column, a UUID.
-    pub(crate) fn uuid(&mut self) -> sqlx::Result<Uuid> {
-        Uuid::from_slice(self.take::<&[u8]>()?).map_err(damaged)
+    pub(crate) fn uuid(&mut self) -> rusqlite::Result<Uuid> {
+        self.maybe_uuid()?.ok_or_else(|| damaged("an id is missing"))
     }
 
     /// The next column, a UUID or NULL.
-    pub(crate) fn maybe_uuid(&mut self) -> sqlx::Result<Option<Uuid>> {
-        self.take::<Option<&[u8]>>()?.map(Uuid::from_slice).transpose().map_err(damaged)
+    pub(crate) fn maybe_uuid(&mut self) -> rusqlite::Result<Option<Uuid>> {
+        self.maybe_bytes()?.map(Uuid::from_slice).transpose().map_err(damaged)
     }
 
     /// The next column, a JSON document.
-    pub(crate) fn document<T: DeserializeOwned>(&mut self) -> sqlx::Result<T> {
-        serde_json::from_str(self.take()?).map_err(damaged)
+    pub(crate) fn document<T: DeserializeOwned>(&mut self) -> rusqlite::Result<T> {
+        serde_json::from_str(self.text()?).map_err(damaged)
     }
 
     /// The next column, a JSON document or NULL.
-    fn maybe_document<T: DeserializeOwned>(&mut self) -> sqlx::Result<Option<T>> {
-        self.take::<Option<&str>>()?.map(serde_json::from_str).transpose().map_err(damaged)
+    fn maybe_document<T: DeserializeOwned>(&mut self) -> rusqlite::Result<Option<T>> {
+        self.maybe_text()?.map(serde_json::from_str).transpose().map_err(damaged)
     }
 }
 
 /// An execution from its [`EXECUTION`] columns.
-pub(crate) fn execution(row: &SqliteRow) -> sqlx::Result<Execution> {
+pub(crate) fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
     let mut columns = Columns::of(row);
+    let id = ExecutionId::from_uuid(columns.uuid()?);
     Ok(Execution {
-        id: ExecutionId::from_uuid(columns.uuid()?),
+        id,
         action: ActionId::from_uuid(columns.uuid()?),
         revision: columns.number()?,
-        protocol: columns.take::<&str>()?.parse().map_err(damaged)?,
+        protocol: columns.text()?.parse().map_err(damaged)?,
         status: status_of(columns.take()?).ok_or_else(|| damaged("an unknown status"))?,
         attempt: columns.number()?,
-        correlation_id: columns.take::<&str>()?.into(),
-        traceparent: columns.take::<Option<&str>>()?.map(Arc::from),
+        correlation_id: read_correlation(columns.text()?, Some(id)),
+        traceparent: columns.maybe_text()?.map(Arc::from),
         created_at: columns.time()?,
         started_at: columns.maybe_time()?,
         ended_at: columns.maybe_time()?,
@@ -119,17 +148,20 @@ fn lease(worker: Option<Uuid>, attempt: Option<u32>, until: Option<Timestamp>) -
 }
 
 /// An event from its [`EVENT`] columns.
-pub(crate) fn event(row: &SqliteRow, types: &EventTypes) -> sqlx::Result<Event> {
+pub(crate) fn event(row: &Row<'_>, types: &EventTypes) -> rusqlite::Result<Event> {
     let mut columns = Columns::of(row);
     let position = columns.take()?;
     let id = EventId::from_uuid(columns.uuid()?);
     let r#type = types.word(columns.take()?).ok_or_else(|| damaged("an unknown event type"))?;
     let time = columns.time()?;
+    let action = columns.maybe_uuid()?.map(ActionId::from_uuid);
+    let revision = columns.maybe_number()?;
+    let execution = columns.maybe_uuid()?.map(ExecutionId::from_uuid);
     let context = Context {
-        action: columns.maybe_uuid()?.map(ActionId::from_uuid),
-        revision: columns.maybe_number()?,
-        execution: columns.maybe_uuid()?.map(ExecutionId::from_uuid),
-        correlation_id: columns.take::<Option<&str>>()?.map(Arc::from),
+        action,
+        revision,
+        execution,
+        correlation_id: columns.maybe_text()?.map(|stored| read_correlation(stored, execution)),
         causation_id: columns.maybe_uuid()?.map(EventId::from_uuid),
         attempt: columns.maybe_number()?,
     };

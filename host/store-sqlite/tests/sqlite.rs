@@ -10,12 +10,12 @@ use action_domain::{
 use action_store_sqlite::{OpenError, SqliteOptions, SqliteStore, migrate};
 use action_testkit::World;
 use bytes::Bytes;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use rusqlite::Connection;
 use std::{path::Path, sync::Arc};
 use tempfile::tempdir;
 
-async fn raw(path: &Path) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
+fn raw(path: &Path) -> Connection {
+    Connection::open(path).unwrap()
 }
 
 async fn world(path: &Path) -> (Arc<SqliteStore>, World) {
@@ -31,7 +31,7 @@ async fn events_refuse_update_and_delete() {
     let (store, w) = world(&path).await;
     w.commit(UnitOfWork::new().event(w.any_event())).await;
     store.close().await;
-    let mut connection = raw(&path).await;
+    let connection = raw(&path);
     for sql in [
         "UPDATE events SET data = '{}'",
         "UPDATE events SET position = 7 WHERE position = 1",
@@ -39,11 +39,11 @@ async fn events_refuse_update_and_delete() {
         "DELETE FROM events WHERE position = 1",
         "INSERT INTO events (position, id, type, time, data) VALUES (1, x'00', 1, 1, '{}')",
     ] {
-        assert!(sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await.is_err(), "{sql}");
+        assert!(connection.execute(sql, []).is_err(), "{sql}");
     }
-    let error = sqlx::query("DELETE FROM events").execute(&mut connection).await.unwrap_err();
+    let error = connection.execute("DELETE FROM events", []).unwrap_err();
     assert!(error.to_string().contains("events are immutable"), "{error}");
-    connection.close().await.unwrap();
+    connection.close().unwrap();
     assert_eq!(world(&path).await.1.log().await.len(), 1);
 }
 
@@ -126,11 +126,9 @@ async fn a_newer_database_is_refused_with_its_version() {
     let path = folder.path().join("a.db");
     assert_eq!(migrate(&path).await.unwrap(), 1);
     assert_eq!(migrate(&path).await.unwrap(), 0);
-    let mut connection = raw(&path).await;
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (99, 'of tomorrow', 1, x'00', 1)";
-    sqlx::query(newer).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    let connection = raw(&path);
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    connection.close().unwrap();
     let error = SqliteStore::open(&path).await.unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }), "{error}");
     assert!(error.to_string().contains("schema version 99"), "{error}");

@@ -23,10 +23,7 @@ use hyper::{
     header::HOST,
 };
 use hyper_util::rt::TokioIo;
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Executor as _, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-};
+use rusqlite::Connection;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
@@ -40,7 +37,7 @@ use tokio::{
 use uuid::Uuid;
 
 /// Events in one commit. As many as there are connections at most, so no event waits for a
-/// second commit; and a prepared statement for each size stays small.
+/// second commit.
 const BATCH_MAX: usize = 256;
 
 const SCHEMA: &str = "CREATE TABLE events (
@@ -62,15 +59,10 @@ struct Limit {
 
 /// Serves until the process is ended, or until the database fails.
 pub(crate) async fn serve(port: u16, db: &Path, remote: Option<SocketAddr>) -> Result<()> {
-    let options = SqliteConnectOptions::new()
-        .filename(db)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .statement_cache_capacity(BATCH_MAX)
-        .disable_statement_logging();
-    let mut connection = options.connect().await?;
-    connection.execute(SCHEMA).await?;
+    let connection = Connection::open(db)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.execute_batch(SCHEMA)?;
     // Every waiting request may have an event in it, so it never holds anybody up.
     let (events, queue) = mpsc::channel(4 * BATCH_MAX);
     let limit = Limit { events, remote: remote.map(Remote::new) };
@@ -80,9 +72,11 @@ pub(crate) async fn serve(port: u16, db: &Path, remote: Option<SocketAddr>) -> R
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
+    let (ended, end) = oneshot::channel();
+    std::thread::spawn(move || ended.send(write(&connection, queue)));
     tokio::select! {
         served = axum::serve(listener, router).into_future() => served.context("the server ended"),
-        written = tokio::spawn(write(connection, queue)) => written?.context("the writer ended"),
+        written = end => written?.context("the writer ended"),
     }
 }
 
@@ -113,36 +107,22 @@ impl Limit {
     }
 }
 
-/// The one writer. A single statement is a transaction of its own, so a batch is one insert:
-/// the least that SQLite can be asked to do for it.
-async fn write(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Event>) -> Result<()> {
-    let inserts: Vec<Arc<str>> = (1..=BATCH_MAX).map(insert).collect();
+/// The one writer, on a thread of its own, as in the service.
+fn write(connection: &Connection, mut queue: mpsc::Receiver<Event>) -> Result<()> {
+    let mut insert = connection.prepare("INSERT INTO events (execution, at, type, data) VALUES (?, ?, ?, ?)")?;
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        // Who was just told of the last commit is about to send its next event: let them, or
-        // every other batch holds one event only.
-        tokio::task::yield_now().await;
-        while batch.len() < BATCH_MAX {
-            let Ok(event) = queue.try_recv() else { break };
-            batch.push(event);
-        }
-        let mut query = sqlx::query(AssertSqlSafe(inserts[batch.len() - 1].clone()));
+    while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
         for event in &batch {
-            query = query.bind(event.execution.as_bytes().as_slice()).bind(event.at).bind(event.kind);
-            query = query.bind(&event.data[..]);
+            insert.execute((event.execution.as_bytes(), event.at, event.kind, &event.data[..]))?;
         }
-        query.execute(&mut connection).await?;
+        connection.execute_batch("COMMIT")?;
         for event in batch.drain(..) {
             // The request may have gone away meanwhile.
             let _ = event.durable.send(());
         }
     }
     Ok(())
-}
-
-fn insert(rows: usize) -> Arc<str> {
-    let values = vec!["(?,?,?,?)"; rows].join(",");
-    format!("INSERT INTO events (execution, at, type, data) VALUES {values}").into()
 }
 
 /// A server over HTTP/1.1, and the connections to it that nobody uses at the moment.

@@ -9,6 +9,7 @@
 //! the benchmark with its load generator, `limit`, and `echo`, the remote of the HTTP calls.
 
 mod echo;
+mod guests;
 mod http;
 mod limit;
 mod load;

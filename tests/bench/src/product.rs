@@ -75,7 +75,7 @@ impl Product {
 
     /// Uploads the components, makes the actions and lets each run once.
     pub(crate) async fn set_up(&self, server: &Server, fixtures: &Path, remote: SocketAddr) -> Result<()> {
-        for file in ["noop.wasm", "echo_http.wasm"] {
+        for file in ["noop.wasm", "echo_http.wasm", "misbehave.wasm"] {
             let path = fixtures.join(file);
             let component = std::fs::read(&path)
                 .with_context(|| format!("{} is missing: scripts/build-guests.sh", path.display()))?;
@@ -101,6 +101,31 @@ impl Product {
     pub(crate) fn execute(&self, action: &str) -> Vec<u8> {
         let headers = [("content-type", "application/json"), ("authorization", self.bearer.as_str())];
         request("POST", &format!("/v1/actions/{action}/execute"), &headers, INPUT)
+    }
+
+    /// The request that begins an execution and does not wait for it.
+    pub(crate) fn begin(&self, action: &str) -> Vec<u8> {
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", self.bearer.as_str()),
+            ("prefer", "respond-async"),
+        ];
+        request("POST", &format!("/v1/actions/{action}/execute"), &headers, INPUT)
+    }
+
+    /// An action `loop`, whose executions compute until their time is over.
+    pub(crate) async fn add_loop(&self, server: &Server, timeout_ms: u64) -> Result<()> {
+        let action = json!({
+            "name": "loop", "protocol": "misbehave", "config": {"mode": "loop"},
+            "limits": {"timeout_ms": timeout_ms, "fuel": 1_000_000_000_000_u64},
+        });
+        self.ask(server, "POST", "/v1/actions", "application/json", action.to_string().as_bytes()).await?;
+        Ok(())
+    }
+
+    /// The value of the `Authorization` header.
+    pub(crate) fn bearer(&self) -> &str {
+        &self.bearer
     }
 
     async fn ask(&self, server: &Server, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<Reply> {

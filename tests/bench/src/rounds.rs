@@ -6,6 +6,7 @@
 
 use crate::{
     Options,
+    guests::Guests,
     http::request,
     load::{Slice, slice},
     process::Server,
@@ -66,6 +67,8 @@ pub(crate) struct Results {
     pub(crate) idle_mib: Vec<f64>,
     /// The service's memory after the load of a round.
     pub(crate) after_mib: Vec<f64>,
+    /// What components cost by themselves, figures a round.
+    pub(crate) guests: Vec<Guests>,
     /// The limit program's memory before any load and after it.
     pub(crate) limit_mib: Vec<(f64, f64)>,
     /// Syncs of 4 KiB a second, before everything and after it.
@@ -85,6 +88,7 @@ pub(crate) async fn run(options: &Options) -> Result<Results> {
         ready_ms: Vec::new(),
         idle_mib: Vec::new(),
         after_mib: Vec::new(),
+        guests: Vec::new(),
         limit_mib: Vec::new(),
         syncs: [syncs_a_second(&options.dir)?, 0.0],
     };
@@ -139,6 +143,7 @@ async fn round(options: &Options, number: usize, echo: &Server, results: &mut Re
         }
     }
     results.after_mib.push(server.memory_mib()?);
+    results.guests.push(Guests::measure(&product, &server).await.context("guests that compute")?);
     results.limit_mib.push((limit_idle_mib, limit_call.memory_mib()?));
     server.stop().await?;
     limit_noop.stop().await?;

@@ -1,27 +1,27 @@
 //! Statements over actions. The current revisions' documents stand with the other revisions.
 
 use super::{Statement, query};
-use crate::row::{Columns, blob};
+use crate::row::Columns;
 use action_domain::{
     action::Action,
     id::ActionId,
     name::Name,
     repositories::{ActionFilter, ActionKey, Page},
 };
-use sqlx::sqlite::SqliteRow;
+use rusqlite::Row;
 use std::sync::Arc;
 
 const DOCUMENT: &str = "CROSS JOIN action_revisions r ON r.action = a.id AND r.revision = a.revision";
 
 pub(crate) const REVISION: &str = "SELECT document FROM action_revisions WHERE action = ? AND revision = ?";
 
-pub(super) fn row(row: &SqliteRow) -> sqlx::Result<Arc<Action>> {
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Arc<Action>> {
     Columns::of(row).document().map(Arc::new)
 }
 
 pub(super) fn one(key: &ActionKey) -> Statement {
     match key {
-        ActionKey::Id(id) => query(one_by("id")).bind(blob(id.uuid())),
+        ActionKey::Id(id) => query(one_by("id")).bind_id(id.uuid()),
         ActionKey::Name(name) => query(one_by("name")).bind(name.to_string()),
     }
 }
@@ -31,7 +31,7 @@ pub(crate) fn one_by(column: &str) -> String {
 }
 
 pub(super) fn revision(id: ActionId, revision: u32) -> Statement {
-    sqlx::query(REVISION).bind(blob(id.uuid())).bind(i64::from(revision))
+    query(REVISION).bind_id(id.uuid()).bind(i64::from(revision))
 }
 
 pub(super) fn page(filter: &ActionFilter, page: &Page<Name>) -> Statement {

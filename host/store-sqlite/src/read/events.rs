@@ -3,7 +3,7 @@
 use super::{Statement, query};
 use crate::{
     codes::{EventTypes, FREQUENT_MAX},
-    row::{EVENT, blob},
+    row::EVENT,
 };
 use action_domain::{
     event::{EventType, Position},
@@ -13,7 +13,7 @@ use action_domain::{
 
 /// The last event of an execution says how it ended; all others are looked for from the first.
 pub(super) fn of(execution: ExecutionId, r#type: EventType, types: &EventTypes) -> Statement {
-    query(of_text(r#type)).bind(blob(execution.uuid())).bind(types.code(r#type))
+    query(of_text(r#type)).bind_id(execution.uuid()).bind(types.code(r#type))
 }
 
 pub(crate) fn of_text(r#type: EventType) -> String {
@@ -28,9 +28,10 @@ pub(super) fn page(filter: &EventFilter, page: Page<Position>, types: &EventType
     query(page_text(filter, types))
         .bind(page.after.unwrap_or(0))
         .bind(i64::from(page.limit))
-        .bind(filter.execution.map(|id| blob(id.uuid())))
-        .bind(filter.action.map(|id| blob(id.uuid())))
+        .bind_maybe_id(filter.execution.map(|id| id.uuid()))
+        .bind_maybe_id(filter.action.map(|id| id.uuid()))
         .bind(filter.correlation_id.clone())
+        .bind_maybe_id(filter.correlation_id.as_deref().and_then(own).map(|id| id.uuid()))
 }
 
 /// By the index of the condition that lets the fewest pass. What an execution or a correlation
@@ -46,18 +47,27 @@ pub(crate) fn page_text(filter: &EventFilter, types: &EventTypes) -> String {
     let all_rare = wanted.first().is_some_and(|code| *code > FREQUENT_MAX);
     let action = if filter.action.is_some() { "action = ?4 AND " } else { "" };
     let types = if wanted.is_empty() { String::new() } else { format!("type IN ({}) AND ", list(&wanted)) };
-    let correlation = if filter.correlation_id.is_some() { "correlation_id = ?5 AND " } else { "" };
+    let correlation = match &filter.correlation_id {
+        Some(id) if own(id).is_some() => "(correlation_id = ?5 OR correlation_id = '' AND execution = ?6) AND ",
+        Some(_) => "correlation_id = ?5 AND ",
+        None => "",
+    };
     let by = |index: &str| format!("{select} INDEXED BY {index} WHERE {correlation}{action}{types}");
     if filter.execution.is_some() {
         by("events_by_execution") + "execution = ?3 AND " + end
-    } else if filter.correlation_id.is_some() {
-        by("events_by_correlation") + end
+    } else if let Some(id) = &filter.correlation_id {
+        // The second condition is the index's own: so SQLite knows that it serves.
+        let others =
+            format!("events_by_correlation WHERE correlation_id = ?5 AND correlation_id > '' AND {action}{types}{end}");
+        let own = own(id).map(|_| {
+            format!("events_by_execution WHERE execution = ?6 AND correlation_id = '' AND {action}{types}{end}")
+        });
+        merged(&select, std::iter::once(others).chain(own))
     } else if all_rare {
         let index = if filter.action.is_some() { "events_by_action_and_type" } else { "events_by_type" };
-        merged(&select, &wanted, |code| {
-            // The second condition on the type is the index's own: so SQLite knows that it serves.
-            format!("{index} WHERE {action}type = {code} AND type > {FREQUENT_MAX} AND {end}")
-        })
+        // The second condition on the type is the index's own: so SQLite knows that it serves.
+        let arm = |code| format!("{index} WHERE {action}type = {code} AND type > {FREQUENT_MAX} AND {end}");
+        merged(&select, wanted.iter().map(arm))
     } else if filter.action.is_some() {
         by("events_by_action") + end
     } else {
@@ -65,13 +75,16 @@ pub(crate) fn page_text(filter: &EventFilter, types: &EventTypes) -> String {
     }
 }
 
-/// A page out of the pages of several types.
-fn merged(select: &str, codes: &[i64], arm: impl Fn(i64) -> String) -> String {
-    let arms: Vec<String> = codes
-        .iter()
-        .map(|code| format!("SELECT position FROM (SELECT position FROM events INDEXED BY {})", arm(*code)))
-        .collect();
+/// A page out of the pages that several indexes give.
+fn merged(select: &str, arms: impl Iterator<Item = String>) -> String {
+    let arms: Vec<String> =
+        arms.map(|arm| format!("SELECT position FROM (SELECT position FROM events INDEXED BY {arm})")).collect();
     format!("{select} WHERE position IN ({}) ORDER BY position LIMIT ?2", arms.join(" UNION ALL "))
+}
+
+/// The execution whose own id this correlation id is.
+fn own(correlation_id: &str) -> Option<ExecutionId> {
+    correlation_id.parse().ok()
 }
 
 fn list(codes: &[i64]) -> String {

@@ -1,10 +1,7 @@
 //! Statements over executions.
 
 use super::{Statement, query};
-use crate::{
-    codes::status_code,
-    row::{EXECUTION, blob},
-};
+use crate::{codes::status_code, row::EXECUTION};
 use action_domain::{
     execution::{Status, WorkerId},
     id::ExecutionId,
@@ -22,7 +19,7 @@ pub(crate) const NEXT_DUE: &str = "SELECT run_at FROM executions INDEXED BY exec
 const ID_SLACK_MS: i64 = 24 * 3600 * 1000;
 
 pub(super) fn one(id: ExecutionId) -> Statement {
-    query(one_text()).bind(blob(id.uuid()))
+    query(one_text()).bind_id(id.uuid())
 }
 
 pub(crate) fn one_text() -> String {
@@ -30,7 +27,7 @@ pub(crate) fn one_text() -> String {
 }
 
 pub(super) fn abandoned(now: Timestamp, except: Option<WorkerId>, limit: u32) -> Statement {
-    query(abandoned_text(except.is_some())).bind(now.as_micros()).bind(i64::from(limit)).bind(except.map(blob))
+    query(abandoned_text(except.is_some())).bind(now.as_micros()).bind(i64::from(limit)).bind_maybe_id(except)
 }
 
 pub(crate) fn abandoned_text(except: bool) -> String {
@@ -45,10 +42,10 @@ pub(crate) fn abandoned_text(except: bool) -> String {
 pub(super) fn page(filter: &ExecutionFilter, page: Page<ExecutionId>) -> Statement {
     let (from, to) = bounds(filter, page.after);
     query(page_text(filter))
-        .bind(blob(from))
-        .bind(blob(to))
+        .bind_id(from)
+        .bind_id(to)
         .bind(i64::from(page.limit))
-        .bind(filter.action.map(|action| blob(action.uuid())))
+        .bind_maybe_id(filter.action.map(|action| action.uuid()))
         .bind(filter.since.map(Timestamp::as_micros))
         .bind(filter.until.map(Timestamp::as_micros))
 }

@@ -8,7 +8,7 @@ pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod protocols;
 
-use crate::{Follow, SqliteStore, error::unavailable};
+use crate::{Follow, SqliteStore};
 use action_domain::{
     action::Action,
     digest::Digest,
@@ -22,38 +22,66 @@ use action_domain::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use sqlx::{AssertSqlSafe, Row as _, Sqlite, query::Query, sqlite::SqliteArguments, sqlite::SqliteRow};
-use std::sync::Arc;
+use rusqlite::{Row, params_from_iter, types::Value};
+use std::{borrow::Cow, sync::Arc};
+use uuid::Uuid;
 
-type Statement = Query<'static, Sqlite, SqliteArguments>;
+/// A statement with its values.
+#[derive(Debug)]
+struct Statement {
+    sql: Cow<'static, str>,
+    values: Vec<Value>,
+}
 
-/// A statement whose text is put together here, from constants, statuses and type codes.
-fn query(sql: String) -> Statement {
-    sqlx::query(AssertSqlSafe(sql))
+/// A statement; its text is put together in this module, from constants, statuses and type codes.
+fn query(sql: impl Into<Cow<'static, str>>) -> Statement {
+    Statement { sql: sql.into(), values: Vec::new() }
+}
+
+impl Statement {
+    fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// A UUID, which is stored as 16 bytes.
+    fn bind_id(self, id: Uuid) -> Self {
+        self.bind(id.as_bytes().to_vec())
+    }
+
+    fn bind_maybe_id(self, id: Option<Uuid>) -> Self {
+        self.bind(id.map(|id| id.as_bytes().to_vec()))
+    }
 }
 
 impl SqliteStore {
-    async fn all<T>(
+    async fn all<T: Send + 'static>(
         &self,
         statement: Statement,
-        read: impl Fn(&SqliteRow) -> sqlx::Result<T>,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<Vec<T>, StoreUnavailable> {
-        let rows = statement.fetch_all(&self.readers).await.map_err(|error| unavailable(&error))?;
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(|error| unavailable(&error))
+        let rows = self.readers.read(move |connection| {
+            let Statement { sql, mut values } = statement;
+            let mut prepared = connection.prepare_cached(&sql)?;
+            // All conditions' values are bound in one order; a text may lack the last of them.
+            values.truncate(prepared.parameter_count());
+            let rows = prepared.query_map(params_from_iter(values), |row| read(row))?;
+            rows.collect()
+        });
+        rows.await
     }
 
-    async fn first<T>(
+    async fn first<T: Send + 'static>(
         &self,
         statement: Statement,
-        read: impl Fn(&SqliteRow) -> sqlx::Result<T>,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<Option<T>, StoreUnavailable> {
-        let row = statement.fetch_optional(&self.readers).await.map_err(|error| unavailable(&error))?;
-        row.as_ref().map(read).transpose().map_err(|error| unavailable(&error))
+        Ok(self.all(statement, read).await?.into_iter().next())
     }
 }
 
-fn bytes(row: &SqliteRow) -> sqlx::Result<Bytes> {
-    row.try_get::<Vec<u8>, _>(0).map(Bytes::from)
+fn bytes(row: &Row<'_>) -> rusqlite::Result<Bytes> {
+    row.get::<_, Vec<u8>>(0).map(Bytes::from)
 }
 
 #[async_trait]
@@ -75,7 +103,7 @@ impl Reader for SqliteStore {
     }
 
     async fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable> {
-        let statement = sqlx::query("SELECT data FROM components WHERE digest = ?").bind(digest.as_bytes().to_vec());
+        let statement = query("SELECT data FROM components WHERE digest = ?").bind(digest.as_bytes().to_vec());
         self.first(statement, bytes).await
     }
 
@@ -113,22 +141,24 @@ impl Reader for SqliteStore {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreUnavailable> {
-        let read = |row: &SqliteRow| row.try_get(0).map(Timestamp::from_micros);
-        self.first(sqlx::query(executions::NEXT_DUE), read).await
+        let read = |row: &Row<'_>| row.get(0).map(Timestamp::from_micros);
+        self.first(query(executions::NEXT_DUE), read).await
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<Position>) -> Result<Vec<Event>, StoreUnavailable> {
         let statement = events::page(filter, page, &self.types);
-        self.all(statement, |row| crate::row::event(row, &self.types)).await
+        let types = Arc::clone(&self.types);
+        self.all(statement, move |row| crate::row::event(row, &types)).await
     }
 
     async fn event_of(&self, execution: ExecutionId, r#type: EventType) -> Result<Option<Event>, StoreUnavailable> {
         let statement = events::of(execution, r#type, &self.types);
-        self.first(statement, |row| crate::row::event(row, &self.types)).await
+        let types = Arc::clone(&self.types);
+        self.first(statement, move |row| crate::row::event(row, &types)).await
     }
 
     async fn payload(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable> {
-        let statement = sqlx::query("SELECT data FROM payloads WHERE digest = ?").bind(digest.as_bytes().to_vec());
+        let statement = query("SELECT data FROM payloads WHERE digest = ?").bind(digest.as_bytes().to_vec());
         self.first(statement, bytes).await
     }
 

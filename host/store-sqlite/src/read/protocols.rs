@@ -9,8 +9,8 @@ use action_domain::{
     protocol::{Pin, Protocol},
     repositories::{Page, StoreUnavailable},
 };
+use rusqlite::Row;
 use semver::Version;
-use sqlx::sqlite::SqliteRow;
 use std::sync::Arc;
 
 pub(crate) const ONE: &str = "SELECT document FROM protocols WHERE name = ? AND version = ?";
@@ -20,12 +20,12 @@ pub(crate) const WITH: &str = "SELECT document FROM protocols INDEXED BY protoco
      WHERE digest = ? ORDER BY name, version LIMIT ?";
 pub(crate) const VERSIONS: &str = "SELECT version FROM protocols WHERE name = ?";
 
-pub(super) fn row(row: &SqliteRow) -> sqlx::Result<Arc<Protocol>> {
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Arc<Protocol>> {
     Columns::of(row).document().map(Arc::new)
 }
 
 pub(super) fn one(pin: &Pin) -> Statement {
-    sqlx::query(ONE).bind(pin.name.to_string()).bind(pin.version.to_string())
+    query(ONE).bind(pin.name.to_string()).bind(pin.version.to_string())
 }
 
 pub(super) fn page(page: &Page<Pin>) -> Statement {
@@ -34,18 +34,18 @@ pub(super) fn page(page: &Page<Pin>) -> Statement {
         Some(pin) => (pin.name.to_string(), pin.version.to_string()),
         None => (String::new(), String::new()),
     };
-    sqlx::query(PAGE).bind(name).bind(version).bind(i64::from(page.limit))
+    query(PAGE).bind(name).bind(version).bind(i64::from(page.limit))
 }
 
 pub(super) fn with(digest: &Digest) -> Statement {
-    sqlx::query(WITH).bind(digest.as_bytes().to_vec()).bind(i64::from(PAGE_ITEMS_MAX))
+    query(WITH).bind(digest.as_bytes().to_vec()).bind(i64::from(PAGE_ITEMS_MAX))
 }
 
 /// The newest versions of a name. SQLite does not know the order of versions: their texts are
 /// read from the index and sorted here, and only the documents that are wanted are read.
 pub(super) async fn versions(store: &SqliteStore, name: &Name) -> Result<Vec<Arc<Protocol>>, StoreUnavailable> {
-    let read = |row: &SqliteRow| Columns::of(row).take::<&str>().map(|text| text.parse::<Version>().ok());
-    let texts = store.all(sqlx::query(VERSIONS).bind(name.to_string()), read).await?;
+    let read = |row: &Row<'_>| Columns::of(row).text().map(|text| text.parse::<Version>().ok());
+    let texts = store.all(query(VERSIONS).bind(name.to_string()), read).await?;
     let mut versions: Vec<Version> = texts.into_iter().flatten().collect();
     versions.sort_unstable_by(|a, b| b.cmp(a));
     versions.truncate(PAGE_ITEMS_MAX as usize);

@@ -1,106 +1,95 @@
 //! Writing actions, their revisions and their labels.
 
 use super::batch::Batch;
-use crate::{
-    error::damaged,
-    row::{Columns, blob},
-};
+use crate::{error::damaged, row::Columns};
 use action_domain::{action::Action, id::ActionId, name::Name, repositories::Conflict};
+use rusqlite::{OptionalExtension as _, Row};
 use uuid::Uuid;
 
 pub(crate) const CURRENT: &str = "SELECT revision FROM actions WHERE id = ?";
 pub(crate) const OWNER_OF_NAME: &str = "SELECT id FROM actions WHERE name = ?";
 
 impl Batch<'_> {
-    pub(super) async fn add_action(&mut self, action: &Action) -> sqlx::Result<Result<(), Conflict>> {
-        if self.owner_of(&action.spec.name).await?.is_some() {
+    pub(super) fn add_action(&mut self, action: &Action) -> rusqlite::Result<Result<(), Conflict>> {
+        if self.owner_of(&action.spec.name)?.is_some() {
             return Ok(Err(Conflict::NameTaken));
         }
-        self.insert_revision(action).await?;
-        sqlx::query(
+        self.insert_revision(action)?;
+        self.write_current(
+            action,
             "INSERT INTO actions (name, revision, protocol_name, protocol_version, enabled, id) \
              VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(action.spec.name.as_str())
-        .bind(i64::from(action.revision))
-        .bind(action.protocol.name.as_str())
-        .bind(action.protocol.version.to_string())
-        .bind(action.spec.enabled)
-        .bind(blob(action.id.uuid()))
-        .execute(&mut *self.connection)
-        .await?;
-        self.insert_labels(action).await?;
+        )?;
+        self.insert_labels(action)?;
         Ok(Ok(()))
     }
 
-    pub(super) async fn add_revision(&mut self, action: &Action) -> sqlx::Result<Result<(), Conflict>> {
-        let Some(current) = self.current(action.id).await? else { return Ok(Err(Conflict::NotFound)) };
+    pub(super) fn add_revision(&mut self, action: &Action) -> rusqlite::Result<Result<(), Conflict>> {
+        let Some(current) = self.current(action.id)? else { return Ok(Err(Conflict::NotFound)) };
         if current.checked_add(1) != Some(action.revision) {
             return Ok(Err(Conflict::RevisionMismatch { current }));
         }
-        if self.owner_of(&action.spec.name).await?.is_some_and(|owner| owner != action.id.uuid()) {
+        if self.owner_of(&action.spec.name)?.is_some_and(|owner| owner != action.id.uuid()) {
             return Ok(Err(Conflict::NameTaken));
         }
-        self.insert_revision(action).await?;
-        sqlx::query(
+        self.insert_revision(action)?;
+        self.write_current(
+            action,
             "UPDATE actions SET name = ?, revision = ?, protocol_name = ?, protocol_version = ?, enabled = ? \
              WHERE id = ?",
-        )
-        .bind(action.spec.name.as_str())
-        .bind(i64::from(action.revision))
-        .bind(action.protocol.name.as_str())
-        .bind(action.protocol.version.to_string())
-        .bind(action.spec.enabled)
-        .bind(blob(action.id.uuid()))
-        .execute(&mut *self.connection)
-        .await?;
-        sqlx::query("DELETE FROM action_labels WHERE action = ?")
-            .bind(blob(action.id.uuid()))
-            .execute(&mut *self.connection)
-            .await?;
-        self.insert_labels(action).await?;
+        )?;
+        self.connection.execute("DELETE FROM action_labels WHERE action = ?", [action.id.uuid().as_bytes()])?;
+        self.insert_labels(action)?;
         Ok(Ok(()))
     }
 
-    pub(super) async fn remove_action(&mut self, id: ActionId, revision: u32) -> sqlx::Result<Result<(), Conflict>> {
-        let Some(current) = self.current(id).await? else { return Ok(Err(Conflict::NotFound)) };
+    pub(super) fn remove_action(&mut self, id: ActionId, revision: u32) -> rusqlite::Result<Result<(), Conflict>> {
+        let Some(current) = self.current(id)? else { return Ok(Err(Conflict::NotFound)) };
         if current != revision {
             return Ok(Err(Conflict::RevisionMismatch { current }));
         }
         // Its labels go with it; its revisions stay.
-        sqlx::query("DELETE FROM actions WHERE id = ?").bind(blob(id.uuid())).execute(&mut *self.connection).await?;
+        self.connection.execute("DELETE FROM actions WHERE id = ?", [id.uuid().as_bytes()])?;
         Ok(Ok(()))
     }
 
-    async fn current(&mut self, id: ActionId) -> sqlx::Result<Option<u32>> {
-        let row = sqlx::query(CURRENT).bind(blob(id.uuid())).fetch_optional(&mut *self.connection).await?;
-        row.map(|row| Columns::of(&row).number()).transpose()
+    fn current(&self, id: ActionId) -> rusqlite::Result<Option<u32>> {
+        self.connection.query_row(CURRENT, [id.uuid().as_bytes()], |row| row.get(0)).optional()
     }
 
-    async fn owner_of(&mut self, name: &Name) -> sqlx::Result<Option<Uuid>> {
-        let row = sqlx::query(OWNER_OF_NAME).bind(name.as_str()).fetch_optional(&mut *self.connection).await?;
-        row.map(|row| Columns::of(&row).uuid()).transpose()
+    fn owner_of(&self, name: &Name) -> rusqlite::Result<Option<Uuid>> {
+        let read = |row: &Row<'_>| Columns::of(row).uuid();
+        self.connection.query_row(OWNER_OF_NAME, [name.as_str()], read).optional()
     }
 
-    async fn insert_revision(&mut self, action: &Action) -> sqlx::Result<()> {
-        sqlx::query("INSERT INTO action_revisions (action, revision, document) VALUES (?, ?, ?)")
-            .bind(blob(action.id.uuid()))
-            .bind(i64::from(action.revision))
-            .bind(serde_json::to_string(action).map_err(damaged)?)
-            .execute(&mut *self.connection)
-            .await?;
+    fn insert_revision(&self, action: &Action) -> rusqlite::Result<()> {
+        let document = serde_json::to_string(action).map_err(damaged)?;
+        self.connection.execute(
+            "INSERT INTO action_revisions (action, revision, document) VALUES (?, ?, ?)",
+            (action.id.uuid().as_bytes(), action.revision, document),
+        )?;
         Ok(())
     }
 
-    async fn insert_labels(&mut self, action: &Action) -> sqlx::Result<()> {
+    fn write_current(&self, action: &Action, sql: &str) -> rusqlite::Result<()> {
+        let id = action.id.uuid();
+        let values = (
+            action.spec.name.as_str(),
+            action.revision,
+            action.protocol.name.as_str(),
+            action.protocol.version.to_string(),
+            action.spec.enabled,
+            id.as_bytes(),
+        );
+        self.connection.execute(sql, values).map(drop)
+    }
+
+    fn insert_labels(&self, action: &Action) -> rusqlite::Result<()> {
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO action_labels (key, value, name, action) VALUES (?, ?, ?, ?)")?;
         for (key, value) in &action.spec.labels {
-            sqlx::query("INSERT INTO action_labels (key, value, name, action) VALUES (?, ?, ?, ?)")
-                .bind(key.as_str())
-                .bind(value.as_str())
-                .bind(action.spec.name.as_str())
-                .bind(blob(action.id.uuid()))
-                .execute(&mut *self.connection)
-                .await?;
+            insert.execute((key.as_str(), value.as_str(), action.spec.name.as_str(), action.id.uuid().as_bytes()))?;
         }
         Ok(())
     }

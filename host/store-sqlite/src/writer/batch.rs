@@ -13,7 +13,7 @@ use super::{
 use crate::{
     codes::{EventTypes, status_code, status_of},
     error::damaged,
-    row::{Columns, blob},
+    row::Columns,
 };
 use action_domain::{
     event::Position,
@@ -21,7 +21,7 @@ use action_domain::{
     id::ExecutionId,
     repositories::{Conflict, UnitOfWork, Write},
 };
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::HashMap;
 
 /// What a command of the batch is answered once the batch is durable.
@@ -42,47 +42,47 @@ pub(crate) struct Done {
 
 /// A batch in its transaction.
 pub(crate) struct Batch<'a> {
-    pub(super) connection: &'a mut SqliteConnection,
+    pub(super) connection: &'a Connection,
     pub(super) stage: Stage<'a>,
     state: &'a State,
     types: &'a EventTypes,
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(connection: &'a mut SqliteConnection, state: &'a State, types: &'a EventTypes) -> Self {
+    pub(crate) fn new(connection: &'a Connection, state: &'a State, types: &'a EventTypes) -> Self {
         Self { connection, stage: Stage::new(state.position), state, types }
     }
 
     /// Writes everything, short of the commit.
-    pub(crate) async fn perform(mut self, commands: &'a [Command]) -> sqlx::Result<Done> {
+    pub(crate) fn perform(mut self, commands: &'a [Command]) -> rusqlite::Result<Done> {
         let mut answers = Vec::with_capacity(commands.len());
         for command in commands {
             answers.push(match command {
-                Command::Commit(unit, _) => Answer::Committed(self.unit(unit).await?),
-                Command::Claim(claim, _) => Answer::Claimed(self.claim(claim).await?),
+                Command::Commit(unit, _) => Answer::Committed(self.unit(unit)?),
+                Command::Claim(claim, _) => Answer::Claimed(self.claim(claim)?),
                 Command::Close(_) => Answer::Claimed(Vec::new()),
             });
         }
-        self.flush().await?;
+        self.flush()?;
         let (position, guards) = self.stage.into_parts();
         Ok(Done { answers, position, guards })
     }
 
-    pub(super) async fn flush(&mut self) -> sqlx::Result<()> {
-        self.stage.flush(self.connection, self.types).await
+    pub(super) fn flush(&mut self) -> rusqlite::Result<()> {
+        self.stage.flush(self.connection, self.types)
     }
 
     pub(super) fn types(&self) -> &'a EventTypes {
         self.types
     }
 
-    async fn unit(&mut self, unit: &'a UnitOfWork) -> sqlx::Result<Result<Position, Conflict>> {
+    fn unit(&mut self, unit: &'a UnitOfWork) -> rusqlite::Result<Result<Position, Conflict>> {
         // What the unit itself has done to executions so far, the latest last.
         let mut own = Vec::new();
         let outcome = if unit.writes.iter().all(is_hot) {
-            self.hot_unit(unit, &mut own).await?
+            self.hot_unit(unit, &mut own)?
         } else {
-            self.cold_unit(unit, &mut own).await?
+            self.cold_unit(unit, &mut own)?
         };
         if let Err(conflict) = outcome {
             return Ok(Err(conflict));
@@ -94,9 +94,9 @@ impl<'a> Batch<'a> {
         Ok(Ok(self.stage.position()))
     }
 
-    async fn hot_unit(&mut self, unit: &'a UnitOfWork, own: &mut Own) -> sqlx::Result<Result<(), Conflict>> {
+    fn hot_unit(&mut self, unit: &'a UnitOfWork, own: &mut Own) -> rusqlite::Result<Result<(), Conflict>> {
         for write in &unit.writes {
-            if let Err(conflict) = self.check(write, own).await? {
+            if let Err(conflict) = self.check(write, own)? {
                 return Ok(Err(conflict));
             }
         }
@@ -104,36 +104,36 @@ impl<'a> Batch<'a> {
         Ok(Ok(()))
     }
 
-    async fn cold_unit(&mut self, unit: &'a UnitOfWork, own: &mut Own) -> sqlx::Result<Result<(), Conflict>> {
-        self.flush().await?;
-        self.execute("SAVEPOINT unit").await?;
+    fn cold_unit(&mut self, unit: &'a UnitOfWork, own: &mut Own) -> rusqlite::Result<Result<(), Conflict>> {
+        self.flush()?;
+        self.execute("SAVEPOINT unit")?;
         for write in &unit.writes {
             let done = if is_hot(write) {
-                let checked = self.check(write, own).await?;
+                let checked = self.check(write, own)?;
                 if checked.is_ok() {
                     self.put(write);
-                    self.flush().await?;
+                    self.flush()?;
                 }
                 checked
             } else {
-                self.write_cold(write).await?
+                self.write_cold(write)?
             };
             if let Err(conflict) = done {
-                self.execute("ROLLBACK TO unit; RELEASE unit").await?;
+                self.execute("ROLLBACK TO unit; RELEASE unit")?;
                 return Ok(Err(conflict));
             }
         }
-        self.execute("RELEASE unit").await?;
+        self.execute("RELEASE unit")?;
         Ok(Ok(()))
     }
 
-    async fn write_cold(&mut self, write: &Write) -> sqlx::Result<Result<(), Conflict>> {
+    fn write_cold(&mut self, write: &Write) -> rusqlite::Result<Result<(), Conflict>> {
         match write {
-            Write::AddProtocol(protocol, component) => self.add_protocol(protocol, component).await,
-            Write::RemoveProtocolIfUnused(pin) => self.remove_protocol(pin).await,
-            Write::AddAction(action) => self.add_action(action).await,
-            Write::AddRevisionIfCurrent(action) => self.add_revision(action).await,
-            Write::RemoveActionIfCurrent(id, revision) => self.remove_action(*id, *revision).await,
+            Write::AddProtocol(protocol, component) => self.add_protocol(protocol, component),
+            Write::RemoveProtocolIfUnused(pin) => self.remove_protocol(pin),
+            Write::AddAction(action) => self.add_action(action),
+            Write::AddRevisionIfCurrent(action) => self.add_revision(action),
+            Write::RemoveActionIfCurrent(id, revision) => self.remove_action(*id, *revision),
             Write::AddPayload(..)
             | Write::AddExecution(_)
             | Write::UpdateExecutionIfLeased(..)
@@ -142,7 +142,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Whether what a hot write believes holds; notes what it does.
-    async fn check(&mut self, write: &Write, own: &mut Own) -> sqlx::Result<Result<(), Conflict>> {
+    fn check(&mut self, write: &Write, own: &mut Own) -> rusqlite::Result<Result<(), Conflict>> {
         match write {
             Write::UpdateExecutionIfLeased(execution, lease) => {
                 // Who is not known to run does not run: no look into the database.
@@ -155,7 +155,7 @@ impl<'a> Batch<'a> {
             Write::UpdateExecutionIfStatus(execution, status, attempt) => {
                 let found = match self.known(execution.id, own) {
                     Some(guard) => Some((guard.status, guard.attempt)),
-                    None => self.stored(execution.id).await?,
+                    None => self.stored(execution.id)?,
                 };
                 if found != Some((*status, *attempt)) {
                     return Ok(Err(Conflict::StatusMismatch));
@@ -185,17 +185,18 @@ impl<'a> Batch<'a> {
         of_unit.or_else(|| self.stage.guard(id)).or_else(|| self.state.running(id))
     }
 
-    async fn stored(&mut self, id: ExecutionId) -> sqlx::Result<Option<(Status, u32)>> {
-        let row: Option<SqliteRow> =
-            sqlx::query(STORED).bind(blob(id.uuid())).fetch_optional(&mut *self.connection).await?;
-        let Some(row) = row else { return Ok(None) };
-        let mut columns = Columns::of(&row);
-        let status = status_of(columns.take()?).ok_or_else(|| damaged("an unknown status"))?;
-        Ok(Some((status, columns.number()?)))
+    fn stored(&mut self, id: ExecutionId) -> rusqlite::Result<Option<(Status, u32)>> {
+        let mut statement = self.connection.prepare_cached(STORED)?;
+        let read = |row: &rusqlite::Row<'_>| {
+            let mut columns = Columns::of(row);
+            let status = status_of(columns.take()?).ok_or_else(|| damaged("an unknown status"))?;
+            Ok((status, columns.number()?))
+        };
+        statement.query_row([id.uuid().as_bytes()], read).optional()
     }
 
-    pub(super) async fn execute(&mut self, sql: &'static str) -> sqlx::Result<()> {
-        sqlx::query(sql).execute(&mut *self.connection).await.map(drop)
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.execute_batch(sql)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The queue: executions that are due begin an attempt.
 
-use super::{batch::Batch, bulk, state::Guard};
+use super::{batch::Batch, rows, state::Guard};
 use crate::{
     error::damaged,
     row::{EXECUTION, execution},
@@ -10,7 +10,6 @@ use action_domain::{
     execution::{Execution, Status},
     repositories::Claim,
 };
-use sqlx::AssertSqlSafe;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What is due, oldest first.
@@ -24,26 +23,25 @@ pub(crate) fn due() -> String {
 impl Batch<'_> {
     /// Begins an attempt of each execution that is due. What is staged is written before, so
     /// that what was queued in this batch is seen.
-    pub(super) async fn claim(&mut self, claim: &Claim) -> sqlx::Result<Vec<Execution>> {
-        self.flush().await?;
-        let rows = sqlx::query(AssertSqlSafe(due()))
-            .bind(claim.now.as_micros())
-            .bind(i64::from(claim.limit))
-            .fetch_all(&mut *self.connection)
-            .await?;
-        let mut executions = Vec::with_capacity(rows.len());
-        let mut started = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let execution = execution(row)?;
-            // The caller's closures must not take the writer down.
-            let begun = catch_unwind(AssertUnwindSafe(|| begin(execution, claim)));
-            let (execution, event) = begun.map_err(|_| damaged("the claim panicked"))?;
-            executions.push(execution);
-            started.push(event);
+    pub(super) fn claim(&mut self, claim: &Claim) -> rusqlite::Result<Vec<Execution>> {
+        self.flush()?;
+        let mut executions = Vec::new();
+        let mut started = Vec::new();
+        {
+            let mut statement = self.connection.prepare_cached(&due())?;
+            let mut rows = statement.query((claim.now.as_micros(), claim.limit))?;
+            while let Some(row) = rows.next()? {
+                let execution = execution(row)?;
+                // The caller's closures must not take the writer down.
+                let begun = catch_unwind(AssertUnwindSafe(|| begin(execution, claim)));
+                let (execution, event) = begun.map_err(|_| damaged("the claim panicked"))?;
+                executions.push(execution);
+                started.push(event);
+            }
         }
-        bulk::update_executions(self.connection, &executions.iter().collect::<Vec<_>>()).await?;
+        rows::update_executions(self.connection, executions.iter())?;
         let (types, after) = (self.types(), self.stage.position());
-        bulk::insert_events(self.connection, types, after, &started.iter().collect::<Vec<_>>()).await?;
+        rows::insert_events(self.connection, types, after, started.iter())?;
         self.stage.skip(started.len());
         for execution in &executions {
             self.stage.set_guard(execution.id, Guard::of(execution));

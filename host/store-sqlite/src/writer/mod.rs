@@ -1,14 +1,14 @@
 //! The one writer: a thread that commits many units at once.
 //!
-//! It has a thread and a runtime of its own, so that computing guests on the server's runtime
-//! cannot hold it up, and a higher priority where the system allows it: whoever waits for a
-//! commit waits for this thread.
+//! SQLite runs on the thread itself, so that computing guests on the server's runtime cannot
+//! hold it up, and no statement changes threads. The thread has a higher priority where the
+//! system allows it: whoever waits for a commit waits for this thread.
 
 mod actions;
 pub(crate) mod batch;
-pub(crate) mod bulk;
 pub(crate) mod claim;
 pub(crate) mod protocols;
+pub(crate) mod rows;
 mod stage;
 pub(crate) mod state;
 
@@ -23,9 +23,9 @@ use action_domain::{
     repositories::{Claim, CommitError, StoreUnavailable, UnitOfWork, Write},
 };
 use batch::{Answer, Batch, Done};
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use rusqlite::{Connection, ErrorCode};
 use state::State;
-use std::{fs::File, sync::Arc};
+use std::{fs::File, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Units that wait for the writer, at most; who comes then waits at the door.
@@ -34,6 +34,11 @@ const WAITING_MAX: usize = 4096;
 /// A batch takes no more once it holds this much data: a large upload should not make everybody
 /// else's commit larger still.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// How long the writer waits for more when far fewer units wait than it has just answered: most
+/// of those who were told of the last commit are about to ask for their next one. A commit costs
+/// about as much as twenty rows, whatever is in it.
+const LINGER: Duration = Duration::from_micros(100);
 
 /// What the writer is asked for.
 pub(crate) enum Command {
@@ -79,11 +84,7 @@ pub(crate) async fn start(options: SqliteOptions) -> Result<Started, OpenError> 
     let unusable = options.clone();
     let body = move || {
         raise_priority();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime {
-            Ok(runtime) => runtime.block_on(live(options, ready)),
-            Err(error) => drop(ready.send(Err(options.unusable(error)))),
-        }
+        live(options, ready);
     };
     std::thread::Builder::new()
         .name("store-writer".to_owned())
@@ -92,7 +93,7 @@ pub(crate) async fn start(options: SqliteOptions) -> Result<Started, OpenError> 
     started.await.map_err(|_| unusable.unusable("the writer ended before it began"))?
 }
 
-/// Above guests. Threads that this one starts (the driver's, which runs SQLite) inherit it.
+/// Above guests.
 fn raise_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, -10) {
@@ -101,15 +102,15 @@ fn raise_priority() {
     }
 }
 
-async fn live(options: SqliteOptions, ready: oneshot::Sender<Result<Started, OpenError>>) {
+fn live(options: SqliteOptions, ready: oneshot::Sender<Result<Started, OpenError>>) {
     let (sender, commands) = mpsc::channel(WAITING_MAX);
-    match Writer::open(options).await {
+    match Writer::open(options) {
         Err(error) => drop(ready.send(Err(error))),
         Ok(writer) => {
             let started =
                 Started { commands: sender, positions: writer.positions.subscribe(), types: Arc::clone(&writer.types) };
             if ready.send(Ok(started)).is_ok() {
-                writer.run(commands).await;
+                writer.run(commands);
             }
         }
     }
@@ -119,7 +120,7 @@ async fn live(options: SqliteOptions, ready: oneshot::Sender<Result<Started, Ope
 struct Writer {
     options: SqliteOptions,
     /// `None` after a failure, until the next batch opens a new one.
-    connection: Option<SqliteConnection>,
+    connection: Option<Connection>,
     state: State,
     types: Arc<EventTypes>,
     positions: watch::Sender<Position>,
@@ -127,22 +128,27 @@ struct Writer {
 }
 
 impl Writer {
-    async fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+    fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let lock = options.lock()?;
-        let unusable = |error: sqlx::Error| options.unusable(error);
-        let mut connection = options.writer().connect().await.map_err(unusable)?;
-        open::migrate(&mut connection, &options).await?;
-        let types = Arc::new(EventTypes::load(&mut connection).await.map_err(unusable)?);
-        let state = State::load(&mut connection).await.map_err(unusable)?;
+        let unusable = |error: rusqlite::Error| options.unusable(error);
+        let mut connection = options.writer().map_err(unusable)?;
+        open::migrate(&mut connection, &options)?;
+        let types = Arc::new(EventTypes::load(&connection).map_err(unusable)?);
+        let state = State::load(&connection).map_err(unusable)?;
         let positions = watch::Sender::new(state.position);
         Ok(Self { options, connection: Some(connection), state, types, positions, lock })
     }
 
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut batch = Vec::new();
+        // Units of the last batch.
+        let mut last = 0;
         let mut closed = None;
         while closed.is_none() {
-            let Some(first) = commands.recv().await else { break };
+            let Some(first) = commands.blocking_recv() else { break };
+            if commands.len() + 1 < last / 2 {
+                std::thread::sleep(LINGER);
+            }
             let mut bytes = 0;
             let mut next = Some(first);
             while let Some(command) = next {
@@ -155,28 +161,29 @@ impl Writer {
                 let full = batch.len() >= self.options.batch_units_max || bytes >= BATCH_BYTES_MAX;
                 next = if full { None } else { commands.try_recv().ok() };
             }
-            self.write(std::mem::take(&mut batch)).await;
+            last = batch.len();
+            self.write(std::mem::take(&mut batch));
         }
-        self.close().await;
+        self.close();
         if let Some(answer) = closed {
             let _ = answer.send(());
         }
     }
 
     /// Writes a batch and answers it, whatever happens.
-    async fn write(&mut self, batch: Vec<Command>) {
+    fn write(&mut self, batch: Vec<Command>) {
         if batch.is_empty() {
             return;
         }
         let alone = batch.len() == 1;
-        match self.attempt(&batch).await {
+        match self.attempt(&batch) {
             Ok(done) => self.answer(batch, done),
             // One of them broke a rule that no unit may break (an id that is there already).
             // Which one shows when each goes alone.
             Err(error) if !alone && is_of_one_unit(&error) => {
                 for command in batch {
                     let one = vec![command];
-                    match self.attempt(&one).await {
+                    match self.attempt(&one) {
                         Ok(done) => self.answer(one, done),
                         Err(error) => refuse(one, &error),
                     }
@@ -187,41 +194,41 @@ impl Writer {
     }
 
     /// Writes a batch in one transaction: all of it is durable, or nothing happened.
-    async fn attempt(&mut self, batch: &[Command]) -> sqlx::Result<Done> {
-        let result = self.transact(batch).await;
+    fn attempt(&mut self, batch: &[Command]) -> rusqlite::Result<Done> {
+        let result = self.transact(batch);
         if let Err(error) = &result {
-            self.recover(error).await;
+            self.recover(error);
         }
         result
     }
 
-    async fn transact(&mut self, batch: &[Command]) -> sqlx::Result<Done> {
+    fn transact(&mut self, batch: &[Command]) -> rusqlite::Result<Done> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
-                let mut connection = self.options.writer().connect().await?;
+                let connection = self.options.writer()?;
                 // What was in doubt when the last connection failed is known now.
-                self.state = State::load(&mut connection).await?;
+                self.state = State::load(&connection)?;
                 none.insert(connection)
             }
         };
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-        let done = Batch::new(connection, &self.state, &self.types).perform(batch).await?;
-        sqlx::query("COMMIT").execute(connection).await?;
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = Batch::new(connection, &self.state, &self.types).perform(batch)?;
+        connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(done)
     }
 
     /// After a failure: back to what is committed. What a broken disk leaves of a connection is
     /// not known, so it goes, and the next batch gets a new one.
-    async fn recover(&mut self, error: &sqlx::Error) {
-        let Some(mut connection) = self.connection.take() else { return };
-        if is_of_one_unit(error) && sqlx::query("ROLLBACK").execute(&mut connection).await.is_ok() {
+    fn recover(&mut self, error: &rusqlite::Error) {
+        let Some(connection) = self.connection.take() else { return };
+        if is_of_one_unit(error) && connection.execute_batch("ROLLBACK").is_ok() {
             self.connection = Some(connection);
             return;
         }
         tracing::error!(%error, "the store could not write");
         // Closing rolls back. There is nothing to do about an error of a connection that goes.
-        let _ = connection.close().await;
+        drop(connection);
     }
 
     fn answer(&mut self, batch: Vec<Command>, done: Done) {
@@ -239,10 +246,11 @@ impl Writer {
     }
 
     /// Ends: what is in the write-ahead log goes into the database.
-    async fn close(mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
-            let closed = connection.close().await;
+    fn close(mut self) {
+        if let Some(connection) = self.connection.take() {
+            // It answers with a row, which says nothing that its error would not.
+            let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            let closed = connection.close().map_err(|(_, error)| error);
             if let Err(error) = checkpoint.and(closed) {
                 // Nothing is lost: the next start reads the log.
                 tracing::warn!(%error, "the database was not closed cleanly");
@@ -252,7 +260,7 @@ impl Writer {
     }
 }
 
-fn refuse(batch: Vec<Command>, error: &sqlx::Error) {
+fn refuse(batch: Vec<Command>, error: &rusqlite::Error) {
     let why = unavailable(error);
     for command in batch {
         command.refuse(&why);
@@ -261,10 +269,10 @@ fn refuse(batch: Vec<Command>, error: &sqlx::Error) {
 
 /// Whether an error is the fault of one unit, and the others of its batch can do without it: a
 /// constraint of the schema, or a row that cannot be read.
-fn is_of_one_unit(error: &sqlx::Error) -> bool {
+fn is_of_one_unit(error: &rusqlite::Error) -> bool {
     match error {
-        sqlx::Error::Database(error) => !matches!(error.kind(), sqlx::error::ErrorKind::Other),
-        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
+        rusqlite::Error::SqliteFailure(failure, _) => failure.code == ErrorCode::ConstraintViolation,
+        rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => true,
         _ => false,
     }
 }

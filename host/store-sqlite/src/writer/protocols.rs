@@ -1,14 +1,14 @@
 //! Writing protocols and their components.
 
 use super::batch::Batch;
-use crate::error::damaged;
+use crate::{error::damaged, row::Columns};
 use action_domain::{
     id::ExecutionId,
     protocol::{Pin, Protocol},
     repositories::Conflict,
 };
 use bytes::Bytes;
-use uuid::Uuid;
+use rusqlite::{OptionalExtension as _, Row};
 
 pub(crate) const DIGEST_OF: &str = "SELECT digest FROM protocols WHERE name = ? AND version = ?";
 /// The first action, by name, whose current revision pins a protocol.
@@ -24,66 +24,52 @@ pub(crate) const REMOVE_COMPONENT: &str = "DELETE FROM components WHERE digest =
      AND NOT EXISTS (SELECT 1 FROM protocols INDEXED BY protocols_by_digest WHERE digest = ?1)";
 
 impl Batch<'_> {
-    pub(super) async fn add_protocol(
+    pub(super) fn add_protocol(
         &mut self,
         protocol: &Protocol,
         component: &Bytes,
-    ) -> sqlx::Result<Result<(), Conflict>> {
+    ) -> rusqlite::Result<Result<(), Conflict>> {
         let pin = protocol.pin();
-        if self.digest_of(&pin).await?.is_some() {
+        if self.digest_of(&pin)?.is_some() {
             return Ok(Err(Conflict::VersionExists));
         }
-        let digest = protocol.digest.as_bytes().to_vec();
-        sqlx::query("INSERT INTO components (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING")
-            .bind(digest.clone())
-            .bind(component.to_vec())
-            .execute(&mut *self.connection)
-            .await?;
-        sqlx::query("INSERT INTO protocols (name, version, digest, document) VALUES (?, ?, ?, ?)")
-            .bind(pin.name.as_str())
-            .bind(pin.version.to_string())
-            .bind(digest)
-            .bind(serde_json::to_string(protocol).map_err(damaged)?)
-            .execute(&mut *self.connection)
-            .await?;
+        self.connection.execute(
+            "INSERT INTO components (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (protocol.digest.as_bytes(), &component[..]),
+        )?;
+        let document = serde_json::to_string(protocol).map_err(damaged)?;
+        self.connection.execute(
+            "INSERT INTO protocols (name, version, digest, document) VALUES (?, ?, ?, ?)",
+            (pin.name.as_str(), pin.version.to_string(), protocol.digest.as_bytes(), document),
+        )?;
         Ok(Ok(()))
     }
 
-    pub(super) async fn remove_protocol(&mut self, pin: &Pin) -> sqlx::Result<Result<(), Conflict>> {
-        let Some(digest) = self.digest_of(pin).await? else { return Ok(Err(Conflict::NotFound)) };
-        if let Some(by) = self.user_of(pin).await? {
+    pub(super) fn remove_protocol(&mut self, pin: &Pin) -> rusqlite::Result<Result<(), Conflict>> {
+        let Some(digest) = self.digest_of(pin)? else { return Ok(Err(Conflict::NotFound)) };
+        if let Some(by) = self.user_of(pin)? {
             return Ok(Err(Conflict::InUse { by }));
         }
-        sqlx::query("DELETE FROM protocols WHERE name = ? AND version = ?")
-            .bind(pin.name.as_str())
-            .bind(pin.version.to_string())
-            .execute(&mut *self.connection)
-            .await?;
-        sqlx::query(REMOVE_COMPONENT).bind(digest).execute(&mut *self.connection).await?;
+        self.connection.execute("DELETE FROM protocols WHERE name = ? AND version = ?", key(pin))?;
+        self.connection.execute(REMOVE_COMPONENT, [digest])?;
         Ok(Ok(()))
     }
 
-    async fn digest_of(&mut self, pin: &Pin) -> sqlx::Result<Option<Vec<u8>>> {
-        sqlx::query_scalar(DIGEST_OF)
-            .bind(pin.name.as_str())
-            .bind(pin.version.to_string())
-            .fetch_optional(&mut *self.connection)
-            .await
+    fn digest_of(&self, pin: &Pin) -> rusqlite::Result<Option<Vec<u8>>> {
+        self.connection.query_row(DIGEST_OF, key(pin), |row| row.get(0)).optional()
     }
 
-    async fn user_of(&mut self, pin: &Pin) -> sqlx::Result<Option<String>> {
-        let action: Option<String> = sqlx::query_scalar(ACTION_ON)
-            .bind(pin.name.as_str())
-            .bind(pin.version.to_string())
-            .fetch_optional(&mut *self.connection)
-            .await?;
+    fn user_of(&self, pin: &Pin) -> rusqlite::Result<Option<String>> {
+        let action = self.connection.query_row(ACTION_ON, key(pin), |row| row.get(0)).optional()?;
         if action.is_some() {
             return Ok(action);
         }
-        let execution: Option<Vec<u8>> =
-            sqlx::query_scalar(EXECUTION_ON).bind(pin.to_string()).fetch_one(&mut *self.connection).await?;
-        let Some(id) = execution else { return Ok(None) };
-        let id = ExecutionId::from_uuid(Uuid::from_slice(&id).map_err(damaged)?);
-        Ok(Some(id.to_string()))
+        let read = |row: &Row<'_>| Columns::of(row).maybe_uuid();
+        let execution = self.connection.query_row(EXECUTION_ON, [pin.to_string()], read)?;
+        Ok(execution.map(|id| ExecutionId::from_uuid(id).to_string()))
     }
+}
+
+fn key(pin: &Pin) -> (&str, String) {
+    (pin.name.as_str(), pin.version.to_string())
 }

@@ -1,13 +1,12 @@
-//! The statements of the hot path, for many rows at once.
+//! The statements of the hot path, each for many rows.
 //!
-//! The driver hands each statement to another thread and waits: some ten microseconds, as much
-//! as SQLite needs for ten rows. So rows go in chunks, in sizes that are powers of two: few
-//! statements for any number of rows, and few different ones to keep prepared.
+//! Prepared once, and run for one row after the other: inside one process SQLite takes a row so
+//! in two or three microseconds, and nothing is copied on its way there.
 
 use crate::{
     codes::{EventTypes, status_code},
     error::damaged,
-    row::{EVENT, EXECUTION, blob},
+    row::{EVENT, EXECUTION, stored_correlation},
 };
 use action_domain::{
     digest::Digest,
@@ -16,164 +15,128 @@ use action_domain::{
     time::Timestamp,
 };
 use bytes::Bytes;
+use rusqlite::{Connection, params};
 use serde::Serialize;
-use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
-use std::{iter, sync::LazyLock};
+use std::sync::LazyLock;
 
-/// Rows in one statement.
-const SIZES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
-
-/// One text for each of [`SIZES`].
-type Texts = [String; SIZES.len()];
-
-type Statement = Query<'static, Sqlite, SqliteArguments>;
-
-static INSERT_EXECUTIONS: LazyLock<Texts> = LazyLock::new(|| insert("executions", EXECUTION));
-static INSERT_EVENTS: LazyLock<Texts> = LazyLock::new(|| insert("events", EVENT));
-/// Several statements in one text: the driver takes them in one go, and each finds its row by
-/// its key, which no UPDATE over a list of rows does as quickly.
-static UPDATE_EXECUTIONS: LazyLock<Texts> = LazyLock::new(|| SIZES.map(|size| UPDATE_EXECUTION.repeat(size)));
+static INSERT_EXECUTION: LazyLock<String> = LazyLock::new(|| insert("executions", EXECUTION));
+static INSERT_EVENT: LazyLock<String> = LazyLock::new(|| insert("events", EVENT));
 
 /// What an execution is (its action, revision, protocol, correlation, creation) does not change.
 pub(crate) const UPDATE_EXECUTION: &str = "UPDATE executions SET status = ?, attempt = ?, started_at = ?, \
      ended_at = ?, run_at = ?, lease_worker = ?, lease_attempt = ?, lease_until = ?, error = ?, receipt = ? \
-     WHERE id = ?;";
+     WHERE id = ?";
 
-fn insert(table: &str, columns: &str) -> Texts {
+fn insert(table: &str, columns: &str) -> String {
     let places = columns.split(',').map(|_| "?").collect::<Vec<_>>().join(",");
-    SIZES.map(|size| {
-        let rows = iter::repeat_n(format!("({places})"), size).collect::<Vec<_>>().join(",");
-        format!("INSERT INTO {table} ({columns}) VALUES {rows}")
-    })
+    format!("INSERT INTO {table} ({columns}) VALUES ({places})")
 }
 
-/// Runs one statement for each chunk of `items`; `bind` binds one item.
-async fn run<T>(
-    connection: &mut SqliteConnection,
-    texts: &'static Texts,
-    mut items: &[T],
-    mut bind: impl FnMut(Statement, &T) -> sqlx::Result<Statement>,
-) -> sqlx::Result<()> {
-    for (size, text) in iter::zip(SIZES, texts) {
-        while let Some((chunk, rest)) = items.split_at_checked(size) {
-            let mut statement = sqlx::query(text.as_str());
-            for item in chunk {
-                statement = bind(statement, item)?;
-            }
-            statement.execute(&mut *connection).await?;
-            items = rest;
-        }
+pub(crate) fn insert_executions<'a>(
+    connection: &Connection,
+    executions: impl ExactSizeIterator<Item = &'a Execution>,
+) -> rusqlite::Result<()> {
+    if executions.len() == 0 {
+        return Ok(());
+    }
+    let mut statement = connection.prepare_cached(&INSERT_EXECUTION)?;
+    for execution in executions {
+        let lease = execution.lease;
+        statement.execute(params![
+            execution.id.uuid().as_bytes(),
+            execution.action.uuid().as_bytes(),
+            execution.revision,
+            execution.protocol.to_string(),
+            status_code(execution.status),
+            execution.attempt,
+            stored_correlation(&execution.correlation_id, Some(execution.id)),
+            execution.traceparent,
+            execution.created_at.as_micros(),
+            execution.started_at.map(Timestamp::as_micros),
+            execution.ended_at.map(Timestamp::as_micros),
+            execution.run_at.map(Timestamp::as_micros),
+            lease.as_ref().map(|lease| lease.worker.as_bytes()),
+            lease.map(|lease| lease.attempt),
+            lease.map(|lease| lease.until.as_micros()),
+            document(execution.error.as_ref())?,
+            document(execution.receipt.as_ref())?,
+        ])?;
     }
     Ok(())
 }
 
-pub(crate) async fn insert_executions(
-    connection: &mut SqliteConnection,
-    executions: &[&Execution],
-) -> sqlx::Result<()> {
-    run(connection, &INSERT_EXECUTIONS, executions, |statement, execution| {
+pub(crate) fn update_executions<'a>(
+    connection: &Connection,
+    executions: impl ExactSizeIterator<Item = &'a Execution>,
+) -> rusqlite::Result<()> {
+    if executions.len() == 0 {
+        return Ok(());
+    }
+    let mut statement = connection.prepare_cached(UPDATE_EXECUTION)?;
+    for execution in executions {
         let lease = execution.lease;
-        Ok(statement
-            .bind(blob(execution.id.uuid()))
-            .bind(blob(execution.action.uuid()))
-            .bind(i64::from(execution.revision))
-            .bind(execution.protocol.to_string())
-            .bind(status_code(execution.status))
-            .bind(i64::from(execution.attempt))
-            .bind(execution.correlation_id.clone())
-            .bind(execution.traceparent.clone())
-            .bind(execution.created_at.as_micros())
-            .bind(execution.started_at.map(Timestamp::as_micros))
-            .bind(execution.ended_at.map(Timestamp::as_micros))
-            .bind(execution.run_at.map(Timestamp::as_micros))
-            .bind(lease.map(|lease| blob(lease.worker)))
-            .bind(lease.map(|lease| i64::from(lease.attempt)))
-            .bind(lease.map(|lease| lease.until.as_micros()))
-            .bind(document(execution.error.as_ref())?)
-            .bind(document(execution.receipt.as_ref())?))
-    })
-    .await
-}
-
-pub(crate) async fn update_executions(
-    connection: &mut SqliteConnection,
-    executions: &[&Execution],
-) -> sqlx::Result<()> {
-    run(connection, &UPDATE_EXECUTIONS, executions, |statement, execution| {
-        let lease = execution.lease;
-        Ok(statement
-            .bind(status_code(execution.status))
-            .bind(i64::from(execution.attempt))
-            .bind(execution.started_at.map(Timestamp::as_micros))
-            .bind(execution.ended_at.map(Timestamp::as_micros))
-            .bind(execution.run_at.map(Timestamp::as_micros))
-            .bind(lease.map(|lease| blob(lease.worker)))
-            .bind(lease.map(|lease| i64::from(lease.attempt)))
-            .bind(lease.map(|lease| lease.until.as_micros()))
-            .bind(document(execution.error.as_ref())?)
-            .bind(document(execution.receipt.as_ref())?)
-            .bind(blob(execution.id.uuid())))
-    })
-    .await
+        statement.execute(params![
+            status_code(execution.status),
+            execution.attempt,
+            execution.started_at.map(Timestamp::as_micros),
+            execution.ended_at.map(Timestamp::as_micros),
+            execution.run_at.map(Timestamp::as_micros),
+            lease.as_ref().map(|lease| lease.worker.as_bytes()),
+            lease.map(|lease| lease.attempt),
+            lease.map(|lease| lease.until.as_micros()),
+            document(execution.error.as_ref())?,
+            document(execution.receipt.as_ref())?,
+            execution.id.uuid().as_bytes(),
+        ])?;
+    }
+    Ok(())
 }
 
 /// Appends events behind `after`.
-pub(crate) async fn insert_events(
-    connection: &mut SqliteConnection,
+pub(crate) fn insert_events<'a>(
+    connection: &Connection,
     types: &EventTypes,
     after: Position,
-    events: &[&NewEvent],
-) -> sqlx::Result<()> {
-    let mut position = after;
-    run(connection, &INSERT_EVENTS, events, |statement, event| {
-        position += 1;
+    events: impl ExactSizeIterator<Item = &'a NewEvent>,
+) -> rusqlite::Result<()> {
+    if events.len() == 0 {
+        return Ok(());
+    }
+    let mut statement = connection.prepare_cached(&INSERT_EVENT)?;
+    for (position, event) in (after + 1..).zip(events) {
         let context = &event.context;
-        Ok(statement
-            .bind(position)
-            .bind(blob(event.id.uuid()))
-            .bind(types.code(event.r#type))
-            .bind(event.time.as_micros())
-            .bind(context.action.map(|id| blob(id.uuid())))
-            .bind(context.revision.map(i64::from))
-            .bind(context.execution.map(|id| blob(id.uuid())))
-            .bind(context.correlation_id.clone())
-            .bind(context.causation_id.map(|id| blob(id.uuid())))
-            .bind(context.attempt.map(i64::from))
-            .bind(event.data.get().to_owned()))
-    })
-    .await
-}
-
-pub(crate) async fn insert_payload(
-    connection: &mut SqliteConnection,
-    digest: &Digest,
-    data: &Bytes,
-) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO payloads (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING")
-        .bind(digest.as_bytes().to_vec())
-        .bind(data.to_vec())
-        .execute(connection)
-        .await?;
+        statement.execute(params![
+            position,
+            event.id.uuid().as_bytes(),
+            types.code(event.r#type),
+            event.time.as_micros(),
+            context.action.map(|id| *id.uuid().as_bytes()),
+            context.revision,
+            context.execution.map(|id| *id.uuid().as_bytes()),
+            context.correlation_id.as_deref().map(|id| stored_correlation(id, context.execution)),
+            context.causation_id.map(|id| *id.uuid().as_bytes()),
+            context.attempt,
+            event.data.get(),
+        ])?;
+    }
     Ok(())
 }
 
-fn document<T: Serialize>(value: Option<&T>) -> sqlx::Result<Option<String>> {
-    value.map(serde_json::to_string).transpose().map_err(damaged)
+pub(crate) fn insert_payloads<'a>(
+    connection: &Connection,
+    payloads: impl ExactSizeIterator<Item = (&'a Digest, &'a Bytes)>,
+) -> rusqlite::Result<()> {
+    if payloads.len() == 0 {
+        return Ok(());
+    }
+    let mut statement =
+        connection.prepare_cached("INSERT INTO payloads (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING")?;
+    for (digest, data) in payloads {
+        statement.execute((digest.as_bytes(), &data[..]))?;
+    }
+    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_number_of_rows_takes_few_statements() {
-        let statements = |mut rows: usize| {
-            SIZES.into_iter().fold(0, |count, size| {
-                let here = rows / size;
-                rows %= size;
-                count + here
-            })
-        };
-        assert_eq!([1, 2, 3, 63, 64, 65, 128, 512].map(statements), [1, 1, 2, 6, 1, 2, 2, 8]);
-    }
+fn document<T: Serialize>(value: Option<&T>) -> rusqlite::Result<Option<String>> {
+    value.map(serde_json::to_string).transpose().map_err(damaged)
 }

@@ -1,7 +1,7 @@
-//! What a batch has accepted and not yet written: collected, so that it can be written with a
-//! few statements of many rows.
+//! What a batch has accepted and not yet written: collected, so that
+//! what changed twice is written once, and the rows of a table one after the other.
 
-use super::{bulk, state::Guard};
+use super::{rows, state::Guard};
 use crate::codes::EventTypes;
 use action_domain::{
     digest::Digest,
@@ -10,7 +10,7 @@ use action_domain::{
     id::ExecutionId,
 };
 use bytes::Bytes;
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 use std::collections::HashMap;
 
 /// Where an execution stands in the stage.
@@ -92,18 +92,13 @@ impl<'a> Stage<'a> {
     }
 
     /// Writes what is staged.
-    pub(crate) async fn flush(&mut self, connection: &mut SqliteConnection, types: &EventTypes) -> sqlx::Result<()> {
-        for (digest, data) in self.payloads.drain(..) {
-            bulk::insert_payload(connection, digest, data).await?;
-        }
-        bulk::insert_executions(connection, &self.added).await?;
-        bulk::update_executions(connection, &self.updated).await?;
+    pub(crate) fn flush(&mut self, connection: &Connection, types: &EventTypes) -> rusqlite::Result<()> {
+        rows::insert_payloads(connection, self.payloads.drain(..))?;
+        rows::insert_executions(connection, self.added.drain(..))?;
+        rows::update_executions(connection, self.updated.drain(..))?;
         let after = self.position - self.events.len() as Position;
-        bulk::insert_events(connection, types, after, &self.events).await?;
+        rows::insert_events(connection, types, after, self.events.drain(..))?;
         self.places.clear();
-        self.added.clear();
-        self.updated.clear();
-        self.events.clear();
         Ok(())
     }
 

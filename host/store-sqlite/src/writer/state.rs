@@ -6,7 +6,7 @@ use action_domain::{
     execution::{Execution, Lease, Status},
     id::ExecutionId,
 };
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -42,13 +42,13 @@ pub(crate) struct State {
 
 impl State {
     /// From the database.
-    pub(crate) async fn load(connection: &mut SqliteConnection) -> sqlx::Result<Self> {
-        let position = sqlx::query_scalar("SELECT coalesce(max(position), 0) FROM events").fetch_one(&mut *connection);
-        let position = position.await?;
-        let rows = sqlx::query(RUNNING).fetch_all(connection).await?;
-        let mut running = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let mut columns = Columns::of(&row);
+    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let position = connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let mut running = HashMap::new();
+        let mut statement = connection.prepare(RUNNING)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let mut columns = Columns::of(row);
             let id = ExecutionId::from_uuid(columns.uuid()?);
             let attempt = columns.number()?;
             let lease = columns.maybe_uuid()?.zip(columns.maybe_number()?);

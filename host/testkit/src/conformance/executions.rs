@@ -28,7 +28,7 @@ pub async fn an_execution_comes_back_whole(store: Arc<dyn Store>) {
         receipt: w.succeeded(&w.queued(&action)).receipt,
         ..w.running(&action, worker)
     };
-    let empty = Execution { run_at: None, correlation_id: "".into(), ..w.queued(&action) };
+    let empty = Execution { run_at: None, ..w.queued(&action) };
     for execution in [full, empty, w.waiting(&w.running(&action, worker)), w.succeeded(&w.queued(&action))] {
         w.write(Write::AddExecution(Box::new(execution.clone()))).await;
         assert_eq!(w.execution_now(execution.id).await, execution);
