@@ -82,6 +82,14 @@ CREATE TABLE executions (
     started_at     INTEGER,
     ended_at       INTEGER,
     run_at         INTEGER,
+    -- How it takes its turn, where that is not as by default; what queries need of it beside it.
+    turn           TEXT,
+    ordering_key   TEXT,
+    expires_at     INTEGER,
+    aside          INTEGER,
+    cancel_requested INTEGER,
+    -- When it was last offered to a broker.
+    offered_at     INTEGER,
     lease_worker   BLOB,
     lease_attempt  INTEGER,
     lease_until    INTEGER,
@@ -94,8 +102,17 @@ CREATE TABLE executions (
 -- would pay for each twice. What runs is little, and can be looked through; what succeeded is
 -- most, and is found among the newest.
 
--- Serves: claiming what is due, oldest first; when the next one is due. Holds only what waits.
+-- Serves: when the next one is due; offering what is due. Holds only what waits.
 CREATE INDEX executions_due ON executions (run_at, id) WHERE status IN (0, 2);
+-- Serves: claiming what is due: actions with something due; of each, first attempts before retries.
+CREATE INDEX executions_turn ON executions (action, (attempt > 0), run_at, id) WHERE status IN (0, 2);
+-- Serves: calling back what waits for another of its action.
+CREATE INDEX executions_aside ON executions (action, id) WHERE aside = 1;
+-- Serves: whether an earlier execution with the same key holds one up.
+CREATE INDEX executions_ordered ON executions (action, ordering_key, id)
+    WHERE ordering_key IS NOT NULL AND status NOT IN (4, 6, 7);
+-- Serves: what expired before it began.
+CREATE INDEX executions_expiring ON executions (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 -- Serves: leases that are over, and everything else about running executions. Holds only what
 -- runs.
 CREATE INDEX executions_running ON executions (lease_until, id) WHERE status = 1;
@@ -135,6 +152,8 @@ CREATE TABLE events (
     correlation_id TEXT,
     causation_id   BLOB,
     attempt        INTEGER,
+    -- The payload that it refers to, where that is kept apart.
+    payload        BLOB,
     data           TEXT NOT NULL
 ) STRICT;
 
@@ -152,12 +171,21 @@ CREATE INDEX events_by_type ON events (type) WHERE type > 4;
 -- Serves: the events of a correlation id that a caller gave, or that came from another execution.
 CREATE INDEX events_by_correlation ON events (correlation_id) WHERE correlation_id > '';
 
+-- Serves: whether a payload is still needed.
+CREATE INDEX events_by_payload ON events (payload) WHERE payload IS NOT NULL;
+
+-- The executions that retention is removing; empty but within its transaction.
+CREATE TABLE pruning (
+    execution BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
 CREATE TRIGGER events_refuse_update BEFORE UPDATE ON events
 BEGIN
     SELECT RAISE(ABORT, 'events are immutable');
 END;
 
 CREATE TRIGGER events_refuse_delete BEFORE DELETE ON events
+WHEN NOT EXISTS (SELECT 1 FROM pruning WHERE execution = OLD.execution)
 BEGIN
     SELECT RAISE(ABORT, 'events are immutable');
 END;
@@ -167,3 +195,22 @@ CREATE TABLE payloads (
     digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
     data   BLOB NOT NULL
 ) STRICT;
+
+-- When the next execution of an action may begin, for actions with a rate or asked to wait.
+CREATE TABLE action_paces (
+    action BLOB PRIMARY KEY CHECK (length(action) = 16),
+    pace   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Which execution a trigger with an idempotency key led to.
+CREATE TABLE idempotency_keys (
+    action      BLOB NOT NULL,
+    key         TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    execution   BLOB NOT NULL,
+    created_at  INTEGER NOT NULL,
+    PRIMARY KEY (action, key)
+) STRICT, WITHOUT ROWID;
+
+-- Serves: removing keys with their execution.
+CREATE INDEX idempotency_keys_by_execution ON idempotency_keys (execution);

@@ -182,6 +182,12 @@ impl From<EngineError> for Problem {
                 let tag = HeaderValue::from_str(&format!("\"{current}\""));
                 tag.map_or_else(|_| problem.clone(), |tag| problem.clone().header(header::ETAG, tag))
             }
+            EngineError::KeyReused { execution } => {
+                let detail = format!("this idempotency key came before with another body, and led to {execution}");
+                let first = crate::wire::location(&format!("/v1/executions/{execution}"));
+                let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail);
+                problem.header(header::LOCATION, first)
+            }
             EngineError::Busy { retry_after } => Self::busy("too much is under way", retry_after),
             EngineError::ComponentBroken { code, message } => {
                 let errors = vec![Issue::new("", code, message)];
@@ -238,13 +244,15 @@ mod tests {
     #[test]
     fn every_engine_error_has_its_status_and_code() {
         let issue = || vec![Issue::new("/a", "b", "c")];
-        let cases: [(EngineError, u16, &str); 10] = [
+        let first = "exe_01h455vb4pex5vsknk084sn02q".parse().unwrap();
+        let cases: [(EngineError, u16, &str); 11] = [
             (EngineError::NotFound("action"), 404, "action_not_found"),
             (EngineError::Invalid(issue()), 422, "invalid_document"),
             (EngineError::ComponentRefused(issue()), 422, "component_refused"),
             (EngineError::InvalidInput(issue()), 422, "invalid_input"),
             (EngineError::Conflict { code: "in_use", message: "x".into() }, 409, "in_use"),
             (EngineError::RevisionMismatch { current: 3 }, 412, "revision_mismatch"),
+            (EngineError::KeyReused { execution: first }, 422, "idempotency_key_reused"),
             (EngineError::Busy { retry_after: Duration::from_millis(1500) }, 503, "busy"),
             (EngineError::ComponentBroken { code: "trapped", message: "x".into() }, 422, "component_broken"),
             (EngineError::Unavailable("secret".into()), 503, "unavailable"),
@@ -257,6 +265,10 @@ mod tests {
             let response = problem.into_response();
             assert_eq!(response.headers()[header::CONTENT_TYPE], PROBLEM_JSON);
             match code {
+                "idempotency_key_reused" => {
+                    let first = "/v1/executions/exe_01h455vb4pex5vsknk084sn02q";
+                    assert_eq!(response.headers()[header::LOCATION], first);
+                }
                 "busy" => assert_eq!(response.headers()[header::RETRY_AFTER], "2"),
                 "unavailable" => assert_eq!(response.headers()[header::RETRY_AFTER], "1"),
                 "revision_mismatch" => assert_eq!(response.headers()[header::ETAG], "\"3\""),

@@ -145,7 +145,8 @@ fn document(operation: &mut Operation, scopes: Option<Scopes>) {
         answer("401", "No token, or not a valid one: `token_missing`, `token_invalid`.");
         answer("403", "The token's scopes do not allow it: `scope_missing`.");
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
-        let needs = format!("Needs the scope `{}`; `admin` has it too.", words.join("` or `"));
+        let admin = if words == ["admin"] { "" } else { "; `admin` has it too" };
+        let needs = format!("Needs the scope `{}`{admin}.", words.join("` or `"));
         let description = operation.description.take().filter(|text| !text.trim().is_empty());
         operation.description = Some(description.map_or(needs.clone(), |text| format!("{text}\n\n{needs}")));
     } else {

@@ -7,6 +7,7 @@ use crate::{
     name::Name,
     protocol::Pin,
     time::Timestamp,
+    turn::{KeyPath, Priority, Rate, Turn},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -150,16 +151,18 @@ pub struct Delivery {
     pub backoff: Backoff,
     /// What to do with an attempt of which nobody knows whether it took effect.
     pub on_doubt: OnDoubt,
-    /// Executions at once. Not available yet.
+    /// Executions at once, across all workers.
     pub max_concurrent: Option<u32>,
-    /// Executions a second. Not available yet.
-    pub rate: Option<Value>,
-    /// Executions with the same key run one after another. Not available yet.
+    /// How fast executions begin, across all workers.
+    pub rate: Option<Rate>,
+    /// A path into the input; executions with the same value there run one after another.
     pub ordering_key: Option<String>,
-    /// What becomes of those behind a failed one. Not available yet.
-    pub on_order_failure: Option<String>,
-    /// Executions older than this are not begun. Not available yet.
+    /// What becomes of those behind a failed one.
+    pub on_order_failure: OnOrderFailure,
+    /// Executions older than this (in milliseconds) are not begun.
     pub expire_after_ms: Option<u64>,
+    /// How often the action gets its turn beside others.
+    pub priority: Priority,
 }
 
 impl Default for Delivery {
@@ -171,8 +174,9 @@ impl Default for Delivery {
             max_concurrent: None,
             rate: None,
             ordering_key: None,
-            on_order_failure: None,
+            on_order_failure: OnOrderFailure::Block,
             expire_after_ms: None,
+            priority: Priority::Normal,
         }
     }
 }
@@ -221,6 +225,17 @@ pub enum OnDoubt {
     Fail,
 }
 
+/// What becomes of executions behind a failed one with the same ordering key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnOrderFailure {
+    /// They wait until it is retried well or cancelled.
+    #[default]
+    Block,
+    /// They go on.
+    Skip,
+}
+
 impl ActionSpec {
     /// What is wrong with it as far as it can be told without its protocol. Everything, not
     /// the first thing.
@@ -266,22 +281,25 @@ impl ActionSpec {
         for pointer in secret_references(&self.config) {
             refuse(format!("/config{pointer}"), "secrets are");
         }
-        let delivery = &self.delivery;
-        for (there, field, what) in [
-            (delivery.max_concurrent.is_some(), "max_concurrent", "concurrency limits are"),
-            (delivery.rate.is_some(), "rate", "rate limits are"),
-            (delivery.ordering_key.is_some(), "ordering_key", "ordering keys are"),
-            (delivery.on_order_failure.is_some(), "on_order_failure", "ordering keys are"),
-            (delivery.expire_after_ms.is_some(), "expire_after_ms", "expiry is"),
-        ] {
-            if there {
-                refuse(format!("/delivery/{field}"), what);
-            }
-        }
     }
 }
 
 impl Delivery {
+    /// How an execution of the action takes its turn, created now with this input.
+    pub fn turn(&self, input: Option<&Value>, now: Timestamp) -> Turn {
+        let path = self.ordering_key.as_deref().and_then(|path| KeyPath::parse(path).ok());
+        Turn {
+            priority: self.priority,
+            max_concurrent: self.max_concurrent,
+            rate: self.rate,
+            ordering_key: path.zip(input).and_then(|(path, input)| path.key(input)).map(Into::into),
+            order_blocks: self.on_order_failure == OnOrderFailure::Block,
+            expires_at: self.expire_after_ms.map(|ms| now.plus(Duration::from_millis(ms))),
+            aside: false,
+            counted: false,
+        }
+    }
+
     fn check(&self, issues: &mut Vec<Issue>) {
         // A year: longer waits are mistakes in the unit.
         const WAIT_MS_MAX: u64 = 365 * 24 * 3600 * 1000;
@@ -295,6 +313,19 @@ impl Delivery {
         require(self.backoff.max_ms <= WAIT_MS_MAX, "backoff/max_ms", "at most a year");
         require((1.0..=100.0).contains(&self.backoff.factor), "backoff/factor", "between 1 and 100");
         require((0.0..=1.0).contains(&self.backoff.jitter), "backoff/jitter", "between 0 and 1");
+        require(self.max_concurrent.is_none_or(|most| most > 0), "max_concurrent", "at least 1");
+        if let Some(rate) = &self.rate {
+            require((0.001..=1_000_000.0).contains(&rate.per_second), "rate/per_second", "0.001 to 1000000");
+            require((1..=1_000_000).contains(&rate.burst), "rate/burst", "1 to 1000000");
+        }
+        require(
+            self.expire_after_ms.is_none_or(|ms| (1..=WAIT_MS_MAX).contains(&ms)),
+            "expire_after_ms",
+            "1 ms to a year",
+        );
+        if let Some(Err(message)) = self.ordering_key.as_deref().map(KeyPath::parse) {
+            issues.push(Issue::new("/delivery/ordering_key", "invalid_path", message));
+        }
     }
 }
 
@@ -335,7 +366,7 @@ mod tests {
             "triggers": [{"type": "call"}, {"type": "schedule", "cron": "* * * * *"}],
             "input_transform": {"language": "jq", "expression": "."},
             "grants": {"reveal": ["x"], "egress": [{"host": "http://x"}]},
-            "delivery": {"max_attempts": 0, "rate": {"per_second": 1}, "backoff": {"factor": 0.5}}
+            "delivery": {"max_attempts": 0, "rate": {"per_second": 0}, "ordering_key": "x", "backoff": {"factor": 0.5}}
         }))
         .unwrap();
         let pointers: Vec<String> = spec.check().into_iter().map(|issue| issue.pointer).collect();
@@ -346,10 +377,11 @@ mod tests {
                 "/input_transform",
                 "/grants/reveal",
                 "/config/headers/a~1b",
-                "/delivery/rate",
                 "/grants/egress/0/host",
                 "/delivery/max_attempts",
                 "/delivery/backoff/factor",
+                "/delivery/rate/per_second",
+                "/delivery/ordering_key",
             ]
         );
     }

@@ -30,12 +30,29 @@ pub struct Circumstances<'a> {
     pub sent: Sent,
     /// The number of the attempt; 1 for the first.
     pub attempt: u32,
+    /// What the protocol found out about an attempt in doubt.
+    pub reconciled: Reconciled,
     /// The action's own rules.
     pub delivery: &'a Delivery,
     /// When the attempt ended.
     pub ended_at: Timestamp,
     /// Between 0 and 1, for jitter.
     pub random: f64,
+}
+
+/// What a protocol knows about an attempt in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reconciled {
+    /// It cannot find out.
+    Cannot,
+    /// It can, and was not asked yet.
+    NotAsked,
+    /// It took effect.
+    TookEffect,
+    /// It did not.
+    DidNot,
+    /// It was asked and does not know either.
+    Unknown,
 }
 
 /// What comes next.
@@ -49,6 +66,8 @@ pub enum Step {
     GiveUp,
     /// Somebody has to say what became of it.
     Hold,
+    /// The protocol has to be asked what became of it; then this is decided again.
+    Reconcile,
 }
 
 /// Decides what comes after an attempt.
@@ -92,6 +111,12 @@ fn unanswered(given: &Circumstances<'_>) -> Step {
     if !in_doubt(given) {
         return retry(given, None);
     }
+    match given.reconciled {
+        Reconciled::NotAsked => return Step::Reconcile,
+        Reconciled::TookEffect => return Step::Succeed,
+        Reconciled::DidNot => return retry(given, None),
+        Reconciled::Cannot | Reconciled::Unknown => {}
+    }
     match given.delivery.on_doubt {
         OnDoubt::Hold => Step::Hold,
         OnDoubt::Retry => retry(given, None),
@@ -116,6 +141,8 @@ mod tests {
     const EFFECTS: [Effect; 4] = [Effect::Read, Effect::Idempotent, Effect::Keyed, Effect::Unsafe];
     const SENT: [Sent; 3] = [Sent::NotSent, Sent::MaybeSent, Sent::Acknowledged];
     const DOUBTS: [OnDoubt; 3] = [OnDoubt::Hold, OnDoubt::Retry, OnDoubt::Fail];
+    const RECONCILED: [Reconciled; 5] =
+        [Reconciled::Cannot, Reconciled::NotAsked, Reconciled::TookEffect, Reconciled::DidNot, Reconciled::Unknown];
 
     fn every_ending() -> Vec<Ended> {
         let reported = [Advice::GiveUp, Advice::Retry, Advice::RetryAfterMs(90_000), Advice::InDoubt];
@@ -131,11 +158,19 @@ mod tests {
                 for sent in SENT {
                     for on_doubt in DOUBTS {
                         for attempt in 1..=4 {
-                            let delivery = Delivery { max_attempts: 3, on_doubt, ..Delivery::default() };
-                            let ended_at = Timestamp::from_micros(0);
-                            let given =
-                                Circumstances { effect, sent, attempt, delivery: &delivery, ended_at, random: 0.5 };
-                            check(ended, &given, next_step(ended, &given));
+                            for reconciled in RECONCILED {
+                                let delivery = Delivery { max_attempts: 3, on_doubt, ..Delivery::default() };
+                                let given = Circumstances {
+                                    effect,
+                                    sent,
+                                    attempt,
+                                    reconciled,
+                                    delivery: &delivery,
+                                    ended_at: Timestamp::from_micros(0),
+                                    random: 0.5,
+                                };
+                                check(ended, &given, next_step(ended, &given));
+                            }
                         }
                     }
                 }
@@ -161,21 +196,29 @@ mod tests {
                 Ended::Succeeded => false,
             };
             if cut_off && given.effect == Effect::Unsafe && given.sent != Sent::NotSent {
-                let expected = match given.delivery.on_doubt {
-                    OnDoubt::Hold => step == Step::Hold,
-                    OnDoubt::Fail => step == Step::GiveUp,
-                    OnDoubt::Retry => step != Step::Hold,
+                let expected = match (given.reconciled, given.delivery.on_doubt) {
+                    (Reconciled::NotAsked, _) => step == Step::Reconcile,
+                    (Reconciled::TookEffect, _) => step == Step::Succeed,
+                    (Reconciled::DidNot, _) | (_, OnDoubt::Retry) => matches!(step, Step::RetryAt(_) | Step::GiveUp),
+                    (_, OnDoubt::Hold) => step == Step::Hold,
+                    (_, OnDoubt::Fail) => step == Step::GiveUp,
                 };
                 assert!(expected, "{ended:?} {given:?} {step:?}");
             } else {
-                assert_ne!(step, Step::Hold, "{ended:?} {given:?}");
+                assert!(!matches!(step, Step::Hold | Step::Reconcile), "{ended:?} {given:?}");
             }
         });
     }
 
     #[test]
     fn success_and_only_success_succeeds() {
-        over_the_whole_domain(|ended, _, step| assert_eq!(ended == Ended::Succeeded, step == Step::Succeed));
+        over_the_whole_domain(|ended, given, step| {
+            if step == Step::Succeed {
+                assert!(ended == Ended::Succeeded || given.reconciled == Reconciled::TookEffect);
+            } else {
+                assert_ne!(ended, Ended::Succeeded);
+            }
+        });
     }
 
     #[test]
@@ -185,6 +228,7 @@ mod tests {
             effect: Effect::Read,
             sent: Sent::MaybeSent,
             attempt: 1,
+            reconciled: Reconciled::Cannot,
             delivery: &delivery,
             ended_at: Timestamp::from_micros(0),
             random: 0.5,

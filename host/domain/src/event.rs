@@ -59,6 +59,8 @@ pub enum Fact {
     AttemptAbandoned { worker: uuid::Uuid },
     /// Nobody knows whether an attempt took effect.
     AttemptInDoubt { error: ExecutionError, receipt: Option<Receipt> },
+    /// The first byte of an attempt that must not be repeated is about to leave.
+    AttemptSending {},
     /// An attempt made a request to the outside.
     RequestMade {
         method: String,
@@ -84,8 +86,12 @@ pub enum Fact {
         output: Option<RecordedPayload>,
         receipt: Option<Receipt>,
     },
-    /// Somebody said what became of an execution in doubt.
+    /// Somebody stopped an execution; the last event of one that was.
+    ExecutionCancelled { error: Option<ExecutionError>, receipt: Option<Receipt> },
+    /// Somebody said what became of an execution in doubt, or its protocol found out.
     ExecutionResolved { r#as: String },
+    /// Executions that had ended before this, with their events and payloads, were removed.
+    EventsPruned { before: Timestamp, executions: u64, events: u64, payloads: u64 },
 }
 
 macro_rules! event_types {
@@ -134,12 +140,15 @@ event_types! {
     AttemptFailed = "attempt_failed",
     AttemptAbandoned = "attempt_abandoned",
     AttemptInDoubt = "attempt_in_doubt",
+    AttemptSending = "attempt_sending",
     RequestMade = "request_made",
     EgressDenied = "egress_denied",
     MessageLogged = "message_logged",
     ProgressReported = "progress_reported",
     ActionExecuted = "action_executed",
+    ExecutionCancelled = "execution_cancelled",
     ExecutionResolved = "execution_resolved",
+    EventsPruned = "events_pruned",
 }
 
 /// To whom and what an event belongs.
@@ -170,8 +179,21 @@ pub struct NewEvent {
     pub context: Context,
     /// Its type.
     pub r#type: EventType,
+    /// The payload that it refers to, where that is kept apart: it stays as long as the event.
+    pub payload: Option<Digest>,
     /// The fact as JSON.
     pub data: Box<RawValue>,
+}
+
+impl Fact {
+    /// The payload that it refers to, where that is kept apart.
+    fn payload(&self) -> Option<Digest> {
+        match self {
+            Self::TriggerReceived { input, .. } => input.digest,
+            Self::ActionExecuted { output: Some(output), .. } => output.digest,
+            _ => None,
+        }
+    }
 }
 
 impl NewEvent {
@@ -179,7 +201,7 @@ impl NewEvent {
     pub fn new(id: EventId, time: Timestamp, context: Context, fact: &Fact) -> Self {
         // Facts are plain structs with string keys: they always have a JSON form.
         let data = serde_json::value::to_raw_value(fact).unwrap_or_else(|_| RawValue::NULL.to_owned());
-        Self { id, time, context, r#type: fact.event_type(), data }
+        Self { id, time, context, r#type: fact.event_type(), payload: fact.payload(), data }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     protocol::Pin,
     receipt::Receipt,
     time::Timestamp,
+    turn::Turn,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -102,12 +103,28 @@ pub struct Execution {
     pub ended_at: Option<Timestamp>,
     /// When it is due; only while `queued` or `waiting`.
     pub run_at: Option<Timestamp>,
+    /// How it takes its turn.
+    pub turn: Turn,
     /// Who runs it; only while `running`.
     pub lease: Option<Lease>,
+    /// Somebody wants it stopped; only while `running`.
+    pub cancel_requested: bool,
     /// Of the last failed attempt.
     pub error: Option<ExecutionError>,
     /// Of the last attempt that ended.
     pub receipt: Option<Receipt>,
+}
+
+impl Execution {
+    /// Its next attempt begins now; who runs it adds the lease.
+    pub fn begin_attempt(&mut self, now: Timestamp) {
+        self.status = Status::Running;
+        self.attempt += 1;
+        self.started_at = self.started_at.or(Some(now));
+        self.run_at = None;
+        self.cancel_requested = false;
+        (self.turn.aside, self.turn.counted) = (false, false);
+    }
 }
 
 /// The right to run an attempt and to write how it ended.

@@ -22,5 +22,7 @@ pub mod payload;
 pub mod protocol;
 pub mod receipt;
 pub mod repositories;
+pub mod rounds;
 pub mod services;
 pub mod time;
+pub mod turn;

@@ -6,6 +6,16 @@ use crate::failure::Issue;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The same idempotency key gives the same execution for this long.
+pub const IDEMPOTENCY_KEY_FOR: Duration = Duration::from_hours(24);
+
+/// An idempotency key has no more bytes than this.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// A lease lasts this long from each renewal: as long a worker may be silent before others take up
+/// its work.
+pub const LEASE: Duration = Duration::from_secs(30);
+
 /// Largest component that can be uploaded.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 /// Largest input of an execution.

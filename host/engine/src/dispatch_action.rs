@@ -6,12 +6,13 @@
 
 use crate::{Engine, EngineError, cache::Ready, schema::issues_of, view::ExecutionView};
 use action_domain::{
+    digest::Digest,
     event::{Context, Fact},
-    execution::{Execution, Lease, Status},
+    execution::{Execution, Status},
     failure::Issue,
-    limits::LEASE_MARGIN,
+    id::ExecutionId,
     payload::Payload,
-    repositories::{ActionKey, UnitOfWork, Write},
+    repositories::{ActionKey, CommitError, Conflict, IdempotencyKey, UnitOfWork, Write},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
@@ -36,6 +37,8 @@ pub struct Dispatch {
     pub correlation_id: Option<Arc<str>>,
     /// W3C trace context of the caller.
     pub traceparent: Option<Arc<str>>,
+    /// The same key for the same action leads to the same execution.
+    pub idempotency_key: Option<Arc<str>>,
     /// How long the caller waits for the end; `None` for not at all.
     pub wait: Option<Duration>,
 }
@@ -55,48 +58,58 @@ impl From<ExecutionView> for Dispatched {
     }
 }
 
+/// What became of accepting a trigger.
+enum Accepted {
+    /// The execution is there, and so is its beginning.
+    New,
+    /// A trigger with the same idempotency key came before, and led to this.
+    Before(ExecutionId),
+}
+
 impl Engine {
     /// Accepts a trigger, and waits for the execution's end if the caller wants to.
     pub async fn dispatch(&self, dispatch: Dispatch) -> Result<Dispatched, EngineError> {
         let ready = self.ready(&dispatch.action).await?;
         self.refuse_if_wrong(&ready, &dispatch).await?;
-        let Some(wait) = dispatch.wait else {
-            let accepted = self.enqueue(&ready, &dispatch).await?;
-            self.inner.queued.notify_one();
-            return Ok(ExecutionView { execution: accepted, output: None }.into());
-        };
+        let Some(wait) = dispatch.wait else { return self.enqueue(&ready, &dispatch).await };
         // Refused before anything is written: the caller may try again, and nothing runs twice.
         let busy = EngineError::Busy { retry_after: RETRY_AFTER };
         let _waiter = self.inner.waiters.try_acquire().map_err(|_| busy)?;
+        let execution = self.new_execution(&ready, &dispatch);
+        if !self.may_begin_at_once(&execution) {
+            return self.enqueue_and_wait(execution, &dispatch, wait).await;
+        }
         // Nothing is promised yet, so a short wait for room costs less than the way over the queue.
         let room = tokio::time::timeout(ROOM_WAIT.min(wait), self.attempt_permit()).await;
         match room {
-            Ok(permit) => self.run_at_once(ready, dispatch, wait, permit?).await,
-            Err(_) => self.enqueue_and_wait(&ready, &dispatch, wait).await,
+            Ok(permit) => self.run_at_once(ready, execution, dispatch, wait, permit?).await,
+            Err(_) => self.enqueue_and_wait(execution, &dispatch, wait).await,
         }
+    }
+
+    /// Whether it need not take its turn in the queue.
+    fn may_begin_at_once(&self, execution: &Execution) -> bool {
+        let slowed = || self.inner.slowed.get(&execution.action).is_some_and(|until| until > execution.created_at);
+        self.inner.parts.runs_attempts && !execution.turn.waits_for_others() && !slowed()
     }
 
     async fn run_at_once(
         &self,
         ready: Arc<Ready>,
+        mut execution: Execution,
         dispatch: Dispatch,
         wait: Duration,
         permit: OwnedSemaphorePermit,
     ) -> Result<Dispatched, EngineError> {
-        let mut execution = self.new_execution(&ready, &dispatch);
-        let now = execution.created_at;
-        execution.status = Status::Running;
-        execution.attempt = 1;
-        execution.started_at = Some(now);
-        execution.lease = Some(Lease {
-            worker: self.inner.worker,
-            attempt: 1,
-            until: now.plus(ready.limits.timeout() + LEASE_MARGIN),
-        });
-        let started = Fact::AttemptStarted { worker: self.inner.worker };
-        self.accept(&execution, &dispatch.input, &started).await?;
-        let waiting = self.inner.waiting.wait_for(execution.id);
+        let now = self.now();
+        execution.begin_attempt(now);
+        execution.lease = Some(self.lease_for(&ready.limits, 1, now));
         let id = execution.id;
+        let waiting = self.inner.waiting.wait_for(id);
+        let started = Fact::AttemptStarted { worker: self.inner.worker };
+        if let Accepted::Before(id) = self.accept(&execution, &dispatch, &started).await? {
+            return self.wait_for_earlier(id, wait).await;
+        }
         let engine = self.clone();
         // A task of its own: the attempt goes on when the caller goes away.
         self.inner.tasks.spawn(async move {
@@ -109,22 +122,45 @@ impl Engine {
 
     async fn enqueue_and_wait(
         &self,
-        ready: &Ready,
+        execution: Execution,
         dispatch: &Dispatch,
         wait: Duration,
     ) -> Result<Dispatched, EngineError> {
-        let mut execution = self.new_execution(ready, dispatch);
-        execution.run_at = Some(execution.created_at);
         let waiting = self.inner.waiting.wait_for(execution.id);
-        self.accept(&execution, &dispatch.input, &Fact::ExecutionQueued { run_at: execution.created_at }).await?;
-        self.inner.queued.notify_one();
+        let queued = Fact::ExecutionQueued { run_at: execution.created_at };
+        if let Accepted::Before(id) = self.accept(&execution, dispatch, &queued).await? {
+            return self.wait_for_earlier(id, wait).await;
+        }
+        self.ring();
         self.until_told(waiting, execution.id, wait).await
     }
 
-    async fn until_told(
+    async fn enqueue(&self, ready: &Ready, dispatch: &Dispatch) -> Result<Dispatched, EngineError> {
+        let execution = self.new_execution(ready, dispatch);
+        let queued = Fact::ExecutionQueued { run_at: execution.created_at };
+        if let Accepted::Before(id) = self.accept(&execution, dispatch, &queued).await? {
+            return self.execution(id).await.map(Dispatched::from);
+        }
+        self.ring();
+        Ok(ExecutionView { execution, output: None }.into())
+    }
+
+    /// The execution of an earlier trigger with the same idempotency key; its end, if that comes
+    /// in time.
+    async fn wait_for_earlier(&self, id: ExecutionId, wait: Duration) -> Result<Dispatched, EngineError> {
+        let waiting = self.inner.waiting.wait_for(id);
+        // It may have ended before somebody waited here.
+        let earlier = Dispatched::from(self.execution(id).await?);
+        if earlier.ended || earlier.view.execution.status == Status::InDoubt {
+            return Ok(earlier);
+        }
+        self.until_told(waiting, id, wait).await
+    }
+
+    pub(crate) async fn until_told(
         &self,
         mut waiting: crate::waiters::Waiting<'_>,
-        id: action_domain::id::ExecutionId,
+        id: ExecutionId,
         wait: Duration,
     ) -> Result<Dispatched, EngineError> {
         match tokio::time::timeout(wait, &mut waiting.told).await {
@@ -134,15 +170,14 @@ impl Engine {
         }
     }
 
-    async fn enqueue(&self, ready: &Ready, dispatch: &Dispatch) -> Result<Execution, EngineError> {
-        let mut execution = self.new_execution(ready, dispatch);
-        execution.run_at = Some(execution.created_at);
-        self.accept(&execution, &dispatch.input, &Fact::ExecutionQueued { run_at: execution.created_at }).await?;
-        Ok(execution)
-    }
-
+    /// A queued execution that is due now.
     fn new_execution(&self, ready: &Ready, dispatch: &Dispatch) -> Execution {
         let id = self.inner.parts.random.execution_id();
+        let now = self.now();
+        let delivery = &ready.action.spec.delivery;
+        // Read only where an order depends on it.
+        let input = || serde_json::from_slice(&dispatch.input.data).ok();
+        let input: Option<serde_json::Value> = delivery.ordering_key.as_ref().and_then(|_| input());
         Execution {
             id,
             action: ready.action.id,
@@ -152,31 +187,52 @@ impl Engine {
             attempt: 0,
             correlation_id: dispatch.correlation_id.clone().unwrap_or_else(|| id.to_string().into()),
             traceparent: dispatch.traceparent.clone(),
-            created_at: self.now(),
+            created_at: now,
             started_at: None,
             ended_at: None,
-            run_at: None,
+            run_at: Some(now),
+            turn: delivery.turn(input.as_ref(), now),
             lease: None,
+            cancel_requested: false,
             error: None,
             receipt: None,
         }
     }
 
     /// One unit: the trigger, the execution, and what comes first.
-    async fn accept(&self, execution: &Execution, input: &Payload, first: &Fact) -> Result<(), EngineError> {
-        let (input, apart) = input.recorded();
+    async fn accept(&self, execution: &Execution, dispatch: &Dispatch, first: &Fact) -> Result<Accepted, EngineError> {
+        let (input, apart) = dispatch.input.recorded();
         let trigger = self.inner.cache.call_trigger.clone();
         // The trigger comes before any attempt, also where the first one begins in this unit.
         let trigger_context = Context { attempt: None, ..context_of(execution, None) };
         let received = self.event(trigger_context, &Fact::TriggerReceived { trigger, input });
         let then = context_of(execution, Some(&received));
-        let mut unit = UnitOfWork::new().write(Write::AddExecution(Box::new(execution.clone())));
+        let mut unit = UnitOfWork::new();
+        let key = dispatch.idempotency_key.as_ref().map(|key| IdempotencyKey {
+            action: execution.action,
+            key: key.clone(),
+            fingerprint: fingerprint(&dispatch.input),
+            execution: execution.id,
+            created_at: execution.created_at,
+        });
+        if let Some(key) = &key {
+            unit = unit.write(Write::AddIdempotencyKey(Box::new(key.clone())));
+        }
+        unit = unit.write(Write::AddExecution(Box::new(execution.clone())));
         if let Some((digest, bytes)) = apart {
             unit = unit.write(Write::AddPayload(digest, bytes));
         }
         let first = self.event(then, first);
-        self.store().commit(unit.event(received).event(first)).await?;
-        Ok(())
+        match (self.store().commit(unit.event(received).event(first)).await, key) {
+            (Ok(_), _) => Ok(Accepted::New),
+            (Err(CommitError::Conflict(Conflict::KeyUsed(used))), Some(key)) => {
+                if used.fingerprint == key.fingerprint {
+                    return Ok(Accepted::Before(used.execution));
+                }
+                Err(EngineError::KeyReused { execution: used.execution })
+            }
+            (Err(error), _) => Err(error.into()),
+        }
     }
 
     /// Records and refuses a trigger that can lead to nothing.
@@ -213,6 +269,11 @@ impl Engine {
         self.store().commit(unit).await?;
         Err(error)
     }
+}
+
+/// What has to be the same under the same idempotency key.
+fn fingerprint(input: &Payload) -> Digest {
+    Digest::of(&[input.content_type.as_bytes(), b"\0", &input.data].concat())
 }
 
 /// What is wrong with an input that says that it is JSON: its form, and by the protocol's schema.

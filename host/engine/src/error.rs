@@ -2,6 +2,7 @@
 
 use action_domain::{
     failure::Issue,
+    id::ExecutionId,
     repositories::{CommitError, Conflict, StoreUnavailable},
     services::RuntimeError,
 };
@@ -35,6 +36,12 @@ pub enum EngineError {
     RevisionMismatch {
         /// The current revision.
         current: u32,
+    },
+    /// The idempotency key came before with something else.
+    #[error("this idempotency key came before with another body, and led to {execution}")]
+    KeyReused {
+        /// What the first trigger with the key led to.
+        execution: ExecutionId,
     },
     /// As much is under way as may be.
     #[error("too much is under way")]
@@ -77,6 +84,7 @@ impl From<Conflict> for EngineError {
     fn from(conflict: Conflict) -> Self {
         let message = conflict.to_string();
         match conflict {
+            Conflict::KeyUsed(used) => Self::KeyReused { execution: used.execution },
             Conflict::RevisionMismatch { current } => Self::RevisionMismatch { current },
             Conflict::NotFound => Self::NotFound("document"),
             Conflict::NameTaken => Self::Conflict { code: "name_taken", message },

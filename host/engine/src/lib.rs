@@ -9,13 +9,18 @@
 mod admit_protocol;
 mod cache;
 mod call_protocol;
+mod cancel_execution;
 mod dispatch_action;
 mod error;
 mod loops;
+mod prune_events;
+mod reconcile;
 mod recover;
 mod remove_protocol;
 mod resolve_execution;
+mod retry_execution;
 mod run_task;
+mod running;
 mod save_action;
 mod schema;
 mod test_connection;
@@ -26,6 +31,7 @@ pub use admit_protocol::AdmittedProtocol;
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::EngineError;
 pub use resolve_execution::Resolution;
+pub use retry_execution::{DeadLetters, Retried};
 pub use save_action::SavedAction;
 pub use schema::Form;
 pub use view::ExecutionView;
@@ -34,13 +40,19 @@ use action_domain::{
     egress::EgressPolicy,
     event::{Context, Fact, NewEvent},
     execution::WorkerId,
+    id::ActionId,
     limits::LimitsPolicy,
     repositories::Store,
-    services::{Clock, ProtocolRuntime, Random},
+    services::{Broker, Clock, ProtocolRuntime, Random},
+    time::Timestamp,
 };
-use std::sync::Arc;
+use moka::sync::Cache;
+use std::sync::{Arc, atomic::AtomicBool};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Actions that are remembered to have been asked to wait; the store knows all.
+const SLOWED_MAX: u64 = 10_000;
 
 /// What an engine is made of. The server's `compose.rs` fills it in.
 pub struct Parts {
@@ -60,6 +72,10 @@ pub struct Parts {
     pub concurrency: u32,
     /// Executions that callers may wait for at once; beyond it they are told to come back.
     pub waiters_max: u32,
+    /// Whether attempts run in this process; if not, other processes run them.
+    pub runs_attempts: bool,
+    /// Carries due executions to workers, instead of their asking the store.
+    pub broker: Option<Arc<dyn Broker>>,
     /// Whether no other process can have the store open: then whatever another worker has
     /// leased was lost with an earlier process, and need not run out first.
     pub exclusive_store: bool,
@@ -81,9 +97,17 @@ struct Inner {
     waiters: Arc<Semaphore>,
     /// Rung when something was queued.
     queued: Notify,
+    /// Rung when there is something to offer to the broker.
+    offers: Notify,
+    /// Whether the broker answered last time.
+    broker_well: AtomicBool,
     /// Who waits for which execution.
     waiting: waiters::Waiters,
-    /// Attempts that run.
+    /// Attempts that run here, by execution.
+    running: Arc<running::Running>,
+    /// Actions that a remote asked to wait, as far as this process knows.
+    slowed: Cache<ActionId, Timestamp>,
+    /// Everything that was spawned.
     tasks: TaskTracker,
     /// Set at shutdown: nothing is taken any more.
     stopping: CancellationToken,
@@ -101,7 +125,11 @@ impl Engine {
             attempts,
             waiters,
             queued: Notify::new(),
+            offers: Notify::new(),
+            broker_well: AtomicBool::new(false),
             waiting: waiters::Waiters::default(),
+            running: Arc::default(),
+            slowed: Cache::new(SLOWED_MAX),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             parts,
@@ -125,6 +153,12 @@ impl Engine {
 
     fn now(&self) -> action_domain::time::Timestamp {
         self.inner.parts.clock.now()
+    }
+
+    /// Something may be due.
+    fn ring(&self) {
+        self.inner.queued.notify_one();
+        self.inner.offers.notify_one();
     }
 
     fn event(&self, context: Context, fact: &Fact) -> NewEvent {

@@ -1,10 +1,10 @@
 //! Takes up what a lost worker left behind.
 
-use crate::{Engine, EngineError, run_task::Concluded};
+use crate::{Engine, EngineError, cache::Ready, run_task::Concluded, view::ExecutionView};
 use action_domain::{
     event::{Fact, NewEvent},
     execution::{Execution, WorkerId},
-    failure::{ErrorCode, ExecutionError, Sent},
+    failure::{Effect, ErrorCode, ExecutionError, Sent},
 };
 
 /// How many are looked at in one go.
@@ -40,20 +40,47 @@ impl Engine {
                 None
             }
         };
+        tracing::warn!(execution = %execution.id, attempt = execution.attempt, worker = %lease.worker, "engine.recover.worker_lost");
+        let view = self.abandon(execution, Vec::new(), ready.as_deref()).await;
+        self.announce(view);
+        Ok(())
+    }
+
+    /// Ends an attempt of which nobody will hear any more, and decides what comes next like after
+    /// any other attempt. The lease is fenced: if the attempt ended after all, nothing is written.
+    pub(crate) async fn abandon(
+        &self,
+        mut execution: Execution,
+        mut events: Vec<NewEvent>,
+        ready: Option<&Ready>,
+    ) -> Option<ExecutionView> {
+        let lease = execution.lease?;
+        if execution.cancel_requested {
+            return self.conclude_cancelled(execution, events).await;
+        }
+        let effect = ready.map_or(Effect::Unsafe, |ready| ready.action.effect);
+        // Before an unsafe attempt sends, it says so; the others do not pay for this.
+        let sent = match self.reader().has_sent(execution.id, execution.attempt).await {
+            Ok(false) if effect == Effect::Unsafe => Sent::NotSent,
+            Ok(_) => Sent::MaybeSent,
+            Err(error) => {
+                tracing::error!(execution = %execution.id, %error, "engine.recover.sent");
+                return None;
+            }
+        };
         let context = crate::dispatch_action::context_of(&execution, None);
-        let fact = Fact::AttemptAbandoned { worker: lease.worker };
-        let event = NewEvent::new(self.inner.parts.random.event_id(), self.now(), context, &fact);
-        let lost = Concluded {
+        events.push(self.event(context, &Fact::AttemptAbandoned { worker: lease.worker }));
+        let mut lost = Concluded {
             output: None,
             error: Some(ExecutionError::new(ErrorCode::WorkerLost, "the process that ran the attempt is gone")),
             receipt: None,
-            // Nobody saw how far it got.
-            sent: Sent::MaybeSent,
+            sent,
             effect: None,
+            reconciled: None,
         };
-        tracing::warn!(execution = %execution.id, attempt = execution.attempt, "engine.recover.worker_lost");
-        let view = self.conclude(execution, &lost, vec![event], ready.as_deref()).await;
-        self.announce(view);
-        Ok(())
+        if let Some(ready) = ready {
+            self.reconcile_if_in_doubt(ready, &mut execution, &mut lost, None, &mut events).await;
+        }
+        self.conclude(execution, &lost, events, ready).await
     }
 }

@@ -1,15 +1,24 @@
 //! One attempt, from its start to what comes next.
 
-use crate::{Engine, EngineError, cache::Ready, dispatch_action::context_of, view::ExecutionView};
+use crate::{
+    Engine, EngineError,
+    cache::Ready,
+    dispatch_action::context_of,
+    running::{Place, Stop},
+    view::ExecutionView,
+};
 use action_domain::{
-    decide::{Circumstances, Ended, Step, next_step},
+    decide::{Circumstances, Ended, Reconciled, Step, next_step},
     event::{EventType, Fact, NewEvent, TriggerData},
-    execution::{Execution, Status},
-    failure::{ErrorCode, ExecutionError},
+    execution::{Execution, Lease, Status},
+    failure::{Advice, ErrorCode, ExecutionError},
+    id::ExecutionId,
     payload::{Payload, RecordedPayload},
     repositories::{CommitError, Conflict, UnitOfWork, Write},
-    services::{AttemptReport, AttemptRequest, GuestTrigger, Journal},
+    services::{AttemptReport, AttemptRequest, GuestTrigger, Journal, Sending, SendingRefused},
+    time::Timestamp,
 };
+use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
 
 /// How often what a long attempt did is written down while it still runs.
@@ -24,11 +33,7 @@ impl Engine {
         let id = execution.id;
         let prepared = async {
             let ready = self.ready_revision(execution.action, execution.revision).await?;
-            let event = self.reader().event_of(id, EventType::TriggerReceived).await?;
-            let event = event.ok_or_else(|| EngineError::Internal("its trigger is gone".into()))?;
-            let trigger: TriggerData = serde_json::from_str(event.data.get())
-                .map_err(|error| EngineError::Internal(format!("its trigger is damaged: {error}")))?;
-            Ok::<_, EngineError>((ready, self.payload(&trigger.input).await?))
+            Ok::<_, EngineError>((ready, self.input_of(id).await?))
         };
         match prepared.await {
             Ok((ready, input)) => self.run_attempt(&ready, execution, input).await,
@@ -49,18 +54,86 @@ impl Engine {
     pub(crate) async fn run_attempt(
         &self,
         ready: &Ready,
-        execution: Execution,
+        mut execution: Execution,
         input: Payload,
     ) -> Option<ExecutionView> {
         let journal = Arc::new(Journal::new());
-        let started_at = self.now();
-        let request = AttemptRequest {
+        let mut request = self.attempt_request(ready, &execution, input.clone(), &journal);
+        request.sending = execution.lease.map(|lease| {
+            Arc::new(RecordSending { engine: self.clone(), execution: execution.clone(), lease }) as Arc<dyn Sending>
+        });
+        let mut place = self.inner.running.enter(execution.id);
+        let ran = self.run_and_flush(&execution, request, &journal, &mut place).await;
+        let mut events = self.journal_events(&execution, &journal);
+        match ran {
+            Ok(report) => {
+                let mut concluded = Concluded::of_report(report);
+                self.reconcile_if_in_doubt(ready, &mut execution, &mut concluded, Some(input), &mut events).await;
+                self.conclude(execution, &concluded, events, Some(ready)).await
+            }
+            Err(Stop::Cancelled) => self.conclude_cancelled(execution, events).await,
+            Err(Stop::Released) => self.abandon(execution, events, Some(ready)).await,
+            Err(Stop::LeaseLost) => {
+                tracing::warn!(execution = %execution.id, attempt = execution.attempt, "engine.run_task.lease_lost");
+                None
+            }
+        }
+    }
+
+    pub(crate) async fn conclude_cancelled(
+        &self,
+        mut execution: Execution,
+        events: Vec<NewEvent>,
+    ) -> Option<ExecutionView> {
+        let lease = execution.lease?;
+        let mut unit = self.cancelled(&mut execution, None);
+        unit.events.splice(..0, events);
+        let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
+        self.commit_outcome(&execution, lease.until, unit).await.then_some(ExecutionView { execution, output: None })
+    }
+
+    /// Runs the component and writes down what it does, about every second. Where it is stopped,
+    /// the component ends at once, with whatever it holds.
+    async fn run_and_flush(
+        &self,
+        execution: &Execution,
+        request: AttemptRequest,
+        journal: &Journal,
+        place: &mut Place,
+    ) -> Result<AttemptReport, Stop> {
+        let mut run = self.inner.parts.runtime.run(request);
+        loop {
+            tokio::select! {
+                biased;
+                report = &mut run => return Ok(report),
+                why = place.stopped() => return Err(why),
+                () = tokio::time::sleep(FLUSH_EVERY) => {}
+            }
+            let events = self.journal_events(execution, journal);
+            let Some(lease) = execution.lease.filter(|_| !events.is_empty()) else { continue };
+            let unit = UnitOfWork { writes: vec![Write::RequireLease(execution.id, lease)], events };
+            match self.store().commit(unit).await {
+                Ok(_) => {}
+                Err(CommitError::Conflict(_)) => return Err(Stop::LeaseLost),
+                Err(error) => tracing::error!(execution = %execution.id, %error, "engine.run_task.flush"),
+            }
+        }
+    }
+
+    pub(crate) fn attempt_request(
+        &self,
+        ready: &Ready,
+        execution: &Execution,
+        input: Payload,
+        journal: &Arc<Journal>,
+    ) -> AttemptRequest {
+        AttemptRequest {
             component: ready.protocol.digest,
             action: execution.action,
             execution: execution.id,
             correlation_id: execution.correlation_id.clone(),
             attempt: execution.attempt,
-            deadline: started_at.plus(ready.limits.timeout()),
+            deadline: self.now().plus(ready.limits.timeout()),
             traceparent: execution.traceparent.clone(),
             trigger: GuestTrigger::Call,
             config: ready.config.clone(),
@@ -68,43 +141,20 @@ impl Engine {
             egress: ready.egress.clone(),
             limits: ready.limits,
             journal: journal.clone(),
-        };
-        let Some(report) = self.run_and_flush(&execution, request, &journal).await else {
-            tracing::warn!(execution = %execution.id, attempt = execution.attempt, "engine.run_task.lease_lost");
-            return None;
-        };
-        let events = self.journal_events(&execution, &journal);
-        self.conclude(execution, &Concluded::of_report(report), events, Some(ready)).await
-    }
-
-    /// Runs the component and writes down what it does, about every second. `None`: the lease
-    /// was lost meanwhile, the component is stopped, and nothing may be written any more.
-    async fn run_and_flush(
-        &self,
-        execution: &Execution,
-        request: AttemptRequest,
-        journal: &Journal,
-    ) -> Option<AttemptReport> {
-        let mut run = self.inner.parts.runtime.run(request);
-        loop {
-            tokio::select! {
-                biased;
-                report = &mut run => return Some(report),
-                () = tokio::time::sleep(FLUSH_EVERY) => {}
-            }
-            let events = self.journal_events(execution, journal);
-            let Some(lease) = execution.lease.filter(|_| !events.is_empty()) else { continue };
-            let write = Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease);
-            let unit = UnitOfWork { writes: vec![write], events };
-            match self.store().commit(unit).await {
-                Ok(_) => {}
-                Err(CommitError::Conflict(_)) => return None,
-                Err(error) => tracing::error!(execution = %execution.id, %error, "engine.run_task.flush"),
-            }
+            sending: None,
         }
     }
 
-    fn journal_events(&self, execution: &Execution, journal: &Journal) -> Vec<NewEvent> {
+    /// What came with an execution's trigger.
+    pub(crate) async fn input_of(&self, id: ExecutionId) -> Result<Payload, EngineError> {
+        let event = self.reader().event_of(id, EventType::TriggerReceived).await?;
+        let event = event.ok_or_else(|| EngineError::Internal("its trigger is gone".into()))?;
+        let trigger: TriggerData = serde_json::from_str(event.data.get())
+            .map_err(|error| EngineError::Internal(format!("its trigger is damaged: {error}")))?;
+        self.payload(&trigger.input).await
+    }
+
+    pub(crate) fn journal_events(&self, execution: &Execution, journal: &Journal) -> Vec<NewEvent> {
         let context = context_of(execution, None);
         let random = &self.inner.parts.random;
         let to_event = |entry: action_domain::services::Entry| {
@@ -125,17 +175,7 @@ impl Engine {
         let lease = execution.lease.take()?;
         let now = self.now();
         let step = match ready {
-            Some(ready) => {
-                let given = Circumstances {
-                    effect: concluded.effect.unwrap_or(ready.action.effect),
-                    sent: concluded.sent,
-                    attempt: execution.attempt,
-                    delivery: &ready.action.spec.delivery,
-                    ended_at: now,
-                    random: self.inner.parts.random.fraction(),
-                };
-                next_step(concluded.ended(), &given)
-            }
+            Some(ready) => self.step(ready, &execution, concluded, now),
             // Its action cannot be read: there is no rule by which to try again.
             None => Step::GiveUp,
         };
@@ -163,9 +203,14 @@ impl Engine {
             Step::RetryAt(at) => {
                 execution.status = Status::Waiting;
                 execution.run_at = Some(at);
+                if concluded.remote_asked_to_wait() {
+                    self.inner.slowed.insert(execution.action, at);
+                    unit = unit.write(Write::SlowDown(execution.action, at));
+                }
                 Fact::AttemptFailed { error: concluded.known_error(), receipt: concluded.receipt, retry_at: at }
             }
-            Step::Hold => {
+            // What cannot be asked is held: see `reconcile_if_in_doubt`.
+            Step::Hold | Step::Reconcile => {
                 execution.status = Status::InDoubt;
                 Fact::AttemptInDoubt { error: concluded.known_error(), receipt: concluded.receipt }
             }
@@ -173,7 +218,23 @@ impl Engine {
         events.push(self.event(context_of(&execution, None), &fact));
         unit.events = events;
         let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
+        let unit = call_back(unit, &execution, now);
         self.commit_outcome(&execution, lease.until, unit).await.then_some(ExecutionView { execution, output })
+    }
+
+    /// What comes after an attempt, by the action's rules.
+    pub(crate) fn step(&self, ready: &Ready, execution: &Execution, concluded: &Concluded, now: Timestamp) -> Step {
+        let unasked = if ready.protocol.reconciles { Reconciled::NotAsked } else { Reconciled::Cannot };
+        let given = Circumstances {
+            effect: concluded.effect.unwrap_or(ready.action.effect),
+            sent: concluded.sent,
+            attempt: execution.attempt,
+            reconciled: concluded.reconciled.unwrap_or(unasked),
+            delivery: &ready.action.spec.delivery,
+            ended_at: now,
+            random: self.inner.parts.random.fraction(),
+        };
+        next_step(concluded.ended(), &given)
     }
 
     /// The last event of an execution that ran.
@@ -185,20 +246,17 @@ impl Engine {
     /// the attempt has given its permit back: who is told may ask for the next one at once.
     pub(crate) fn announce(&self, view: Option<ExecutionView>) {
         let Some(view) = view else { return };
-        if view.execution.status.is_terminal() || view.execution.status == Status::InDoubt {
+        let ended = view.execution.status.is_terminal() || view.execution.status == Status::InDoubt;
+        if ended {
             self.inner.waiting.tell(&view);
-        } else {
-            self.inner.queued.notify_one();
+        }
+        if !ended || view.execution.turn.waits_for_others() {
+            self.ring();
         }
     }
 
     /// Writes an outcome; as long as the lease holds, again if the store is unavailable.
-    async fn commit_outcome(
-        &self,
-        execution: &Execution,
-        until: action_domain::time::Timestamp,
-        unit: UnitOfWork,
-    ) -> bool {
+    async fn commit_outcome(&self, execution: &Execution, until: Timestamp, unit: UnitOfWork) -> bool {
         loop {
             // Only a store that is unavailable needs the unit once more, and then its cost is nothing.
             match self.store().commit(unit.clone()).await {
@@ -220,6 +278,32 @@ impl Engine {
     }
 }
 
+/// Records that an attempt is about to send what must not be sent twice.
+struct RecordSending {
+    engine: Engine,
+    execution: Execution,
+    lease: Lease,
+}
+
+#[async_trait]
+impl Sending for RecordSending {
+    async fn begins(&self) -> Result<(), SendingRefused> {
+        let event = self.engine.event(context_of(&self.execution, None), &Fact::AttemptSending {});
+        // Under the lease: what is recorded late, when somebody else has the execution, is refused.
+        let unit = UnitOfWork::new().write(Write::RequireLease(self.execution.id, self.lease)).event(event);
+        self.engine.store().commit(unit).await.map(drop).map_err(|error| SendingRefused(error.to_string()))
+    }
+}
+
+/// Calls back what waits for this execution's end.
+pub(crate) fn call_back(unit: UnitOfWork, execution: &Execution, now: Timestamp) -> UnitOfWork {
+    let turn = &execution.turn;
+    if turn.max_concurrent.is_none() && turn.ordering_key.is_none() {
+        return unit;
+    }
+    unit.write(Write::CallBack(execution.action, turn.ordering_key.clone(), now))
+}
+
 /// How an attempt ended, in the form in which the decision needs it.
 pub(crate) struct Concluded {
     pub(crate) output: Option<Payload>,
@@ -227,6 +311,8 @@ pub(crate) struct Concluded {
     pub(crate) receipt: Option<action_domain::receipt::Receipt>,
     pub(crate) sent: action_domain::failure::Sent,
     pub(crate) effect: Option<action_domain::failure::Effect>,
+    /// What the protocol found out, if it was asked.
+    pub(crate) reconciled: Option<Reconciled>,
 }
 
 impl Concluded {
@@ -235,7 +321,14 @@ impl Concluded {
             Ok(outcome) => (Some(outcome.output), None),
             Err(error) => (None, Some(error)),
         };
-        Self { output, error, receipt: Some(report.receipt), sent: report.sent, effect: report.effect }
+        Self {
+            output,
+            error,
+            receipt: Some(report.receipt),
+            sent: report.sent,
+            effect: report.effect,
+            reconciled: None,
+        }
     }
 
     /// Nothing was tried.
@@ -246,11 +339,17 @@ impl Concluded {
             receipt: None,
             sent: action_domain::failure::Sent::NotSent,
             effect: None,
+            reconciled: None,
         }
     }
 
     fn known_error(&self) -> ExecutionError {
         self.error.clone().unwrap_or_else(|| ExecutionError::new(ErrorCode::HostError, "it ended without a reason"))
+    }
+
+    /// Whether the remote said when to come back: then the whole action waits.
+    fn remote_asked_to_wait(&self) -> bool {
+        matches!(self.ended(), Ended::Reported(Advice::RetryAfterMs(_)))
     }
 
     fn ended(&self) -> Ended {

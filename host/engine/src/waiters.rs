@@ -8,10 +8,11 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// Who waits for which execution. One caller an execution: its trigger's.
+/// Who waits for which execution: its trigger's caller, and whoever came with the same
+/// idempotency key.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    waiting: Mutex<HashMap<ExecutionId, oneshot::Sender<ExecutionView>>>,
+    waiting: Mutex<HashMap<ExecutionId, Vec<oneshot::Sender<ExecutionView>>>>,
 }
 
 /// A place in the waiting room; leaving it is dropping this.
@@ -22,28 +23,46 @@ pub(crate) struct Waiting<'a> {
 }
 
 impl Waiters {
-    fn room(&self) -> MutexGuard<'_, HashMap<ExecutionId, oneshot::Sender<ExecutionView>>> {
+    fn room(&self) -> MutexGuard<'_, HashMap<ExecutionId, Vec<oneshot::Sender<ExecutionView>>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for an execution from now on.
     pub(crate) fn wait_for(&self, id: ExecutionId) -> Waiting<'_> {
         let (tell, told) = oneshot::channel();
-        self.room().insert(id, tell);
+        self.room().entry(id).or_default().push(tell);
         Waiting { room: self, id, told }
     }
 
     /// Tells whoever waits that the execution has ended or is held.
     pub(crate) fn tell(&self, view: &ExecutionView) {
-        if let Some(tell) = self.room().remove(&view.execution.id) {
+        let waiting = self.room().remove(&view.execution.id);
+        for tell in waiting.into_iter().flatten() {
             // Nobody there any more: the caller has gone.
             let _ = tell.send(view.clone());
         }
+    }
+
+    /// Whether nobody waits for anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.room().is_empty()
+    }
+
+    /// Whether somebody waits for this.
+    pub(crate) fn has(&self, id: ExecutionId) -> bool {
+        self.room().contains_key(&id)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.room.room().remove(&self.id);
+        self.told.close();
+        let mut room = self.room.room();
+        if let Some(waiting) = room.get_mut(&self.id) {
+            waiting.retain(|tell| !tell.is_closed());
+            if waiting.is_empty() {
+                room.remove(&self.id);
+            }
+        }
     }
 }

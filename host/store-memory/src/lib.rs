@@ -10,14 +10,16 @@
 
 mod claim;
 mod log;
+mod prune;
 mod read;
 mod state;
 mod write;
 
 use action_domain::{
     event::Position,
-    execution::Execution,
-    repositories::{Claim, CommitError, Positions, Store, StoreUnavailable, UnitOfWork},
+    id::ExecutionId,
+    repositories::{Claim, Claimed, CommitError, Positions, Prune, Pruned, Store, StoreUnavailable, UnitOfWork},
+    time::Timestamp,
 };
 use async_trait::async_trait;
 use state::State;
@@ -68,11 +70,27 @@ impl Store for MemoryStore {
         Ok(position)
     }
 
-    async fn claim(&self, claim: Claim) -> Result<Vec<Execution>, StoreUnavailable> {
+    async fn claim(&self, claim: Claim) -> Result<Claimed, StoreUnavailable> {
         let mut state = self.write();
         let claimed = state.claim(&claim);
         self.announce(&state);
         Ok(claimed)
+    }
+
+    async fn offer(
+        &self,
+        now: Timestamp,
+        again_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(ExecutionId, u32)>, StoreUnavailable> {
+        Ok(self.write().offer(now, again_before, limit))
+    }
+
+    async fn prune(&self, prune: Prune) -> Result<Pruned, StoreUnavailable> {
+        let mut state = self.write();
+        let pruned = state.prune(&prune);
+        self.announce(&state);
+        Ok(pruned)
     }
 }
 

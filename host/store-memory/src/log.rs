@@ -1,16 +1,23 @@
 //! The event log with its indexes: events by position, and positions by what is asked for.
 
 use action_domain::{
+    digest::Digest,
     event::{Event, EventType, NewEvent, Position},
     id::{ActionId, ExecutionId},
     repositories::EventFilter,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// The log. The event at index `i` has position `i + 1`; nothing is ever taken out.
+/// The log. Nothing is taken out of it but by retention.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    events: Vec<Event>,
+    events: BTreeMap<Position, Event>,
+    end: Position,
+    /// Payloads that events refer to.
+    payloads: BTreeSet<(Digest, Position)>,
     of_execution: BTreeMap<ExecutionId, Vec<Position>>,
     of_action: BTreeMap<ActionId, Vec<Position>>,
     of_correlation: BTreeMap<Arc<str>, Vec<Position>>,
@@ -20,12 +27,13 @@ pub(crate) struct Log {
 impl Log {
     /// The end of the log.
     pub(crate) fn last_position(&self) -> Position {
-        self.events.len() as Position
+        self.end
     }
 
     /// Appends an event.
     pub(crate) fn append(&mut self, new: NewEvent) {
-        let position = self.last_position() + 1;
+        let position = self.end + 1;
+        self.end = position;
         let word = new.r#type.as_str();
         self.of_type.entry(word).or_default().push(position);
         if let Some(execution) = new.context.execution {
@@ -37,8 +45,11 @@ impl Log {
         if let Some(correlation) = &new.context.correlation_id {
             self.of_correlation.entry(Arc::clone(correlation)).or_default().push(position);
         }
+        if let Some(payload) = new.payload {
+            self.payloads.insert((payload, position));
+        }
         let NewEvent { id, time, context, data, .. } = new;
-        self.events.push(Event { position, id, time, context, r#type: word.into(), data });
+        self.events.insert(position, Event { position, id, time, context, r#type: word.into(), data });
     }
 
     /// Events that match, after a position, in their order.
@@ -60,9 +71,8 @@ impl Log {
             let from = positions.partition_point(|position| *position <= after);
             return positions.iter().skip(from).filter_map(matching).take(limit).collect();
         }
-        let from = usize::try_from(after).unwrap_or(0);
-        let rest = self.events.get(from..).unwrap_or_default();
-        rest.iter().filter(|event| filter.matches(event)).take(limit).cloned().collect()
+        let rest = self.events.range(after.saturating_add(1)..).map(|(_, event)| event);
+        rest.filter(|event| filter.matches(event)).take(limit).cloned().collect()
     }
 
     /// The first event of a type of an execution; of `action_executed` the last.
@@ -76,7 +86,28 @@ impl Log {
         }
     }
 
+    /// Removes an execution's events; how many there were.
+    pub(crate) fn remove(&mut self, execution: ExecutionId) -> u64 {
+        let positions = self.of_execution.remove(&execution).unwrap_or_default();
+        self.payloads.retain(|(_, position)| positions.binary_search(position).is_err());
+        for position in &positions {
+            let Some(event) = self.events.remove(position) else { continue };
+            let context = &event.context;
+            let action = context.action.and_then(|action| self.of_action.get_mut(&action));
+            let correlation = context.correlation_id.as_ref().and_then(|id| self.of_correlation.get_mut(id));
+            for index in [action, correlation, self.of_type.get_mut(&*event.r#type)].into_iter().flatten() {
+                index.retain(|other| other != position);
+            }
+        }
+        positions.len() as u64
+    }
+
+    /// Whether an event refers to a payload.
+    pub(crate) fn needs(&self, payload: &Digest) -> bool {
+        self.payloads.range((*payload, 0)..=(*payload, Position::MAX)).next().is_some()
+    }
+
     fn at(&self, position: Position) -> Option<&Event> {
-        self.events.get(usize::try_from(position - 1).ok()?)
+        self.events.get(&position)
     }
 }

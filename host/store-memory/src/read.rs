@@ -13,7 +13,10 @@ use action_domain::{
     limits::PAGE_ITEMS_MAX,
     name::Name,
     protocol::{Pin, Protocol},
-    repositories::{ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page, Positions, Reader, StoreUnavailable},
+    repositories::{
+        ActionFilter, ActionKey, EventFilter, ExecutionFilter, IdempotencyKey, Page, Positions, Reader,
+        StoreUnavailable,
+    },
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -119,6 +122,36 @@ impl Reader for MemoryStore {
             execution.lease.is_some_and(|lease| lease.until < now || of_another(lease.worker))
         };
         Ok(running.filter(lost).take(limit as usize).cloned().collect())
+    }
+
+    async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>, StoreUnavailable> {
+        let state = self.read();
+        let ids = state.expire_at.iter().take_while(|(end, _)| *end <= now).map(|(_, id)| id);
+        let queued = ids.filter_map(|id| state.executions.get(id)).filter(|execution| execution.attempt == 0);
+        Ok(queued.take(limit as usize).cloned().collect())
+    }
+
+    async fn to_cancel(&self, worker: WorkerId) -> Result<Vec<ExecutionId>, StoreUnavailable> {
+        let state = self.read();
+        let running = state.leased_until.iter().filter_map(|(_, id)| state.executions.get(id));
+        let wanted = |execution: &&Execution| {
+            execution.cancel_requested && execution.lease.is_some_and(|lease| lease.worker == worker)
+        };
+        Ok(running.filter(wanted).map(|execution| execution.id).collect())
+    }
+
+    async fn idempotency_key(&self, action: ActionId, key: &str) -> Result<Option<IdempotencyKey>, StoreUnavailable> {
+        Ok(self.read().idempotency_keys.get(&(action, key.into())).cloned())
+    }
+
+    async fn has_sent(&self, execution: ExecutionId, attempt: u32) -> Result<bool, StoreUnavailable> {
+        let filter = EventFilter {
+            types: vec![EventType::AttemptSending],
+            execution: Some(execution),
+            ..EventFilter::default()
+        };
+        let sent = self.read().log.select(&filter, 0, usize::MAX);
+        Ok(sent.iter().any(|event| event.context.attempt == Some(attempt)))
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreUnavailable> {

@@ -9,6 +9,7 @@ use action_domain::{
     id::{ActionId, ExecutionId},
     name::Name,
     protocol::{Pin, Protocol},
+    repositories::IdempotencyKey,
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -38,6 +39,19 @@ pub(crate) struct State {
     pub(crate) executions: BTreeMap<ExecutionId, Execution>,
     /// Queued and waiting executions.
     pub(crate) due_at: BTreeSet<(Timestamp, ExecutionId)>,
+    /// The same of an action: first attempts (`false`) before retries.
+    pub(crate) due_of: BTreeSet<(ActionId, bool, Timestamp, ExecutionId)>,
+    /// Executions that wait for another of their action.
+    pub(crate) aside_of: BTreeSet<(ActionId, ExecutionId)>,
+    /// Executions with an ordering key that have not ended well.
+    pub(crate) ordered: BTreeSet<(ActionId, Arc<str>, ExecutionId)>,
+    /// Queued executions that expire.
+    pub(crate) expire_at: BTreeSet<(Timestamp, ExecutionId)>,
+    /// The pace of actions that have one.
+    pub(crate) paces: BTreeMap<ActionId, Timestamp>,
+    /// When an execution was last offered to a broker.
+    pub(crate) offered: BTreeMap<ExecutionId, Timestamp>,
+    pub(crate) idempotency_keys: BTreeMap<(ActionId, Arc<str>), IdempotencyKey>,
     /// Running executions, by the end of their lease.
     pub(crate) leased_until: BTreeSet<(Timestamp, ExecutionId)>,
     pub(crate) executions_of: BTreeSet<(ActionId, ExecutionId)>,
@@ -47,6 +61,12 @@ pub(crate) struct State {
     pub(crate) open_executions_on: BTreeSet<(PinKey, ExecutionId)>,
     pub(crate) log: Log,
     pub(crate) payloads: BTreeMap<Digest, Bytes>,
+}
+
+/// Whether an execution may hold up those behind it: all but those that ended well or were
+/// stopped.
+pub(crate) fn holds_up(status: Status) -> bool {
+    !status.is_terminal() || status == Status::Failed
 }
 
 pub(crate) fn status_key(status: Status) -> u8 {
@@ -60,6 +80,17 @@ impl State {
         let id = execution.id;
         if let (Status::Queued | Status::Waiting, Some(run_at)) = (execution.status, execution.run_at) {
             self.due_at.insert((run_at, id));
+            self.due_of.insert((execution.action, execution.attempt > 0, run_at, id));
+        }
+        let turn = &execution.turn;
+        if let (Status::Queued, Some(end)) = (execution.status, turn.expires_at) {
+            self.expire_at.insert((end, id));
+        }
+        if turn.aside {
+            self.aside_of.insert((execution.action, id));
+        }
+        if let Some(key) = turn.ordering_key.as_ref().filter(|_| holds_up(execution.status)) {
+            self.ordered.insert((execution.action, Arc::clone(key), id));
         }
         if let (Status::Running, Some(lease)) = (execution.status, execution.lease) {
             self.leased_until.insert((lease.until, id));
@@ -78,6 +109,14 @@ impl State {
         let old = self.executions.remove(&id)?;
         if let Some(run_at) = old.run_at {
             self.due_at.remove(&(run_at, id));
+            self.due_of.remove(&(old.action, old.attempt > 0, run_at, id));
+        }
+        if let Some(end) = old.turn.expires_at {
+            self.expire_at.remove(&(end, id));
+        }
+        self.aside_of.remove(&(old.action, id));
+        if let Some(key) = &old.turn.ordering_key {
+            self.ordered.remove(&(old.action, Arc::clone(key), id));
         }
         if let Some(lease) = old.lease {
             self.leased_until.remove(&(lease.until, id));

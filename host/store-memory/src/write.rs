@@ -5,10 +5,13 @@ use crate::state::{PinKey, State, pin_key};
 use action_domain::{
     action::Action,
     event::Position,
-    execution::{Execution, Lease, Status},
+    execution::{Execution, Lease, Status, WorkerId},
     id::{ActionId, ExecutionId},
+    limits::IDEMPOTENCY_KEY_FOR,
     protocol::{Pin, Protocol},
-    repositories::{CommitError, Conflict, StoreUnavailable, UnitOfWork, Write},
+    repositories::{CommitError, Conflict, IdempotencyKey, StoreUnavailable, UnitOfWork, Write},
+    time::Timestamp,
+    turn::CALLED_BACK_MAX,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -55,6 +58,15 @@ impl State {
             Write::UpdateExecutionIfStatus(execution, status, attempt) => {
                 self.update_if_status(*execution, status, attempt)
             }
+            Write::RequireLease(id, lease) => {
+                let held = self.holds(id, lease);
+                if held { Ok(Box::new(|_| {})) } else { Err(Conflict::LeaseLost.into()) }
+            }
+            Write::RequestCancelIfRunning(id, attempt) => self.request_cancel(id, attempt),
+            Write::RenewLeases(worker, until) => Ok(self.renew_leases(worker, until)),
+            Write::CallBack(action, key, now) => Ok(self.call_back(action, key.as_deref(), now)),
+            Write::SlowDown(action, until) => Ok(self.slow_down(action, until)),
+            Write::AddIdempotencyKey(key) => self.add_idempotency_key(*key),
         }
     }
 
@@ -149,11 +161,14 @@ impl State {
     }
 
     fn update_if_leased(&mut self, execution: Execution, lease: Lease) -> Result<Undo, CommitError> {
-        let held = self.executions.get(&execution.id).is_some_and(|stored| {
+        if self.holds(execution.id, lease) { Ok(self.replace(execution)) } else { Err(Conflict::LeaseLost.into()) }
+    }
+
+    fn holds(&self, id: ExecutionId, lease: Lease) -> bool {
+        self.executions.get(&id).is_some_and(|stored| {
             let same = |stored: Lease| stored.worker == lease.worker && stored.attempt == lease.attempt;
             stored.status == Status::Running && stored.lease.is_some_and(same)
-        });
-        if held { Ok(self.replace(execution)) } else { Err(Conflict::LeaseLost.into()) }
+        })
     }
 
     fn update_if_status(&mut self, execution: Execution, status: Status, attempt: u32) -> Result<Undo, CommitError> {
@@ -163,6 +178,69 @@ impl State {
         } else {
             Err(Conflict::StatusMismatch.into())
         }
+    }
+
+    fn request_cancel(&mut self, id: ExecutionId, attempt: u32) -> Result<Undo, CommitError> {
+        let running = |stored: &&Execution| stored.status == Status::Running && stored.attempt == attempt;
+        let stored = self.executions.get(&id).filter(running).ok_or(Conflict::StatusMismatch)?;
+        Ok(self.replace(Execution { cancel_requested: true, ..stored.clone() }))
+    }
+
+    fn renew_leases(&mut self, worker: WorkerId, until: Timestamp) -> Undo {
+        let running = self.leased_until.iter().filter_map(|(_, id)| self.executions.get(id));
+        let renewed: Vec<Execution> = running
+            .filter_map(|execution| {
+                let lease = execution.lease.filter(|lease| lease.worker == worker && lease.until < until)?;
+                Some(Execution { lease: Some(Lease { until, ..lease }), ..execution.clone() })
+            })
+            .collect();
+        self.replace_all(renewed)
+    }
+
+    fn call_back(&mut self, action: ActionId, key: Option<&str>, now: Timestamp) -> Undo {
+        let nil = ExecutionId::from_uuid(Uuid::nil());
+        let max = ExecutionId::from_uuid(Uuid::max());
+        let aside = self.aside_of.range((action, nil)..=(action, max)).filter_map(|(_, id)| self.executions.get(id));
+        let with_key = |execution: &&Execution| key.is_some() && execution.turn.ordering_key.as_deref() == key;
+        let mut called: Vec<&Execution> = aside.clone().take(CALLED_BACK_MAX as usize).collect();
+        called.extend(aside.filter(with_key).take(1));
+        let called = called.into_iter().map(|execution| {
+            let mut execution = execution.clone();
+            execution.turn.aside = false;
+            execution.run_at = execution.run_at.map(|run_at| run_at.min(now));
+            execution
+        });
+        let called = called.collect();
+        self.replace_all(called)
+    }
+
+    fn slow_down(&mut self, action: ActionId, until: Timestamp) -> Undo {
+        let old = self.paces.get(&action).copied();
+        self.paces.insert(action, old.map_or(until, |old| old.max(until)));
+        Box::new(move |state| {
+            match old {
+                Some(old) => state.paces.insert(action, old),
+                None => state.paces.remove(&action),
+            };
+        })
+    }
+
+    fn add_idempotency_key(&mut self, key: IdempotencyKey) -> Result<Undo, CommitError> {
+        let place = (key.action, Arc::clone(&key.key));
+        let live = |used: &&IdempotencyKey| used.created_at.plus(IDEMPOTENCY_KEY_FOR) > key.created_at;
+        if let Some(used) = self.idempotency_keys.get(&place).filter(live) {
+            return Err(Conflict::KeyUsed(Box::new(used.clone())).into());
+        }
+        let old = self.idempotency_keys.insert(place.clone(), key);
+        Ok(Box::new(move |state| {
+            state.idempotency_keys.remove(&place);
+            state.idempotency_keys.extend(old.map(|old| (place, old)));
+        }))
+    }
+
+    fn replace_all(&mut self, executions: Vec<Execution>) -> Undo {
+        let undos: Vec<Undo> = executions.into_iter().map(|execution| self.replace(execution)).collect();
+        Box::new(move |state| undos.into_iter().rev().for_each(|undo| undo(state)))
     }
 
     fn replace(&mut self, execution: Execution) -> Undo {

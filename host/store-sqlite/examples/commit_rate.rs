@@ -14,6 +14,7 @@ use action_domain::{
     repositories::{Reader as _, Store as _, UnitOfWork, Write},
     services::{Clock as _, Random as _},
     time::Timestamp,
+    turn::Turn,
 };
 use action_store_sqlite::SqliteStore;
 use action_testkit::{FakeClock, SeededRandom};
@@ -145,6 +146,8 @@ impl Maker {
             ended_at: None,
             run_at: None,
             lease: Some(self.lease(now)),
+            turn: Turn::default(),
+            cancel_requested: false,
             error: None,
             receipt: None,
         }

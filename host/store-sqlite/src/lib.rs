@@ -29,8 +29,9 @@ pub use open::{SqliteOptions, migrate_file as migrate};
 
 use action_domain::{
     event::Position,
-    execution::Execution,
-    repositories::{Claim, CommitError, Positions, Store, StoreUnavailable, UnitOfWork},
+    id::ExecutionId,
+    repositories::{Claim, Claimed, CommitError, Positions, Prune, Pruned, Store, StoreUnavailable, UnitOfWork},
+    time::Timestamp,
 };
 use async_trait::async_trait;
 use codes::EventTypes;
@@ -89,9 +90,24 @@ impl Store for SqliteStore {
         self.ask(Command::Commit(unit, answer), answered).await?
     }
 
-    async fn claim(&self, claim: Claim) -> Result<Vec<Execution>, StoreUnavailable> {
+    async fn claim(&self, claim: Claim) -> Result<Claimed, StoreUnavailable> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Claim(claim, answer), answered).await?
+    }
+
+    async fn offer(
+        &self,
+        now: Timestamp,
+        again_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(ExecutionId, u32)>, StoreUnavailable> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Offer { now, again_before, limit, answer }, answered).await?
+    }
+
+    async fn prune(&self, prune: Prune) -> Result<Pruned, StoreUnavailable> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Prune(prune, answer), answered).await?
     }
 }
 

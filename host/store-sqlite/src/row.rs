@@ -9,6 +9,7 @@ use action_domain::{
     execution::{Execution, Lease},
     id::{ActionId, EventId, ExecutionId},
     time::Timestamp,
+    turn::Turn,
 };
 use rusqlite::{Row, types::FromSql};
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 /// The columns of an execution, in the order of [`execution`].
 pub(crate) const EXECUTION: &str = "id, action, revision, protocol, status, attempt, correlation_id, traceparent, \
-     created_at, started_at, ended_at, run_at, lease_worker, lease_attempt, lease_until, error, receipt";
+     created_at, started_at, ended_at, run_at, turn, ordering_key, expires_at, aside, cancel_requested, lease_worker, lease_attempt, lease_until, error, receipt";
 
 /// The columns of an event, in the order of [`event`].
 pub(crate) const EVENT: &str =
@@ -137,10 +138,20 @@ pub(crate) fn execution(row: &Row<'_>) -> rusqlite::Result<Execution> {
         started_at: columns.maybe_time()?,
         ended_at: columns.maybe_time()?,
         run_at: columns.maybe_time()?,
+        turn: turn(&mut columns)?,
+        cancel_requested: columns.take::<Option<bool>>()?.unwrap_or(false),
         lease: lease(columns.maybe_uuid()?, columns.maybe_number()?, columns.maybe_time()?),
         error: columns.maybe_document()?,
         receipt: columns.maybe_document()?,
     })
+}
+
+/// Its ordering key and expiry are in the document too; the columns are for queries.
+fn turn(columns: &mut Columns<'_>) -> rusqlite::Result<Turn> {
+    let turn: Turn = columns.maybe_document()?.unwrap_or_default();
+    columns.maybe_text()?;
+    columns.maybe_time()?;
+    Ok(Turn { aside: columns.take::<Option<bool>>()?.unwrap_or(false), ..turn })
 }
 
 fn lease(worker: Option<Uuid>, attempt: Option<u32>, until: Option<Timestamp>) -> Option<Lease> {

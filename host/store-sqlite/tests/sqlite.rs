@@ -78,7 +78,7 @@ async fn everything_is_there_after_reopening() {
     // The writer knows again what runs, and where the log ends.
     let end = Write::UpdateExecutionIfLeased(Box::new(w.succeeded(&running)), w.lease(worker, 1));
     assert_eq!(store.commit(UnitOfWork::new().write(end).event(w.any_event())).await.unwrap(), 3);
-    assert_eq!(store.claim(w.claim(worker, 5)).await.unwrap().len(), 1);
+    assert_eq!(store.claim(w.claim(worker, 5)).await.unwrap().executions.len(), 1);
     assert_eq!(store.last_position().await.unwrap(), 4);
 }
 
@@ -183,5 +183,5 @@ async fn a_claim_that_panics_harms_nobody() {
     claim.lease = Box::new(|_| panic!("on purpose"));
     assert!(store.claim(claim).await.is_err());
     assert_eq!(w.execution_now(queued.id).await, queued);
-    assert_eq!(store.claim(w.claim(w.random.uuid(), 1)).await.unwrap().len(), 1);
+    assert_eq!(store.claim(w.claim(w.random.uuid(), 1)).await.unwrap().executions.len(), 1);
 }

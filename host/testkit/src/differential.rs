@@ -27,7 +27,7 @@ pub async fn run(left: Arc<dyn Store>, right: Arc<dyn Store>, seed: u16, steps: 
             let one = left.claim(w.claim_with(worker, limit, claim_seed)).await.unwrap();
             let other = right.claim(w.claim_with(worker, limit, claim_seed)).await.unwrap();
             assert_eq!(one, other, "{place}");
-            for execution in one {
+            for execution in one.executions {
                 known.learn(execution);
             }
             continue;

@@ -3,7 +3,8 @@
 //!
 //! [`conformance`] has a case for each rule of [`action_domain::repositories`];
 //! [`conformance_suite!`] makes a test of each for one store. [`differential`] drives two
-//! stores with the same random work and compares all that can be read.
+//! stores with the same random work and compares all that can be read. `postgres` and
+//! `nats` start servers for the tests of what needs one.
 #![expect(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
@@ -13,6 +14,10 @@
 mod clock;
 pub mod conformance;
 pub mod differential;
+#[cfg(unix)]
+pub mod nats;
+#[cfg(unix)]
+pub mod postgres;
 mod random;
 mod world;
 

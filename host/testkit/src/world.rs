@@ -15,6 +15,7 @@ use action_domain::{
     repositories::{Claim, CommitError, Conflict, EventFilter, Page, Store, UnitOfWork, Write},
     services::{Clock, Random},
     time::Timestamp,
+    turn::Turn,
 };
 use bytes::Bytes;
 use serde_json::{json, value::RawValue};
@@ -157,7 +158,9 @@ impl World {
             started_at: None,
             ended_at: None,
             run_at: Some(self.now()),
+            turn: Turn::default(),
             lease: None,
+            cancel_requested: false,
             error: None,
             receipt: None,
         }
@@ -249,6 +252,8 @@ impl World {
         Claim {
             now,
             limit,
+            only: None,
+            after: None,
             lease: Box::new(move |execution| Lease { attempt: execution.attempt, ..lease }),
             started: Box::new(move |execution| {
                 let context = Context {

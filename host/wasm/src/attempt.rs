@@ -12,39 +12,45 @@ use action_domain::{
     limits::{Limits, PURE_CALL_FUEL, PURE_CALL_TIMEOUT},
     payload::Payload,
     receipt::Receipt,
-    services::{AttemptReport, AttemptRequest, GuestTrigger, Outcome, RuntimeError},
+    services::{AttemptReport, AttemptRequest, GuestTrigger, Outcome, RuntimeError, Sending},
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Instant};
 
 impl WasmRuntime {
-    pub(crate) async fn attempt(&self, request: AttemptRequest) -> AttemptReport {
+    pub(crate) async fn attempt(&self, mut request: AttemptRequest) -> AttemptReport {
         let prepared = match self.components.get(request.component).await {
             Ok(prepared) => prepared,
             Err(error) => return never_ran(unusable(error)),
         };
         let Ok(_place) = self.attempts.acquire().await else { return never_ran(WasmRuntime::shutting_down()) };
         let started = Instant::now();
-        let gate = Arc::new(Gate::new(
-            request.egress.clone(),
-            self.policy,
-            request.journal.clone(),
-            self.clock.clone(),
-            self.trust.clone(),
-            Some(request.action),
-        ));
+        let gate = self.gate_of(&request);
         let limits = request.limits;
         let mut invocation = match Invocation::new(&self.engine, gate.clone(), self.pool.clone(), &limits, started) {
             Ok(invocation) => invocation,
             Err(error) => return never_ran(WasmRuntime::broken(&error)),
         };
         let mut effect = None;
+        let sending = request.sending.take();
         let call = to_call(request);
-        let result = run(&mut invocation, &prepared, &gate, call, &limits, &mut effect).await;
+        let result = run(&mut invocation, &prepared, &gate, call, &limits, sending, &mut effect).await;
         // The report is true from here on: what the instance still held may send no more.
         let sent = gate.meter.seal();
         let receipt = invocation.finish();
         AttemptReport { result, receipt, sent, effect }
+    }
+
+    /// A closed gate with the grants and the journal of a request.
+    pub(crate) fn gate_of(&self, request: &AttemptRequest) -> Arc<Gate> {
+        Arc::new(Gate::new(
+            request.egress.clone(),
+            self.policy,
+            request.journal.clone(),
+            self.clock.clone(),
+            self.trust.clone(),
+            Some(request.action),
+        ))
     }
 }
 
@@ -54,6 +60,7 @@ async fn run(
     gate: &Gate,
     call: model::Call,
     limits: &Limits,
+    sending: Option<Arc<dyn Sending>>,
     effect: &mut Option<Effect>,
 ) -> Result<Outcome, ExecutionError> {
     let pure = Limits { fuel: limits.fuel.min(PURE_CALL_FUEL), ..*limits };
@@ -72,7 +79,12 @@ async fn run(
         Ok((_, Err(issues))) => return Err(outcome::invalid_config(issues)),
         Err(ended) => return Err(outcome::error(&ended, "validate-config", invocation.state(), &pure)),
     };
-    *effect = Some(outcome::effect(accepted.effect));
+    let accepted = outcome::effect(accepted.effect);
+    *effect = Some(accepted);
+    // Where a repeat does no harm, nobody has to know whether a lost attempt had begun to send.
+    if let Some(sending) = sending.filter(|_| accepted == Effect::Unsafe) {
+        gate.require(sending);
+    }
 
     // One budget for the whole attempt: what validate-config took is gone.
     let fuel = limits.fuel.saturating_sub(invocation.fuel_spent());
@@ -80,8 +92,19 @@ async fn run(
     gate.open();
     let left = limits.timeout().saturating_sub(invocation.elapsed());
     let (store, stopwatch) = invocation.parts();
-    let executed =
-        stopwatch.phase(left, async { protocol.julee_action_protocol_api().call_execute(store, &call).await }).await;
+    let executed = stopwatch
+        .phase(left, async {
+            tokio::select! {
+                biased;
+                refusal = gate.refused() => Err(refusal.into()),
+                answer = protocol.julee_action_protocol_api().call_execute(store, &call) => answer,
+            }
+        })
+        .await;
+    // It may have ended by itself between the refusal and here, with whatever it made of it.
+    if let Some(refusal) = gate.refusal() {
+        return Err(ExecutionError::new(ErrorCode::HostError, refusal.to_string()));
+    }
     match executed {
         Ok(Ok(outcome)) => to_outcome(outcome, limits),
         Ok(Err(failure)) => Err(outcome::reported(failure, gate.journal.last_denial())),
@@ -93,7 +116,8 @@ async fn run(
     }
 }
 
-fn to_outcome(outcome: model::Outcome, limits: &Limits) -> Result<Outcome, ExecutionError> {
+/// An outcome as the engine knows it, if it is within the limits.
+pub(crate) fn to_outcome(outcome: model::Outcome, limits: &Limits) -> Result<Outcome, ExecutionError> {
     let model::Payload { content_type, data } = outcome.output;
     if data.len() as u64 > limits.output_bytes {
         return Err(outcome::output_too_large(data.len(), limits));
@@ -109,7 +133,8 @@ fn is_media_type(text: &str) -> bool {
     text.len() <= 255 && text.contains('/') && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
-fn to_call(request: AttemptRequest) -> model::Call {
+/// What the component is called with.
+pub(crate) fn to_call(request: AttemptRequest) -> model::Call {
     let execution = request.execution.to_string();
     model::Call {
         action: request.action.to_string(),
@@ -131,7 +156,8 @@ fn to_call(request: AttemptRequest) -> model::Call {
     }
 }
 
-fn unusable(error: RuntimeError) -> ExecutionError {
+/// The component cannot be had.
+pub(crate) fn unusable(error: RuntimeError) -> ExecutionError {
     match error {
         RuntimeError::Broken(error) => error,
         other => ExecutionError::new(ErrorCode::HostError, other.to_string()),

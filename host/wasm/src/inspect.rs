@@ -103,14 +103,16 @@ struct Names {
 fn survey(bytes: &[u8]) -> Result<Names, (&'static str, String)> {
     let mut names = Names { imports: Vec::new(), exports: Vec::new() };
     let (mut depth, mut types) = (0_u32, 0_u64);
+    begins_like_wasm(bytes).map_err(|message| ("invalid_component", message))?;
     let not_wasm = |error: wasmparser::BinaryReaderError| {
-        ("invalid_component", format!("not a component: {} (at byte {})", error.message(), error.offset()))
+        let message = format!("not a WebAssembly component: {} (at byte {})", error.message(), error.offset());
+        ("invalid_component", message)
     };
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(not_wasm)? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                let message = "a core module, not a component: build it for wasm32-wasip2, or wrap it with \
-                               `wasm-tools component new`";
+                let message = "a core WebAssembly module, not a component: build it for wasm32-wasip2, or wrap it \
+                               with `wasm-tools component new`";
                 return Err(("core_module", message.to_owned()));
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
@@ -141,6 +143,21 @@ fn survey(bytes: &[u8]) -> Result<Names, (&'static str, String)> {
         }
     }
     Ok(names)
+}
+
+/// Says of other files what they are; the command line has the same words.
+fn begins_like_wasm(bytes: &[u8]) -> Result<(), String> {
+    const TOLD_BYTES: usize = 16;
+    let start = || bytes[..bytes.len().min(TOLD_BYTES)].escape_ascii();
+    match bytes {
+        [b'\0', b'a', b's', b'm', ..] => Ok(()),
+        [] => Err("not a WebAssembly component: the file is empty".to_owned()),
+        [b'(', ..] => Err(format!(
+            "not a WebAssembly component: it starts with \"{}\", as text does; `wasm-tools parse` makes one of it",
+            start()
+        )),
+        _ => Err(format!("not a WebAssembly component: it starts with \"{}\"", start())),
+    }
 }
 
 fn too_many(count: usize, what: &str) -> Result<(), (&'static str, String)> {
@@ -228,10 +245,18 @@ mod tests {
 
     #[test]
     fn what_is_no_component_is_told_apart() {
-        assert_eq!(codes("(module)"), ["core_module"]);
-        for bytes in [&b""[..], b"\0asm", b"hello", b"\0asm\x0d\0\x01\0\xff"] {
+        for (bytes, code, said) in [
+            (&b"\0asm\x01\0\0\0"[..], "core_module", "a core WebAssembly module, not a component: build it for"),
+            (b"", "invalid_component", "the file is empty"),
+            (b"\0asm", "invalid_component", "not a WebAssembly component: unexpected end"),
+            (b"\0asm\x0d\0\x01\0\xff", "invalid_component", "not a WebAssembly component: "),
+            (b"\x7fELF\x02", "invalid_component", r#"not a WebAssembly component: it starts with "\x7fELF\x02""#),
+            (b"hello, world, this is no wasm", "invalid_component", r#"it starts with "hello, world, th""#),
+            (b"(component)", "invalid_component", "`wasm-tools parse` makes one of it"),
+        ] {
             let issues = inspect(bytes).unwrap_err();
-            assert_eq!(issues[0].code, "invalid_component", "{bytes:?}");
+            assert_eq!(issues[0].code, code, "{bytes:?}");
+            assert!(issues[0].message.contains(said), "{issues:?}");
         }
     }
 

@@ -23,6 +23,7 @@ mod outcome;
 mod output;
 mod panic;
 mod prepared;
+mod reconcile;
 mod state;
 
 pub use compile::{Compiler, compile_child_main};
@@ -38,7 +39,7 @@ use action_domain::{
     failure::{ErrorCode, ExecutionError},
     services::{
         Accepted, Admitted, AttemptReport, AttemptRequest, Clock, ComponentSource, ConnectionTest, ProtocolRuntime,
-        RuntimeError, TestRequest, ValidateError,
+        ReconcileReport, RuntimeError, TestRequest, ValidateError,
     },
 };
 use async_trait::async_trait;
@@ -158,5 +159,9 @@ impl ProtocolRuntime for WasmRuntime {
 
     async fn run(&self, request: AttemptRequest) -> AttemptReport {
         self.attempt(request).await
+    }
+
+    async fn reconcile(&self, request: AttemptRequest) -> ReconcileReport {
+        self.ask_reconciler(request).await
     }
 }

@@ -1,7 +1,7 @@
 //! Components that are ready to run: in memory by digest, else from disk, else compiled.
 
 use crate::{
-    bindings::v0_1::ActionProtocolPre,
+    bindings::{reconciler::ReconcilingIndices, v0_1::ActionProtocolPre},
     cache::Cache,
     compile::Workshop,
     inspect,
@@ -26,6 +26,8 @@ const KIB_MAX: u64 = 512 << 10;
 /// A component, linked.
 pub(crate) struct Prepared {
     pub(crate) pre: ActionProtocolPre<State>,
+    /// Where it exports `reconciler`, whose type was compared when it was admitted.
+    pub(crate) reconciler: Option<ReconcilingIndices>,
     code_bytes: usize,
 }
 
@@ -49,8 +51,10 @@ impl Shared {
     }
 
     fn link_loaded(&self, code: &Trusted, component: &Component) -> wasmtime::Result<Arc<Prepared>> {
-        let pre = ActionProtocolPre::new(self.linker.instantiate_pre(component)?)?;
-        Ok(Arc::new(Prepared { pre, code_bytes: code.bytes().len() }))
+        let pre = self.linker.instantiate_pre(component)?;
+        let reconciler = ReconcilingIndices::new(&pre).ok();
+        let pre = ActionProtocolPre::new(pre)?;
+        Ok(Arc::new(Prepared { pre, reconciler, code_bytes: code.bytes().len() }))
     }
 
     fn load_from_disk(&self, digest: &Digest) -> Option<Arc<Prepared>> {

@@ -92,19 +92,16 @@ impl Failure {
         let repeat = if effect == Effect::Unsafe { Advice::InDoubt } else { Advice::Retry };
         match error {
             OutboundError::Denied(_) | OutboundError::BadRequest(_) => Self::invalid_config(in_words(error)),
-            OutboundError::NameUnknown(_) | OutboundError::ConnectFailed(_) | OutboundError::TlsFailed(_) => {
-                Self::unavailable(in_words(error))
-            }
+            OutboundError::NameUnknown(_) | OutboundError::ConnectFailed(_) => Self::unavailable(in_words(error)),
             OutboundError::TimedOut | OutboundError::Closed => Self::unavailable(in_words(error)).advice(repeat),
-            // A repeat would bring as much again.
-            OutboundError::TooLarge(_) => Self::bad_response(in_words(error)),
+            // A repeat would bring the same certificate, or as much again. A connection that only
+            // ended in the middle of the handshake is `connect-failed`.
+            OutboundError::TlsFailed(_) | OutboundError::TooLarge(_) => Self::bad_response(in_words(error)),
             OutboundError::BadResponse(_) => Self::bad_response(in_words(error)).advice(repeat),
         }
     }
 }
 
-/// Takes the worst for granted, that the request was one that must not be repeated; who
-/// knows better calls [`Failure::from_outbound`].
 /// An error of the way out, for people.
 fn in_words(error: &OutboundError) -> String {
     match error {
@@ -120,6 +117,8 @@ fn in_words(error: &OutboundError) -> String {
     }
 }
 
+/// Takes the worst for granted, that the request was one that must not be repeated; who
+/// knows better calls [`Failure::from_outbound`].
 impl From<OutboundError> for Failure {
     fn from(error: OutboundError) -> Self {
         Self::from_outbound(&error, Effect::Unsafe)
@@ -150,14 +149,19 @@ mod tests {
 
     #[test]
     fn what_was_never_sent_may_be_repeated_by_anyone() {
-        for error in [
-            OutboundError::NameUnknown("n".into()),
-            OutboundError::ConnectFailed("c".into()),
-            OutboundError::TlsFailed("t".into()),
-        ] {
+        for error in [OutboundError::NameUnknown("n".into()), OutboundError::ConnectFailed("c".into())] {
             let failure = Failure::from_outbound(&error, Effect::Unsafe);
             assert!(matches!(failure.kind, FailureKind::Unavailable));
             assert!(matches!(failure.advice, Advice::Retry));
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_accepted_is_not_tried_again() {
+        for effect in [Effect::Read, Effect::Idempotent, Effect::Keyed, Effect::Unsafe] {
+            let failure = Failure::from_outbound(&OutboundError::TlsFailed("t".into()), effect);
+            assert!(matches!(failure.kind, FailureKind::BadResponse));
+            assert!(matches!(failure.advice, Advice::GiveUp));
         }
     }
 

@@ -44,6 +44,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! A protocol whose repeat may act twice, and whose remote can tell what it has done, implements
+//! [`Reconcile`] beside it.
+//!
 //! Build it with `crate-type = ["cdylib"]` and `cargo build --release --target wasm32-wasip2`:
 //! the file that comes out is the component. On any other target the same code compiles
 //! without the exports, so that `cargo test` reaches everything that needs no host. What
@@ -60,6 +63,7 @@ pub mod http;
 pub mod journal;
 mod payload;
 mod protocol;
+mod reconcile;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod secrets;
@@ -75,20 +79,35 @@ pub mod bindings {
         pub_export_macro: true,
         default_bindings_module: "action_protocol::bindings",
     });
+
+    /// What a component exports beside that, if it can reconcile.
+    pub mod reconciling {
+        wit_bindgen::generate!({
+            path: "../../wit/v0.1",
+            inline: "package action-protocol:sdk; world reconciling { export julee:action/reconciler@0.1.0; }",
+            world: "action-protocol:sdk/reconciling",
+            with: { "julee:action/model@0.1.0": crate::bindings::julee::action::model },
+            pub_export_macro: true,
+            export_macro_name: "export_reconciler",
+            default_bindings_module: "action_protocol::bindings::reconciling",
+        });
+    }
 }
 
 pub use bindings::julee::action::model::{
     Accepted, Advice, ConnectionReport, Descriptor, Effect, Example, Failure, FailureKind, Header, Issue, Outcome,
-    Payload, Trigger, WebhookReply, WebhookRequest,
+    Payload, Reconciliation, Trigger, WebhookReply, WebhookRequest,
 };
 pub use bindings::julee::action::outbound::{
     self, ClientIdentity, Connection, HttpRequest, HttpResponse, OutboundError, TlsOptions,
 };
 pub use protocol::{Adapter, Call, Protocol};
+pub use reconcile::Reconcile;
 #[cfg(feature = "schema")]
 pub use schemars;
 
-/// Exports a type that implements [`Protocol`] as the component's protocol.
+/// Exports a type that implements [`Protocol`] as the component's protocol. One that implements
+/// [`Reconcile`] too is exported with both: `export_protocol!(Mail, reconcile)`.
 ///
 /// Once a crate. On targets other than WebAssembly it expands to nothing.
 #[macro_export]
@@ -98,6 +117,14 @@ macro_rules! export_protocol {
         const _: () = {
             type Exported = $crate::Adapter<$protocol>;
             $crate::bindings::export!(Exported);
+        };
+    };
+    ($protocol:ty, reconcile) => {
+        $crate::export_protocol!($protocol);
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            type Exported = $crate::Adapter<$protocol>;
+            $crate::bindings::reconciling::export_reconciler!(Exported);
         };
     };
 }

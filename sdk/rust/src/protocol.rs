@@ -35,7 +35,7 @@ pub trait Protocol {
     fn execute(call: Call<Self::Config>) -> Result<Outcome, Failure>;
 }
 
-/// What `execute` is called with.
+/// What `execute` is called with, and `reconcile` too.
 #[derive(Debug)]
 pub struct Call<C> {
     /// Id of the action.
@@ -58,6 +58,24 @@ pub struct Call<C> {
     pub config: C,
     /// The input, of any media type.
     pub input: Payload,
+}
+
+impl<C: DeserializeOwned + 'static> Call<C> {
+    /// The contract's call, with its config parsed.
+    pub(crate) fn parse(call: model::Call) -> Result<Self, Failure> {
+        Ok(Self {
+            config: config_of(&call.config)?,
+            action: call.action,
+            execution: call.execution,
+            correlation: call.correlation,
+            attempt: call.attempt,
+            idempotency_key: call.idempotency_key,
+            deadline: call.deadline,
+            traceparent: call.traceparent,
+            trigger: call.trigger,
+            input: call.input,
+        })
+    }
 }
 
 /// Implements the contract for a [`Protocol`]. Named by `export_protocol!` only.
@@ -111,18 +129,7 @@ impl<P: Protocol> Guest for Adapter<P> {
     }
 
     fn execute(call: model::Call) -> Result<Outcome, Failure> {
-        P::execute(Call {
-            config: config_of(&call.config)?,
-            action: call.action,
-            execution: call.execution,
-            correlation: call.correlation,
-            attempt: call.attempt,
-            idempotency_key: call.idempotency_key,
-            deadline: call.deadline,
-            traceparent: call.traceparent,
-            trigger: call.trigger,
-            input: call.input,
-        })
+        P::execute(Call::parse(call)?)
     }
 }
 

@@ -8,6 +8,8 @@ pub(crate) mod service;
 
 use crate::{ApiState, Router, Scope, Scopes, openapi::Documents, routes::Routes};
 
+/// Remove what was recorded.
+const ADMIN: Scopes = Scopes::of(&[Scope::Admin]);
 /// Make and change protocols and actions.
 const CONFIGURE: Scopes = Scopes::of(&[Scope::Configure]);
 /// Look at what there is.

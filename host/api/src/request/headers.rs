@@ -1,11 +1,14 @@
 //! Headers that are taken over: what ties requests together across systems, and media types.
 
 use crate::error::{Answer, Problem};
+use action_domain::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use http::{HeaderMap, HeaderName, header};
 use std::sync::{Arc, LazyLock};
 
 /// Ties together what belongs together across systems.
 pub(crate) const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// The same key for the same action is the same execution (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Longest correlation id.
 const CORRELATION_ID_BYTES_MAX: usize = 128;
@@ -27,6 +30,37 @@ pub(crate) fn correlation_id(headers: &HeaderMap) -> Answer<Option<Arc<str>>> {
             Err(Problem::bad_request("invalid_correlation_id", detail))
         }
     }
+}
+
+/// The idempotency key, if the caller gives one. The draft wants a quoted string (RFC 9651); most callers send the bare
+/// key, so both are the same.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Answer<Option<Arc<str>>> {
+    let mut all = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = all.next() else { return Ok(None) };
+    let text = value.to_str().ok().filter(|_| all.next().is_none());
+    let key = text.and_then(|text| if text.starts_with('"') { unquoted(text) } else { Some(text.to_owned()) });
+    let fits = |key: &String| {
+        (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    };
+    let refuse = || {
+        let detail = format!("Idempotency-Key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters, once");
+        Problem::bad_request("invalid_idempotency_key", detail)
+    };
+    key.filter(fits).map(|key| Some(key.into())).ok_or_else(refuse)
+}
+
+/// What a quoted string says, if it is one and nothing follows it.
+fn unquoted(text: &str) -> Option<String> {
+    let mut inner = text.strip_prefix('"')?.strip_suffix('"')?.chars();
+    let mut said = String::new();
+    while let Some(c) = inner.next() {
+        match c {
+            '\\' => said.push(inner.next().filter(|c| matches!(c, '"' | '\\'))?),
+            '"' => return None,
+            c => said.push(c),
+        }
+    }
+    Some(said)
 }
 
 /// The trace context, if the caller gives a valid one. A broken one is dropped and not refused,
@@ -101,6 +135,27 @@ mod tests {
         for bad in ["", "ä", "a\tb", &"x".repeat(129)] {
             assert!(take(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_idempotency_key_is_bare_or_quoted() {
+        let take = |value: &str| idempotency_key(&one(IDEMPOTENCY_KEY, value)).map(|key| key.map(|key| key.to_string()));
+        assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
+        for (sent, key) in [
+            ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+            ("\"8e03978e\"", "8e03978e"),
+            (r#""a \"b\" \\""#, r#"a "b" \"#),
+            ("a\"b", "a\"b"),
+        ] {
+            assert_eq!(take(sent).unwrap().as_deref(), Some(key), "{sent}");
+        }
+        assert!(take(&"x".repeat(255)).is_ok());
+        for bad in ["", "\"\"", "\"", "\"a", "\"a\"; b=1", r#""a\""#, r#""a\b""#, "\"a\"b\"", "ä", "a\tb", &"x".repeat(256)] {
+            assert!(take(bad).is_err(), "{bad:?}");
+        }
+        let mut twice = one(IDEMPOTENCY_KEY, "a");
+        twice.append(IDEMPOTENCY_KEY, HeaderValue::from_static("a"));
+        assert!(idempotency_key(&twice).is_err());
     }
 
     #[test]

@@ -99,6 +99,8 @@ impl Api {
             egress: EgressPolicy::default(),
             concurrency: 8,
             waiters_max: 8,
+            runs_attempts: true,
+            broker: None,
             exclusive_store: true,
         });
         let readiness = Readiness::new();

@@ -68,6 +68,19 @@ pub(crate) struct Head<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     retry_at: Option<Timestamp>,
+    /// Somebody wants it stopped; only while `running`, and only where true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cancel_requested: Option<bool>,
+    /// Executions of the action with the same key run one after another; where the action has an order and the input a
+    /// key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ordering_key: Option<&'a str>,
+    /// When it is too late to begin; where the action says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    expires_at: Option<Timestamp>,
     /// Ties together what belongs together across systems.
     correlation_id: &'a str,
 }
@@ -87,6 +100,9 @@ impl<'a> From<&'a Execution> for Head<'a> {
             started_at: execution.started_at,
             ended_at: execution.ended_at,
             retry_at: execution.run_at.filter(|_| execution.status == Status::Waiting),
+            cancel_requested: (execution.cancel_requested && execution.status == Status::Running).then_some(true),
+            ordering_key: execution.turn.ordering_key.as_deref(),
+            expires_at: execution.turn.expires_at,
             correlation_id: &execution.correlation_id,
         }
     }

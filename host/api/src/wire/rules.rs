@@ -1,8 +1,7 @@
 //! The rules of an action: its limits and its delivery.
 
-use action_domain::{action, limits::LimitsSpec};
+use action_domain::{action, limits::LimitsSpec, turn};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 /// How much an attempt may use. What is left out is the service's default.
@@ -49,17 +48,20 @@ pub(crate) struct Delivery {
     backoff: Backoff,
     /// What to do with an attempt of which nobody knows whether it took effect.
     on_doubt: OnDoubt,
-    /// Executions at once. Not available yet.
+    /// Executions at once, across all workers.
     max_concurrent: Option<u32>,
-    /// Executions a second. Not available yet.
-    #[schema(value_type = Option<Value>)]
-    rate: Option<Value>,
-    /// Executions with the same key run one after another. Not available yet.
+    /// How fast executions begin, across all workers.
+    rate: Option<Rate>,
+    /// A path into the input, like `.customer.id`. Executions with the same value there run one after another, in the
+    /// order in which they came.
+    #[schema(example = ".customer.id")]
     ordering_key: Option<String>,
-    /// What becomes of those behind a failed one. Not available yet.
-    on_order_failure: Option<String>,
-    /// Executions older than this are not begun. Not available yet.
+    /// What becomes of those behind a failed one.
+    on_order_failure: OnOrderFailure,
+    /// An execution that has not begun after this time is not begun any more, in milliseconds.
     expire_after_ms: Option<u64>,
+    /// How often the action gets its turn beside others that are due. None is starved.
+    priority: Priority,
 }
 
 impl Default for Delivery {
@@ -75,10 +77,11 @@ impl From<Delivery> for action::Delivery {
             backoff: delivery.backoff.into(),
             on_doubt: delivery.on_doubt.into(),
             max_concurrent: delivery.max_concurrent,
-            rate: delivery.rate,
+            rate: delivery.rate.map(Into::into),
             ordering_key: delivery.ordering_key,
-            on_order_failure: delivery.on_order_failure,
+            on_order_failure: delivery.on_order_failure.into(),
             expire_after_ms: delivery.expire_after_ms,
+            priority: delivery.priority.into(),
         }
     }
 }
@@ -90,11 +93,40 @@ impl From<action::Delivery> for Delivery {
             backoff: delivery.backoff.into(),
             on_doubt: delivery.on_doubt.into(),
             max_concurrent: delivery.max_concurrent,
-            rate: delivery.rate,
+            rate: delivery.rate.map(Into::into),
             ordering_key: delivery.ordering_key,
-            on_order_failure: delivery.on_order_failure,
+            on_order_failure: delivery.on_order_failure.into(),
             expire_after_ms: delivery.expire_after_ms,
+            priority: delivery.priority.into(),
         }
+    }
+}
+
+/// How fast executions of an action begin.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rate {
+    /// Executions a second, on average: 0.001 to 1000000.
+    #[schema(example = 50.0)]
+    per_second: f64,
+    /// Executions that may begin at once after a pause: 1 where left out.
+    #[serde(default = "one")]
+    burst: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+impl From<Rate> for turn::Rate {
+    fn from(Rate { per_second, burst }: Rate) -> Self {
+        Self { per_second, burst }
+    }
+}
+
+impl From<turn::Rate> for Rate {
+    fn from(turn::Rate { per_second, burst }: turn::Rate) -> Self {
+        Self { per_second, burst }
     }
 }
 
@@ -130,33 +162,56 @@ impl From<action::Backoff> for Backoff {
     }
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum OnDoubt {
-    /// Somebody decides.
-    Hold,
-    /// Try again.
-    Retry,
-    /// Give up.
-    Fail,
+/// A choice of the domain under the same words.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident of $domain:path { $($(#[$variant_doc:meta])* $variant:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub(crate) enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl From<$name> for $domain {
+            fn from(choice: $name) -> Self {
+                match choice { $($name::$variant => Self::$variant,)* }
+            }
+        }
+
+        impl From<$domain> for $name {
+            fn from(choice: $domain) -> Self {
+                use $domain as Domain;
+                match choice { $(Domain::$variant => Self::$variant,)* }
+            }
+        }
+    };
 }
 
-impl From<OnDoubt> for action::OnDoubt {
-    fn from(on_doubt: OnDoubt) -> Self {
-        match on_doubt {
-            OnDoubt::Hold => Self::Hold,
-            OnDoubt::Retry => Self::Retry,
-            OnDoubt::Fail => Self::Fail,
-        }
+choice! {
+    OnDoubt of action::OnDoubt {
+        /// Somebody decides.
+        Hold,
+        /// Try again.
+        Retry,
+        /// Give up.
+        Fail,
     }
 }
 
-impl From<action::OnDoubt> for OnDoubt {
-    fn from(on_doubt: action::OnDoubt) -> Self {
-        match on_doubt {
-            action::OnDoubt::Hold => Self::Hold,
-            action::OnDoubt::Retry => Self::Retry,
-            action::OnDoubt::Fail => Self::Fail,
-        }
+choice! {
+    OnOrderFailure of action::OnOrderFailure {
+        /// They wait until it is retried well or cancelled.
+        Block,
+        /// They go on.
+        Skip,
+    }
+}
+
+choice! {
+    Priority of turn::Priority {
+        /// One execution a turn.
+        Low,
+        /// Two executions a turn.
+        Normal,
+        /// Four executions a turn.
+        High,
     }
 }

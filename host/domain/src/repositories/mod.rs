@@ -13,11 +13,16 @@ mod read;
 mod unit;
 
 pub use read::{
-    ActionFilter, ActionKey, Claim, EventFilter, ExecutionFilter, Page, Positions, Reader, StoreUnavailable,
+    ActionFilter, ActionKey, Claim, Claimed, EventFilter, ExecutionFilter, NoSignals, Page, Positions, Reader, Signal,
+    Signals, StoreUnavailable,
 };
-pub use unit::{CommitError, Conflict, UnitOfWork, Write};
+pub use unit::{CommitError, Conflict, IdempotencyKey, UnitOfWork, Write};
 
-use crate::event::Position;
+use crate::{
+    event::{NewEvent, Position},
+    id::ExecutionId,
+    time::Timestamp,
+};
 use async_trait::async_trait;
 
 /// Everything that the service keeps.
@@ -35,11 +40,54 @@ pub trait Store: Reader + Send + Sync {
     /// Returns the position of the unit's last event, or of the log's if the unit has none.
     async fn commit(&self, unit: UnitOfWork) -> Result<Position, CommitError>;
 
-    /// Takes executions that are due, oldest `run_at` first, and commits the beginning of an
-    /// attempt for each: status `running`, `attempt` one more, `started_at` if it is the first,
-    /// the lease of `claim`, and an `attempt_started` event.
+    /// Takes executions that are due and whose turn it is (see [`crate::turn`]), and commits the
+    /// beginning of an attempt for each: status `running`, `attempt` one more, `started_at` if it is
+    /// the first, no `run_at`, neither aside nor counted, the lease of `claim`, and an
+    /// `attempt_started` event.
     ///
-    /// - MUST NOT give the same execution to two callers.
+    /// - Actions take turns in the order of their ids, from behind `claim.after` and around; each
+    ///   gives up to its priority's share in its turn, first attempts before retries, the smaller
+    ///   `run_at` first. There are as many rounds as there is room for.
+    /// - What may not begin is moved as [`crate::turn::Verdict`] says: to its time, or aside (due
+    ///   again after [`crate::turn::ASIDE`]). What is too late is left where it is.
+    /// - MUST NOT give the same execution to two callers, nor more of an action than it allows,
+    ///   whatever other processes claim meanwhile.
     /// - MUST NOT take more than `claim.limit`.
-    async fn claim(&self, claim: Claim) -> Result<Vec<crate::execution::Execution>, StoreUnavailable>;
+    async fn claim(&self, claim: Claim) -> Result<Claimed, StoreUnavailable>;
+
+    /// Names executions that are due and were not named since `again_before`, with the attempt that
+    /// would begin, and notes that they were named now: for a broker, which carries them to workers.
+    async fn offer(
+        &self,
+        now: Timestamp,
+        again_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(ExecutionId, u32)>, StoreUnavailable>;
+
+    /// Removes executions that ended before a time, the oldest first, with their events, their
+    /// idempotency keys, and payloads that nothing refers to any more. The only way in which an
+    /// event goes. Positions of what stays do not change. If there was anything, the event of
+    /// `prune` is appended with it.
+    async fn prune(&self, prune: Prune) -> Result<Pruned, StoreUnavailable>;
+}
+
+/// What is to be removed.
+pub struct Prune {
+    /// Executions that ended before this.
+    pub before: Timestamp,
+    /// At most this many executions.
+    pub limit: u32,
+    /// The event that records it.
+    pub recorded: Box<dyn Fn(Pruned) -> NewEvent + Send + Sync>,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Executions.
+    pub executions: u64,
+    /// Events.
+    pub events: u64,
+    /// Payloads.
+    pub payloads: u64,
 }

@@ -1,5 +1,6 @@
 //! Reading.
 
+use super::IdempotencyKey;
 use crate::{
     action::Action,
     digest::Digest,
@@ -91,10 +92,52 @@ pub struct Claim {
     pub now: Timestamp,
     /// At most this many.
     pub limit: u32,
+    /// Only these, if they are due.
+    pub only: Option<Vec<ExecutionId>>,
+    /// Actions take turns in the order of their ids, beginning behind this one.
+    pub after: Option<ActionId>,
     /// The lease that an execution gets, given the number of the attempt that begins.
     pub lease: Box<dyn Fn(&Execution) -> Lease + Send + Sync>,
     /// The event that records the beginning, given the execution as it is then.
     pub started: Box<dyn Fn(&Execution) -> NewEvent + Send + Sync>,
+}
+
+/// What a worker got.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Claimed {
+    /// Executions whose attempts have begun.
+    pub executions: Vec<Execution>,
+    /// The action that was looked at last: the next claim goes on behind it.
+    pub last: Option<ActionId>,
+    /// Every action was looked at, and there was nothing more to take.
+    pub drained: bool,
+}
+
+/// What other processes do that this one has to know of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Something may be due.
+    Due,
+    /// This running execution is to be stopped.
+    Cancel(ExecutionId),
+}
+
+/// Listens to other processes with the same store.
+#[async_trait]
+pub trait Signals: Send {
+    /// Waits for the next one. Some may be missed: whoever listens also looks from time to time.
+    async fn next(&mut self) -> Signal;
+}
+
+/// Signals of a store that only one process has open: there are none.
+#[derive(Debug)]
+pub struct NoSignals;
+
+#[async_trait]
+impl Signals for NoSignals {
+    async fn next(&mut self) -> Signal {
+        std::future::pending().await
+    }
 }
 
 /// Follows the end of the log.
@@ -152,6 +195,19 @@ pub trait Reader: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Execution>, StoreUnavailable>;
 
+    /// Queued executions that may not begin any more at this time, the one that expired first first.
+    async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>, StoreUnavailable>;
+
+    /// Executions of this worker that somebody wants stopped.
+    async fn to_cancel(&self, worker: crate::execution::WorkerId) -> Result<Vec<ExecutionId>, StoreUnavailable>;
+
+    /// The execution that a trigger with this idempotency key led to.
+    async fn idempotency_key(&self, action: ActionId, key: &str) -> Result<Option<IdempotencyKey>, StoreUnavailable>;
+
+    /// Whether the running attempt of an execution is known to have begun sending: that is, whether
+    /// an `attempt_sending` event of this attempt is in the log.
+    async fn has_sent(&self, execution: ExecutionId, attempt: u32) -> Result<bool, StoreUnavailable>;
+
     /// When the next queued or waiting execution is due.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreUnavailable>;
 
@@ -166,6 +222,11 @@ pub trait Reader: Send + Sync {
 
     /// The end of the log; 0 if it is empty.
     async fn last_position(&self) -> Result<Position, StoreUnavailable>;
+
+    /// Listens to other processes from now on.
+    fn signals(&self) -> Box<dyn Signals> {
+        Box::new(NoSignals)
+    }
 
     /// Follows the end of the log from now on.
     fn follow(&self) -> Box<dyn Positions>;

@@ -5,11 +5,13 @@ use crate::{
     action::Action,
     digest::Digest,
     event::NewEvent,
-    execution::{Execution, Lease, Status},
-    id::ActionId,
+    execution::{Execution, Lease, Status, WorkerId},
+    id::{ActionId, ExecutionId},
     protocol::{Pin, Protocol},
+    time::Timestamp,
 };
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Writes that happen together or not at all.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +71,38 @@ pub enum Write {
     UpdateExecutionIfLeased(Box<Execution>, Lease),
     /// Replaces an execution that has this status and attempt; else [`Conflict::StatusMismatch`].
     UpdateExecutionIfStatus(Box<Execution>, Status, u32),
+    /// Changes nothing; [`Conflict::LeaseLost`] where an execution is not running under `Lease`'s
+    /// worker and attempt.
+    RequireLease(ExecutionId, Lease),
+    /// Notes that somebody wants a running execution stopped, if this attempt of it runs; else
+    /// [`Conflict::StatusMismatch`]. Its worker gets a signal.
+    RequestCancelIfRunning(ExecutionId, u32),
+    /// Makes all leases that a worker still has last until then, if that is later.
+    RenewLeases(WorkerId, Timestamp),
+    /// Makes executions of an action due now that are set aside: the oldest
+    /// [`CALLED_BACK_MAX`](crate::turn::CALLED_BACK_MAX) of all and, where a key is given, the oldest
+    /// with that key.
+    CallBack(ActionId, Option<Arc<str>>, Timestamp),
+    /// No execution of the action begins before this, unless one was counted already.
+    SlowDown(ActionId, Timestamp),
+    /// Remembers which execution a trigger led to; [`Conflict::KeyUsed`] if the action has the
+    /// key, and got it less than [`IDEMPOTENCY_KEY_FOR`](crate::limits::IDEMPOTENCY_KEY_FOR) before.
+    AddIdempotencyKey(Box<IdempotencyKey>),
+}
+
+/// A trigger's idempotency key and what it led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The action that was called.
+    pub action: ActionId,
+    /// The caller's key.
+    pub key: Arc<str>,
+    /// Of what came with it: another body under the same key is a mistake.
+    pub fingerprint: Digest,
+    /// What it led to.
+    pub execution: ExecutionId,
+    /// When the trigger came.
+    pub created_at: Timestamp,
 }
 
 /// Why a unit was refused. Nothing of it happened.
@@ -98,6 +132,9 @@ pub enum Conflict {
     /// Somebody else has the execution now, or it has ended.
     #[error("the lease is lost")]
     LeaseLost,
+    /// A trigger with this key came before.
+    #[error("a trigger with this idempotency key led to {}", .0.execution)]
+    KeyUsed(Box<IdempotencyKey>),
     /// The execution has moved on.
     #[error("the execution's status has changed")]
     StatusMismatch,

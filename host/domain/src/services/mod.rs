@@ -1,13 +1,15 @@
 //! What acts, as traits: the clock, randomness, and the sandbox.
 
+mod broker;
 mod journal;
 mod runtime;
 
+pub use broker::{Broker, BrokerUnavailable, Carried};
 pub use journal::{Entry, Journal};
 pub use runtime::{
     Accepted, Admitted, AttemptReport, AttemptRequest, ComponentSource, ConnectionReport, ConnectionTest, GuestTrigger,
-    Outcome, ProtocolRuntime, RawDescriptor, RawExample, RuntimeError, Stage, StageKind, TestRequest, ValidateError,
-    Verdict,
+    Outcome, ProtocolRuntime, RawDescriptor, RawExample, ReconcileReport, Reconciliation, RuntimeError, Sending,
+    SendingRefused, Stage, StageKind, TestRequest, ValidateError, Verdict,
 };
 
 use crate::{

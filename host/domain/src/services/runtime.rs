@@ -4,7 +4,7 @@ use super::Journal;
 use crate::{
     digest::Digest,
     egress::Egress,
-    failure::{Effect, ExecutionError, Failure, Issue, Sent},
+    failure::{Effect, ErrorCode, ExecutionError, Failure, Issue, Sent},
     id::{ActionId, ExecutionId},
     limits::Limits,
     payload::Payload,
@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// Runs components. Every call gets a fresh instance, which is dropped after it.
 #[async_trait]
@@ -40,7 +40,44 @@ pub trait ProtocolRuntime: Send + Sync {
     /// Runs an attempt: `validate-config`, then `execute`, in one instance. The way out opens
     /// only for the second. Dropping the future ends the component.
     async fn run(&self, request: AttemptRequest) -> AttemptReport;
+
+    /// Asks a protocol that exports `reconciler` what became of an attempt in doubt: `reconcile`
+    /// alone, within the limits, the grants and the journal of the request. Its `sending` is not
+    /// asked, because `reconcile` finds out and does not act. Nothing runs where the component
+    /// does not export it. Dropping the future ends the component.
+    async fn reconcile(&self, _request: AttemptRequest) -> ReconcileReport {
+        let error = ExecutionError::new(ErrorCode::HostError, "this runtime cannot reconcile");
+        ReconcileReport { result: Err(error), receipt: Receipt::default() }
+    }
 }
+
+/// Learns that an attempt is about to act on the outside, and may forbid it.
+#[async_trait]
+pub trait Sending: Send + Sync {
+    /// Called at most once an attempt, and only where the component says that its effect is
+    /// [`Effect::Unsafe`], before its first byte leaves for the outside. The byte leaves only
+    /// after `Ok`. A TCP connection and a TLS handshake are no bytes of this sort: nothing
+    /// happens at the other end because of them.
+    ///
+    /// `Ok` says that a byte may leave, not that one does: the remote may be gone by then, and
+    /// the attempt's report says [`Sent::NotSent`]. The future is dropped where the attempt ends
+    /// meanwhile, by its deadline for instance; what it was writing may be written all the same.
+    ///
+    /// # Errors
+    /// The attempt ends with [`ErrorCode::HostError`], and nothing has left.
+    async fn begins(&self) -> Result<(), SendingRefused>;
+}
+
+impl fmt::Debug for dyn Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sending")
+    }
+}
+
+/// Why nothing may be sent: the lease is lost, the store is away.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("nothing may be sent: {0}")]
+pub struct SendingRefused(pub String);
 
 /// Gives a component's bytes to a node that has no compiled form of it.
 #[async_trait]
@@ -152,6 +189,9 @@ pub struct AttemptRequest {
     pub limits: Limits,
     /// Where what it does is written down.
     pub journal: Arc<Journal>,
+    /// Who has to agree before an attempt whose effect is unsafe sends its first byte; `None`:
+    /// nobody wants to know.
+    pub sending: Option<Arc<dyn Sending>>,
 }
 
 /// What set an execution off, as the component is told. More kinds come with their triggers.
@@ -180,6 +220,26 @@ pub struct AttemptReport {
 pub struct Outcome {
     /// The output.
     pub output: Payload,
+}
+
+/// How `reconcile` ended.
+#[derive(Debug, Clone)]
+pub struct ReconcileReport {
+    /// What the protocol found out, or why it did not say.
+    pub result: Result<Reconciliation, ExecutionError>,
+    /// What it cost.
+    pub receipt: Receipt,
+}
+
+/// What became of an attempt in doubt, as the protocol found out.
+#[derive(Debug, Clone)]
+pub enum Reconciliation {
+    /// It took effect, and this is what it would have given.
+    TookEffect(Outcome),
+    /// It did not take effect: a repeat acts once.
+    DidNot,
+    /// The protocol cannot tell either.
+    Unknown,
 }
 
 /// What a connection test runs with.

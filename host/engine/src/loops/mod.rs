@@ -1,11 +1,19 @@
-//! The work that nobody calls for: taking what is due, and taking up what was lost.
+//! The work that nobody calls for: taking what is due, keeping leases, listening to other
+//! processes, and taking up what was lost.
 
+mod broker;
+mod follow;
+mod leases;
 mod maintenance;
+mod signals;
 mod worker;
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, running::Stop};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
+
+/// How long attempts that are stopped at the end have to write down that they were.
+const RELEASE: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Takes up what an earlier process left behind, then begins to take what is due.
@@ -15,28 +23,60 @@ impl Engine {
         if recovered > 0 {
             tracing::info!(executions = recovered, "engine.start.recovered");
         }
-        let (worker, maintenance) = (self.clone(), self.clone());
-        self.inner.tasks.spawn(async move { worker.work().await });
-        self.inner.tasks.spawn(async move { maintenance.maintain().await });
+        let parts = &self.inner.parts;
+        self.spawn(Self::maintain);
+        if parts.runs_attempts {
+            self.spawn(Self::work);
+        }
+        if !parts.exclusive_store {
+            self.spawn(Self::listen);
+            self.spawn(Self::follow_ends);
+            if parts.runs_attempts {
+                // Not waited for at the end: it ends behind the last attempt.
+                tokio::spawn(self.clone().keep_leases());
+            }
+        }
+        if parts.broker.is_some() {
+            self.spawn(Self::offer_to_broker);
+            if parts.runs_attempts {
+                self.spawn(Self::pull_from_broker);
+            }
+        }
         Ok(())
     }
 
-    /// Takes nothing more and lets attempts finish for as long as `grace`. Whether all did;
-    /// what did not is taken up at the next start.
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Self) -> F) {
+        self.inner.tasks.spawn(work(self.clone()));
+    }
+
+    /// Takes nothing more and lets attempts finish for as long as `grace`; what has not is stopped
+    /// and given back, so that others go on with it at once. Whether everything has ended.
     pub async fn stop(&self, grace: Duration) -> bool {
         self.inner.stopping.cancel();
         self.inner.tasks.close();
-        tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_ok()
+        if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_ok() {
+            return true;
+        }
+        self.inner.running.stop_all(Stop::Released);
+        tokio::time::timeout(RELEASE, self.inner.tasks.wait()).await.is_ok()
     }
 
     /// Looks at the queue now, for instance because the clock was moved.
     pub fn wake(&self) {
-        self.inner.queued.notify_one();
+        self.ring();
     }
 
     /// The right to run an attempt.
     pub(crate) async fn attempt_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
         // The semaphore is never closed.
         self.inner.attempts.clone().acquire_owned().await.map_err(|error| EngineError::Internal(error.to_string()))
+    }
+
+    /// Sleeps, unless the service stops. Whether it does not.
+    async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = self.inner.stopping.cancelled() => false,
+            () = tokio::time::sleep(time) => true,
+        }
     }
 }

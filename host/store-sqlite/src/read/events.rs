@@ -24,6 +24,9 @@ pub(crate) fn of_text(r#type: EventType) -> String {
     )
 }
 
+pub(crate) const SENT: &str = "SELECT EXISTS (SELECT 1 FROM events INDEXED BY events_by_execution \
+     WHERE execution = ? AND type = ? AND attempt = ?)";
+
 pub(super) fn page(filter: &EventFilter, page: Page<Position>, types: &EventTypes) -> Statement {
     query(page_text(filter, types))
         .bind(page.after.unwrap_or(0))

@@ -13,6 +13,9 @@ use uuid::Uuid;
 pub(crate) const NEXT_DUE: &str = "SELECT run_at FROM executions INDEXED BY executions_due \
      WHERE status IN (0, 2) AND run_at IS NOT NULL ORDER BY run_at LIMIT 1";
 
+pub(crate) const TO_CANCEL: &str = "SELECT id FROM executions INDEXED BY executions_running \
+     WHERE status = 1 AND cancel_requested = 1 AND lease_worker = ?";
+
 /// How far the time in an id may be from `created_at`; see [`Write::AddExecution`].
 ///
 /// [`Write::AddExecution`]: action_domain::repositories::Write::AddExecution
@@ -36,6 +39,18 @@ pub(crate) fn abandoned_text(except: bool) -> String {
     format!(
         "SELECT {EXECUTION} FROM executions INDEXED BY executions_running \
          WHERE status = 1 AND {lost} ORDER BY lease_until, id LIMIT ?2"
+    )
+}
+
+pub(super) fn expired(now: Timestamp, limit: u32) -> Statement {
+    query(expired_text()).bind(now.as_micros()).bind(i64::from(limit))
+}
+
+pub(crate) fn expired_text() -> String {
+    format!(
+        "SELECT {EXECUTION} FROM executions INDEXED BY executions_expiring \
+         WHERE status = 0 AND expires_at IS NOT NULL AND expires_at <= ?1 AND attempt = 0 \
+         ORDER BY expires_at LIMIT ?2"
     )
 }
 

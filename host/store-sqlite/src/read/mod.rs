@@ -8,7 +8,11 @@ pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod protocols;
 
-use crate::{Follow, SqliteStore};
+use crate::{
+    Follow, SqliteStore,
+    row::Columns,
+    writer::queue::{KEY, read_key},
+};
 use action_domain::{
     action::Action,
     digest::Digest,
@@ -17,7 +21,10 @@ use action_domain::{
     id::{ActionId, ExecutionId},
     name::Name,
     protocol::{Pin, Protocol},
-    repositories::{ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page, Positions, Reader, StoreUnavailable},
+    repositories::{
+        ActionFilter, ActionKey, EventFilter, ExecutionFilter, IdempotencyKey, Page, Positions, Reader,
+        StoreUnavailable,
+    },
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -138,6 +145,27 @@ impl Reader for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Execution>, StoreUnavailable> {
         self.all(executions::abandoned(now, except, limit), crate::row::execution).await
+    }
+
+    async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Execution>, StoreUnavailable> {
+        self.all(executions::expired(now, limit), crate::row::execution).await
+    }
+
+    async fn to_cancel(&self, worker: WorkerId) -> Result<Vec<ExecutionId>, StoreUnavailable> {
+        let read = |row: &Row<'_>| Columns::of(row).uuid().map(ExecutionId::from_uuid);
+        self.all(query(executions::TO_CANCEL).bind_id(worker), read).await
+    }
+
+    async fn idempotency_key(&self, action: ActionId, key: &str) -> Result<Option<IdempotencyKey>, StoreUnavailable> {
+        let text = key.to_owned();
+        let statement = query(KEY).bind_id(action.uuid()).bind(text.clone());
+        self.first(statement, move |row| read_key(row, action, &text)).await
+    }
+
+    async fn has_sent(&self, execution: ExecutionId, attempt: u32) -> Result<bool, StoreUnavailable> {
+        let statement = query(events::SENT).bind_id(execution.uuid());
+        let statement = statement.bind(self.types.code(EventType::AttemptSending)).bind(i64::from(attempt));
+        Ok(self.first(statement, |row| row.get(0)).await?.unwrap_or(false))
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreUnavailable> {

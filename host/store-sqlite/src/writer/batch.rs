@@ -17,9 +17,9 @@ use crate::{
 };
 use action_domain::{
     event::Position,
-    execution::{Execution, Status},
+    execution::Status,
     id::ExecutionId,
-    repositories::{Conflict, UnitOfWork, Write},
+    repositories::{Claimed, Conflict, Pruned, UnitOfWork, Write},
 };
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::HashMap;
@@ -27,7 +27,9 @@ use std::collections::HashMap;
 /// What a command of the batch is answered once the batch is durable.
 pub(crate) enum Answer {
     Committed(Result<Position, Conflict>),
-    Claimed(Vec<Execution>),
+    Claimed(Claimed),
+    Offered(Vec<(ExecutionId, u32)>),
+    Pruned(Pruned),
 }
 
 /// What a batch came to.
@@ -60,7 +62,11 @@ impl<'a> Batch<'a> {
             answers.push(match command {
                 Command::Commit(unit, _) => Answer::Committed(self.unit(unit)?),
                 Command::Claim(claim, _) => Answer::Claimed(self.claim(claim)?),
-                Command::Close(_) => Answer::Claimed(Vec::new()),
+                Command::Offer { now, again_before, limit, .. } => {
+                    Answer::Offered(self.offer(*now, *again_before, *limit)?)
+                }
+                Command::Prune(prune, _) => Answer::Pruned(self.prune(prune)?),
+                Command::Close(_) => Answer::Claimed(Claimed::default()),
             });
         }
         self.flush()?;
@@ -116,7 +122,7 @@ impl<'a> Batch<'a> {
                 }
                 checked
             } else {
-                self.write_cold(write)?
+                self.write_cold(write, own)?
             };
             if let Err(conflict) = done {
                 self.execute("ROLLBACK TO unit; RELEASE unit")?;
@@ -127,15 +133,24 @@ impl<'a> Batch<'a> {
         Ok(Ok(()))
     }
 
-    fn write_cold(&mut self, write: &Write) -> rusqlite::Result<Result<(), Conflict>> {
+    fn write_cold(&mut self, write: &Write, own: &Own) -> rusqlite::Result<Result<(), Conflict>> {
         match write {
             Write::AddProtocol(protocol, component) => self.add_protocol(protocol, component),
             Write::RemoveProtocolIfUnused(pin) => self.remove_protocol(pin),
             Write::AddAction(action) => self.add_action(action),
             Write::AddRevisionIfCurrent(action) => self.add_revision(action),
             Write::RemoveActionIfCurrent(id, revision) => self.remove_action(*id, *revision),
+            Write::RequestCancelIfRunning(id, attempt) => {
+                let known = self.known(*id, own);
+                self.request_cancel(*id, *attempt, known)
+            }
+            Write::RenewLeases(worker, until) => self.renew_leases(*worker, *until).map(Ok),
+            Write::CallBack(action, key, now) => self.call_back(*action, key.as_deref(), *now).map(Ok),
+            Write::SlowDown(action, until) => self.set_pace(*action, *until).map(Ok),
+            Write::AddIdempotencyKey(key) => self.add_idempotency_key(key),
             Write::AddPayload(..)
             | Write::AddExecution(_)
+            | Write::RequireLease(..)
             | Write::UpdateExecutionIfLeased(..)
             | Write::UpdateExecutionIfStatus(..) => Ok(Ok(())),
         }
@@ -144,6 +159,10 @@ impl<'a> Batch<'a> {
     /// Whether what a hot write believes holds; notes what it does.
     fn check(&mut self, write: &Write, own: &mut Own) -> rusqlite::Result<Result<(), Conflict>> {
         match write {
+            Write::RequireLease(id, lease) => {
+                let held = self.known(*id, own).is_some_and(|guard| guard.is_held_by(lease));
+                return Ok(if held { Ok(()) } else { Err(Conflict::LeaseLost) });
+            }
             Write::UpdateExecutionIfLeased(execution, lease) => {
                 // Who is not known to run does not run: no look into the database.
                 let guard = self.known(execution.id, own);
@@ -210,6 +229,7 @@ fn is_hot(write: &Write) -> bool {
         write,
         Write::AddPayload(..)
             | Write::AddExecution(_)
+            | Write::RequireLease(..)
             | Write::UpdateExecutionIfLeased(..)
             | Write::UpdateExecutionIfStatus(..)
     )

@@ -1,60 +1,204 @@
-//! The queue: executions that are due begin an attempt.
+//! The queue: executions whose turn it is begin an attempt.
 
 use super::{batch::Batch, rows, state::Guard};
 use crate::{
     error::damaged,
-    row::{EXECUTION, execution},
+    row::{Columns, EXECUTION, execution},
 };
 use action_domain::{
     event::NewEvent,
-    execution::{Execution, Status},
-    repositories::Claim,
+    execution::Execution,
+    id::{ActionId, ExecutionId},
+    repositories::{Claim, Claimed},
+    rounds::{LANES_MAX, Lane, lane_depth, share_out},
+    time::Timestamp,
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use rusqlite::{OptionalExtension as _, Row};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+use uuid::Uuid;
 
-/// What is due, oldest first.
+/// The next action behind one that has something that waits.
+pub(crate) const NEXT_ACTION: &str = "SELECT min(action) FROM executions INDEXED BY executions_turn \
+     WHERE status IN (0, 2) AND action > ?";
+
+/// What of an action is due: first attempts or retries, oldest first.
 pub(crate) fn due() -> String {
     format!(
-        "SELECT {EXECUTION} FROM executions INDEXED BY executions_due \
-         WHERE status IN (0, 2) AND run_at <= ? ORDER BY run_at, id LIMIT ?"
+        "SELECT {EXECUTION} FROM executions INDEXED BY executions_turn \
+         WHERE status IN (0, 2) AND action = ? AND (attempt > 0) = ? AND run_at <= ? ORDER BY run_at, id LIMIT ?"
     )
 }
 
+/// One execution, if it is due.
+pub(crate) fn one_due() -> String {
+    format!("SELECT {EXECUTION} FROM executions WHERE id = ? AND status IN (0, 2) AND run_at <= ?")
+}
+
+/// Whether an earlier execution with the same key holds one up.
+pub(crate) const BEHIND: &str = "SELECT EXISTS (SELECT 1 FROM executions INDEXED BY executions_ordered \
+     WHERE action = ?1 AND ordering_key = ?2 AND id < ?3 AND status NOT IN (4, 6, 7) AND (?4 OR status <> 5))";
+
+/// Executions of an action that run.
+pub(crate) const RUNNING_OF: &str =
+    "SELECT count(*) FROM executions INDEXED BY executions_running WHERE status = 1 AND action = ?";
+
+pub(crate) const PACE: &str = "SELECT pace FROM action_paces WHERE action = ?";
+pub(crate) const SET_PACE: &str = "INSERT INTO action_paces (action, pace) VALUES (?1, ?2) \
+     ON CONFLICT (action) DO UPDATE SET pace = max(pace, ?2)";
+
+/// What a claim did not look at.
+#[derive(Default)]
+struct Unseen {
+    any: bool,
+    /// Actions behind this one.
+    behind: Option<ActionId>,
+}
+
 impl Batch<'_> {
-    /// Begins an attempt of each execution that is due. What is staged is written before, so
+    /// Begins an attempt of each execution whose turn it is. What is staged is written before, so
     /// that what was queued in this batch is seen.
-    pub(super) fn claim(&mut self, claim: &Claim) -> rusqlite::Result<Vec<Execution>> {
+    pub(super) fn claim(&mut self, claim: &Claim) -> rusqlite::Result<Claimed> {
         self.flush()?;
-        let mut executions = Vec::new();
-        let mut started = Vec::new();
-        {
-            let mut statement = self.connection.prepare_cached(&due())?;
-            let mut rows = statement.query((claim.now.as_micros(), claim.limit))?;
-            while let Some(row) = rows.next()? {
-                let execution = execution(row)?;
-                // The caller's closures must not take the writer down.
-                let begun = catch_unwind(AssertUnwindSafe(|| begin(execution, claim)));
-                let (execution, event) = begun.map_err(|_| damaged("the claim panicked"))?;
-                executions.push(execution);
-                started.push(event);
-            }
+        let (lanes, unseen) = match &claim.only {
+            Some(only) => (self.lanes_of(only, claim.now)?, Unseen::default()),
+            None => self.lanes(claim)?,
+        };
+        let plan = share_out(claim.now, claim.limit, lanes);
+        let mut executions = Vec::with_capacity(plan.begin.len());
+        let mut started = Vec::with_capacity(plan.begin.len());
+        for execution in plan.begin {
+            // The caller's closures must not take the writer down.
+            let begun = catch_unwind(AssertUnwindSafe(|| begin(execution, claim)));
+            let (execution, event) = begun.map_err(|_| damaged("the claim panicked"))?;
+            executions.push(execution);
+            started.push(event);
         }
         rows::update_executions(self.connection, executions.iter())?;
+        rows::update_executions(self.connection, plan.moved.iter())?;
+        for (action, pace) in plan.paces {
+            self.set_pace(action, pace)?;
+        }
         let (types, after) = (self.types(), self.stage.position());
         rows::insert_events(self.connection, types, after, started.iter())?;
         self.stage.skip(started.len());
         for execution in &executions {
             self.stage.set_guard(execution.id, Guard::of(execution));
         }
-        Ok(executions)
+        let drained = !unseen.any && executions.len() < claim.limit as usize;
+        Ok(Claimed { executions, last: plan.last.or(unseen.behind), drained })
+    }
+
+    pub(super) fn set_pace(&self, action: ActionId, pace: Timestamp) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(SET_PACE)?;
+        statement.execute((action.uuid().as_bytes(), pace.as_micros())).map(drop)
+    }
+
+    /// The lanes whose turn it is, and what was not looked at.
+    fn lanes(&self, claim: &Claim) -> rusqlite::Result<(Vec<Lane>, Unseen)> {
+        let start = claim.after.map_or(Uuid::nil(), |after| after.uuid());
+        let mut actions = self.waiting_actions(start, Uuid::max())?;
+        if claim.after.is_some() && actions.len() <= LANES_MAX as usize {
+            actions.extend(self.waiting_actions(Uuid::nil(), start)?);
+        }
+        let mut unseen = Unseen::default();
+        if actions.len() > LANES_MAX as usize {
+            actions.truncate(LANES_MAX as usize);
+            unseen = Unseen { any: true, behind: actions.last().copied() };
+        }
+        let depth = lane_depth(claim.limit, actions.len());
+        let mut lanes = Vec::with_capacity(actions.len());
+        for action in actions {
+            let mut due = Vec::new();
+            for retry in [false, true] {
+                let room = depth + 1 - due.len() as u32;
+                self.due_of(action, retry, claim.now, room, &mut due)?;
+            }
+            unseen.any |= due.len() > depth as usize;
+            due.truncate(depth as usize);
+            if !due.is_empty() {
+                lanes.push(self.lane(action, due)?);
+            }
+        }
+        Ok((lanes, unseen))
+    }
+
+    /// Actions behind `from`, up to and with `to`; one more than a claim looks at, at most.
+    fn waiting_actions(&self, from: Uuid, to: Uuid) -> rusqlite::Result<Vec<ActionId>> {
+        let mut next = self.connection.prepare_cached(NEXT_ACTION)?;
+        let mut found = Vec::new();
+        let mut behind = from;
+        while found.len() <= LANES_MAX as usize {
+            let read = |row: &Row<'_>| Columns::of(row).maybe_uuid();
+            match next.query_row([behind.as_bytes()], read)? {
+                Some(action) if action <= to => {
+                    found.push(ActionId::from_uuid(action));
+                    behind = action;
+                }
+                _ => break,
+            }
+        }
+        Ok(found)
+    }
+
+    fn due_of(
+        &self,
+        action: ActionId,
+        retry: bool,
+        now: Timestamp,
+        limit: u32,
+        found: &mut Vec<Execution>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(&due())?;
+        let mut rows = statement.query((action.uuid().as_bytes(), retry, now.as_micros(), limit))?;
+        while let Some(row) = rows.next()? {
+            found.push(execution(row)?);
+        }
+        Ok(())
+    }
+
+    fn lanes_of(&self, only: &[ExecutionId], now: Timestamp) -> rusqlite::Result<Vec<Lane>> {
+        let mut statement = self.connection.prepare_cached(&one_due())?;
+        let mut due = Vec::new();
+        for id in only {
+            let found = statement.query_row((id.uuid().as_bytes(), now.as_micros()), execution).optional()?;
+            due.extend(found);
+        }
+        due.sort_by_key(|execution| (execution.action, execution.id));
+        due.dedup_by_key(|execution| execution.id);
+        let lanes = due.chunk_by(|one, other| one.action == other.action);
+        lanes.map(|due| self.lane(due[0].action, due.to_vec())).collect()
+    }
+
+    fn lane(&self, action: ActionId, due: Vec<Execution>) -> rusqlite::Result<Lane> {
+        let id = action.uuid();
+        let limited = due.iter().any(|execution| execution.turn.max_concurrent.is_some());
+        let running = if limited {
+            self.connection.prepare_cached(RUNNING_OF)?.query_row([id.as_bytes()], |row| row.get(0))?
+        } else {
+            0
+        };
+        let mut pace = self.connection.prepare_cached(PACE)?;
+        let pace: Option<i64> = pace.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
+        let with_order = |execution: Execution| Ok((self.is_behind_another(&execution)?, execution));
+        let due = due.into_iter().map(with_order).map(|both| both.map(|(behind, execution)| (execution, behind)));
+        let due: rusqlite::Result<VecDeque<_>> = due.collect();
+        Ok(Lane { action, due: due?, running, pace: pace.map(Timestamp::from_micros) })
+    }
+
+    fn is_behind_another(&self, execution: &Execution) -> rusqlite::Result<bool> {
+        let Some(key) = &execution.turn.ordering_key else { return Ok(false) };
+        let mut statement = self.connection.prepare_cached(BEHIND)?;
+        let (action, id) = (execution.action.uuid(), execution.id.uuid());
+        let values = (action.as_bytes(), key, id.as_bytes(), execution.turn.order_blocks);
+        statement.query_row(values, |row| row.get(0))
     }
 }
 
 fn begin(mut execution: Execution, claim: &Claim) -> (Execution, NewEvent) {
-    execution.status = Status::Running;
-    execution.attempt += 1;
-    execution.started_at = execution.started_at.or(Some(claim.now));
-    execution.run_at = None;
+    execution.begin_attempt(claim.now);
     execution.lease = Some((claim.lease)(&execution));
     let started = (claim.started)(&execution);
     (execution, started)

@@ -8,6 +8,8 @@ mod actions;
 pub(crate) mod batch;
 pub(crate) mod claim;
 pub(crate) mod protocols;
+pub(crate) mod prune;
+pub(crate) mod queue;
 pub(crate) mod rows;
 mod stage;
 pub(crate) mod state;
@@ -19,8 +21,9 @@ use crate::{
 };
 use action_domain::{
     event::Position,
-    execution::Execution,
-    repositories::{Claim, CommitError, StoreUnavailable, UnitOfWork, Write},
+    id::ExecutionId,
+    repositories::{Claim, Claimed, CommitError, Prune, Pruned, StoreUnavailable, UnitOfWork, Write},
+    time::Timestamp,
 };
 use batch::{Answer, Batch, Done};
 use rusqlite::{Connection, ErrorCode};
@@ -45,7 +48,16 @@ pub(crate) enum Command {
     /// A unit of work.
     Commit(UnitOfWork, oneshot::Sender<Result<Position, CommitError>>),
     /// Executions that are due.
-    Claim(Claim, oneshot::Sender<Result<Vec<Execution>, StoreUnavailable>>),
+    Claim(Claim, oneshot::Sender<Result<Claimed, StoreUnavailable>>),
+    /// The names of executions that are due.
+    Offer {
+        now: Timestamp,
+        again_before: Timestamp,
+        limit: u32,
+        answer: oneshot::Sender<Result<Vec<(ExecutionId, u32)>, StoreUnavailable>>,
+    },
+    /// Retention.
+    Prune(Prune, oneshot::Sender<Result<Pruned, StoreUnavailable>>),
     /// The end.
     Close(oneshot::Sender<()>),
 }
@@ -66,6 +78,8 @@ impl Command {
         match self {
             Self::Commit(_, answer) => drop(answer.send(Err(why.clone().into()))),
             Self::Claim(_, answer) => drop(answer.send(Err(why.clone()))),
+            Self::Offer { answer, .. } => drop(answer.send(Err(why.clone()))),
+            Self::Prune(_, answer) => drop(answer.send(Err(why.clone()))),
             Self::Close(answer) => drop(answer.send(())),
         }
     }
@@ -239,7 +253,9 @@ impl Writer {
             // Who does not wait for the answer any more does not need it.
             match (command, answer) {
                 (Command::Commit(_, to), Answer::Committed(result)) => drop(to.send(result.map_err(Into::into))),
-                (Command::Claim(_, to), Answer::Claimed(executions)) => drop(to.send(Ok(executions))),
+                (Command::Claim(_, to), Answer::Claimed(claimed)) => drop(to.send(Ok(claimed))),
+                (Command::Offer { answer: to, .. }, Answer::Offered(named)) => drop(to.send(Ok(named))),
+                (Command::Prune(_, to), Answer::Pruned(pruned)) => drop(to.send(Ok(pruned))),
                 (command, _) => command.refuse(&StoreUnavailable("the answer is lost".to_owned())),
             }
         }

@@ -13,6 +13,7 @@ use action_domain::{
     event::{NewEvent, Position},
     execution::Execution,
     time::Timestamp,
+    turn::Turn,
 };
 use bytes::Bytes;
 use rusqlite::{Connection, params};
@@ -20,11 +21,11 @@ use serde::Serialize;
 use std::sync::LazyLock;
 
 static INSERT_EXECUTION: LazyLock<String> = LazyLock::new(|| insert("executions", EXECUTION));
-static INSERT_EVENT: LazyLock<String> = LazyLock::new(|| insert("events", EVENT));
+static INSERT_EVENT: LazyLock<String> = LazyLock::new(|| insert("events", &format!("{EVENT}, payload")));
 
 /// What an execution is (its action, revision, protocol, correlation, creation) does not change.
 pub(crate) const UPDATE_EXECUTION: &str = "UPDATE executions SET status = ?, attempt = ?, started_at = ?, \
-     ended_at = ?, run_at = ?, lease_worker = ?, lease_attempt = ?, lease_until = ?, error = ?, receipt = ? \
+     ended_at = ?, run_at = ?, turn = ?, aside = ?, cancel_requested = ?, lease_worker = ?, lease_attempt = ?, lease_until = ?, error = ?, receipt = ? \
      WHERE id = ?";
 
 fn insert(table: &str, columns: &str) -> String {
@@ -55,6 +56,11 @@ pub(crate) fn insert_executions<'a>(
             execution.started_at.map(Timestamp::as_micros),
             execution.ended_at.map(Timestamp::as_micros),
             execution.run_at.map(Timestamp::as_micros),
+            turn(&execution.turn)?,
+            execution.turn.ordering_key,
+            execution.turn.expires_at.map(Timestamp::as_micros),
+            execution.turn.aside.then_some(true),
+            execution.cancel_requested.then_some(true),
             lease.as_ref().map(|lease| lease.worker.as_bytes()),
             lease.map(|lease| lease.attempt),
             lease.map(|lease| lease.until.as_micros()),
@@ -81,6 +87,9 @@ pub(crate) fn update_executions<'a>(
             execution.started_at.map(Timestamp::as_micros),
             execution.ended_at.map(Timestamp::as_micros),
             execution.run_at.map(Timestamp::as_micros),
+            turn(&execution.turn)?,
+            execution.turn.aside.then_some(true),
+            execution.cancel_requested.then_some(true),
             lease.as_ref().map(|lease| lease.worker.as_bytes()),
             lease.map(|lease| lease.attempt),
             lease.map(|lease| lease.until.as_micros()),
@@ -117,6 +126,7 @@ pub(crate) fn insert_events<'a>(
             context.causation_id.map(|id| *id.uuid().as_bytes()),
             context.attempt,
             event.data.get(),
+            event.payload.as_ref().map(Digest::as_bytes),
         ])?;
     }
     Ok(())
@@ -135,6 +145,12 @@ pub(crate) fn insert_payloads<'a>(
         statement.execute((digest.as_bytes(), &data[..]))?;
     }
     Ok(())
+}
+
+/// Nothing where it is as by default, as most are.
+fn turn(turn: &Turn) -> rusqlite::Result<Option<String>> {
+    let plain = *turn == Turn { aside: turn.aside, ..Turn::default() };
+    document((!plain).then_some(turn))
 }
 
 fn document<T: Serialize>(value: Option<&T>) -> rusqlite::Result<Option<String>> {

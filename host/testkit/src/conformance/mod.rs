@@ -9,6 +9,7 @@ mod executions;
 mod load;
 mod protocols;
 mod queue;
+mod turns;
 mod units;
 
 pub use actions::*;
@@ -17,6 +18,7 @@ pub use executions::*;
 pub use load::*;
 pub use protocols::*;
 pub use queue::*;
+pub use turns::*;
 pub use units::*;
 
 use action_domain::repositories::Store;
@@ -36,6 +38,22 @@ macro_rules! conformance_suite {
     ($make:path) => {
         $crate::conformance_suite! { $make:
             a_new_store_is_empty
+            actions_take_turns
+            first_attempts_go_before_retries
+            seats_are_kept
+            seats_are_kept_among_many_workers
+            keys_are_kept_in_order
+            a_rate_spreads_an_action
+            an_action_can_be_slowed_down
+            what_is_too_late_is_found
+            a_claim_can_name_what_it_wants
+            a_cancel_request_reaches_the_worker
+            a_lease_can_be_required
+            leases_are_renewed
+            idempotency_keys_are_used_once
+            what_is_due_is_offered
+            what_was_sent_is_known
+            what_ended_long_ago_is_removed
             events_of_a_unit_get_consecutive_positions
             what_was_committed_is_read_at_once
             a_refused_unit_leaves_nothing_behind

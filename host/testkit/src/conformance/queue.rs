@@ -4,12 +4,13 @@ use crate::World;
 use action_domain::{
     event::EventType,
     execution::{Execution, Status},
-    id::ExecutionId,
+    id::{ActionId, ExecutionId},
     repositories::{Conflict, Store, UnitOfWork, Write},
     services::Random,
     time::Timestamp,
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use uuid::Uuid;
 
 async fn add(w: &World, executions: &[Execution]) {
     let add = |execution: &Execution| Write::AddExecution(Box::new(execution.clone()));
@@ -19,7 +20,9 @@ async fn add(w: &World, executions: &[Execution]) {
 /// A queued execution that is due this many seconds from now.
 fn due_in(w: &World, seconds: i64) -> Execution {
     let run_at = Timestamp::from_micros(w.now().as_micros() + seconds * 1_000_000);
-    Execution { run_at: Some(run_at), ..w.queued(&w.action("a", "http@1.0.0")) }
+    // All of one action: then they are taken in the order of their times.
+    let action = ActionId::from_uuid(Uuid::from_u128(7));
+    Execution { action, run_at: Some(run_at), ..w.queued(&w.action("a", "http@1.0.0")) }
 }
 
 /// Only what is due, by time and then by id, no more than asked for.
@@ -31,16 +34,16 @@ pub async fn a_claim_takes_what_is_due_oldest_first(store: Arc<dyn Store>) {
     let held = Execution { status: Status::InDoubt, ..due_in(&w, -8) };
     add(&w, &[queued.to_vec(), vec![waiting.clone(), held]].concat()).await;
     let order = [&queued[4], &waiting, &queued[1], &queued[3], &queued[0]].map(|execution| execution.id);
-    assert!(w.store.claim(w.claim(worker, 0)).await.unwrap().is_empty());
+    assert!(w.store.claim(w.claim(worker, 0)).await.unwrap().executions.is_empty());
     let mut claimed = Vec::new();
     for limit in [1, 3, 10, 10] {
-        let taken = w.store.claim(w.claim(worker, limit)).await.unwrap();
+        let taken = w.store.claim(w.claim(worker, limit)).await.unwrap().executions;
         assert!(taken.len() <= limit as usize);
         claimed.extend(taken.iter().map(|execution| execution.id));
     }
     assert_eq!(claimed, order);
     w.clock.advance(Duration::from_secs(1));
-    let later = w.store.claim(w.claim(worker, 10)).await.unwrap();
+    let later = w.store.claim(w.claim(worker, 10)).await.unwrap().executions;
     assert_eq!(later.iter().map(|execution| execution.id).collect::<Vec<_>>(), [queued[2].id]);
 }
 
@@ -59,7 +62,7 @@ pub async fn a_claim_begins_an_attempt(store: Arc<dyn Store>) {
         lease: Some(w.lease(worker, 1)),
         ..queued
     };
-    assert_eq!(w.store.claim(w.claim(worker, 5)).await.unwrap(), [expected.clone()]);
+    assert_eq!(w.store.claim(w.claim(worker, 5)).await.unwrap().executions, [expected.clone()]);
     assert_eq!(w.execution_now(expected.id).await, expected);
     let log = w.log().await;
     assert_eq!((log.len(), &*log[0].r#type), (1, "attempt_started"));
@@ -68,11 +71,11 @@ pub async fn a_claim_begins_an_attempt(store: Arc<dyn Store>) {
     // Again, after a failure: the second attempt, still started when the first was.
     let waiting = w.waiting(&expected);
     w.write(Write::UpdateExecutionIfLeased(Box::new(waiting.clone()), w.lease(worker, 1))).await;
-    assert!(w.store.claim(w.claim(worker, 5)).await.unwrap().is_empty());
+    assert!(w.store.claim(w.claim(worker, 5)).await.unwrap().executions.is_empty());
     w.clock.advance(Duration::from_secs(2));
     let again = w.random.uuid();
     expected = Execution { lease: Some(w.lease(again, 2)), attempt: 2, error: waiting.error, ..expected };
-    assert_eq!(w.store.claim(w.claim(again, 5)).await.unwrap(), [expected.clone()]);
+    assert_eq!(w.store.claim(w.claim(again, 5)).await.unwrap().executions, [expected.clone()]);
     assert_eq!(w.execution_now(expected.id).await, expected);
     let last = w.log().await.pop().unwrap();
     assert_eq!((last.position, last.context.attempt), (2, Some(2)));
@@ -90,9 +93,9 @@ pub async fn a_claim_sees_what_was_committed_before(store: Arc<dyn Store>) {
         let unit = UnitOfWork::new().write(Write::AddExecution(Box::new(executions[1].clone())));
         let (committed, claimed) = tokio::join!(w.store.commit(unit), w.store.claim(w.claim(worker, 10)));
         committed.unwrap();
-        let mut ids: BTreeSet<ExecutionId> = claimed.unwrap().iter().map(|execution| execution.id).collect();
+        let mut ids: BTreeSet<ExecutionId> = claimed.unwrap().executions.iter().map(|execution| execution.id).collect();
         assert!(ids.contains(&executions[0].id));
-        ids.extend(w.store.claim(w.claim(worker, 10)).await.unwrap().iter().map(|execution| execution.id));
+        ids.extend(w.store.claim(w.claim(worker, 10)).await.unwrap().executions.iter().map(|execution| execution.id));
         assert_eq!(ids, executions.iter().map(|execution| execution.id).collect());
     }
 }
@@ -109,7 +112,7 @@ pub async fn nobody_gets_what_another_has(store: Arc<dyn Store>) {
             let worker = w.random.uuid();
             let mut mine = Vec::new();
             loop {
-                let claimed = w.store.claim(w.claim_with(worker, 3, seed)).await.unwrap();
+                let claimed = w.store.claim(w.claim_with(worker, 3, seed)).await.unwrap().executions;
                 assert!(claimed.len() <= 3);
                 if claimed.is_empty() {
                     return mine;
@@ -134,14 +137,14 @@ pub async fn who_lost_a_lease_cannot_write(store: Arc<dyn Store>) {
     let w = World::new(store);
     let (old, new) = (w.random.uuid(), w.random.uuid());
     add(&w, &[due_in(&w, 0)]).await;
-    let mine = w.store.claim(w.claim(old, 1)).await.unwrap().remove(0);
+    let mine = w.store.claim(w.claim(old, 1)).await.unwrap().executions.remove(0);
     let old_lease = mine.lease.unwrap();
     // A reaper gives it to another, as another attempt.
     let requeued = Execution { status: Status::Queued, run_at: Some(w.now()), lease: None, ..mine.clone() };
     w.write(Write::UpdateExecutionIfStatus(Box::new(requeued), Status::Running, 1)).await;
     let late = || UnitOfWork::new().write(Write::UpdateExecutionIfLeased(Box::new(w.succeeded(&mine)), old_lease));
     assert_eq!(w.refused(late().event(w.any_event())).await, Conflict::LeaseLost);
-    let theirs = w.store.claim(w.claim(new, 1)).await.unwrap().remove(0);
+    let theirs = w.store.claim(w.claim(new, 1)).await.unwrap().executions.remove(0);
     assert_eq!(w.refused(late().event(w.any_event())).await, Conflict::LeaseLost);
     // The same worker, an earlier attempt.
     let earlier = action_domain::execution::Lease { worker: new, ..old_lease };
@@ -194,7 +197,7 @@ pub async fn the_next_due_time_is_known(store: Arc<dyn Store>) {
     let sooner = Execution { status: Status::Waiting, ..due_in(&w, -60) };
     add(&w, &[sooner.clone(), w.running(&w.action("a", "http@1.0.0"), w.random.uuid())]).await;
     assert_eq!(next().await, sooner.run_at);
-    assert_eq!(w.store.claim(w.claim(w.random.uuid(), 9)).await.unwrap().len(), 1);
+    assert_eq!(w.store.claim(w.claim(w.random.uuid(), 9)).await.unwrap().executions.len(), 1);
     assert_eq!(next().await, later.run_at);
     let gone = Execution { status: Status::Cancelled, run_at: None, ..later };
     w.write(Write::UpdateExecutionIfStatus(Box::new(gone), Status::Queued, 0)).await;

@@ -33,7 +33,7 @@ pub async fn a_new_store_is_empty(store: Arc<dyn Store>) {
     assert!(w.store.event_of(w.random.execution_id(), EventType::ActionExecuted).await.unwrap().is_none());
     assert!(w.store.component(&Digest::of(b"")).await.unwrap().is_none());
     assert!(w.store.payload(&Digest::of(b"")).await.unwrap().is_none());
-    assert!(w.store.claim(w.claim(w.random.uuid(), 10)).await.unwrap().is_empty());
+    assert!(w.store.claim(w.claim(w.random.uuid(), 10)).await.unwrap().executions.is_empty());
     assert_eq!(w.commit(UnitOfWork::new()).await, 0);
 }
 

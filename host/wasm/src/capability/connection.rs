@@ -89,7 +89,10 @@ impl Connection {
     async fn write(&mut self, bytes: &[u8]) -> Answer<()> {
         // What is over the connection cannot be known to be acknowledged: it is no request.
         if !self.sending && self.io.is_some() && !bytes.is_empty() {
-            self.gate.meter.begin_sending().map_err(|_| OutboundError::Closed)?;
+            if let Err(withheld) = self.gate.begin_sending().await {
+                self.fail(withheld.message());
+                return Err(OutboundError::Closed);
+            }
             self.sending = true;
         }
         let Some(mut io) = self.io.take() else { return Err(OutboundError::Closed) };

@@ -4,13 +4,13 @@
 //! checked is the one connected to. `outbound`, wasi:http and wasi:sockets all come through
 //! here. It is closed while a component says what it is and whether it likes its config.
 
-use super::{meter::Meter, tls::Trust, tls_failure::TlsFailure};
+use super::{meter::Meter, sending::Permission, tls::Trust, tls_failure::TlsFailure};
 use action_domain::{
     egress::{Denial, Egress, EgressPolicy, HostPattern},
     event::Fact,
     id::ActionId,
     limits::{CONNECT_TIMEOUT, REQUESTS_MAX},
-    services::{Clock, Journal, Stage, StageKind},
+    services::{Clock, Journal, Sending, SendingRefused, Stage, StageKind},
     time::Timestamp,
 };
 use std::{
@@ -36,6 +36,7 @@ pub(crate) struct Gate {
     policy: EgressPolicy,
     clock: Arc<dyn Clock>,
     open: AtomicBool,
+    permission: Permission,
     test: Option<Test>,
     resolved: Mutex<Vec<(IpAddr, String)>>,
 }
@@ -88,6 +89,25 @@ impl Refusal {
     }
 }
 
+/// Why bytes do not leave that the grants would allow.
+#[derive(Debug)]
+pub(crate) enum Withheld {
+    /// Whoever has to agree does not. The attempt ends, wherever it is.
+    Refused(SendingRefused),
+    /// The attempt's report is made.
+    Over,
+}
+
+impl Withheld {
+    /// For the record.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Refused(refusal) => refusal.to_string(),
+            Self::Over => "the attempt is over".to_owned(),
+        }
+    }
+}
+
 impl Gate {
     /// A closed gate.
     pub(crate) fn new(
@@ -107,6 +127,7 @@ impl Gate {
             policy,
             clock,
             open: AtomicBool::new(false),
+            permission: Permission::default(),
             test: None,
             resolved: Mutex::default(),
         }
@@ -121,6 +142,28 @@ impl Gate {
     /// From now on requests are let through, as far as the grants go.
     pub(crate) fn open(&self) {
         self.open.store(true, Ordering::Release);
+    }
+
+    /// Nothing is sent unless this one agrees, who is asked before the first byte.
+    pub(crate) fn require(&self, sending: Arc<dyn Sending>) {
+        self.permission.require(sending);
+    }
+
+    /// Bytes are about to be handed to a socket: the one place that all of them come through. A
+    /// connection and its TLS handshake have no effect at the other end and stand before this.
+    pub(crate) async fn begin_sending(&self) -> Result<(), Withheld> {
+        self.permission.get().await.map_err(Withheld::Refused)?;
+        self.meter.begin_sending().map_err(|_| Withheld::Over)
+    }
+
+    /// Waits until the permission to send is refused, for ever where it is not.
+    pub(crate) async fn refused(&self) -> SendingRefused {
+        self.permission.refused().await
+    }
+
+    /// The refusal of the permission to send.
+    pub(crate) fn refusal(&self) -> Option<&SendingRefused> {
+        self.permission.refusal()
     }
 
     /// The time, for the journal.
@@ -305,7 +348,7 @@ impl Gate {
 
     /// For wasi:sockets: whether this address may be connected to. It must stand in a grant
     /// itself, or have been resolved for a name that does.
-    pub(crate) fn admit_address(&self, address: SocketAddr) -> bool {
+    pub(crate) async fn admit_address(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         let name = self
             .resolved()
@@ -318,7 +361,7 @@ impl Gate {
             return false;
         }
         // What goes over it is not seen here: assume that something does.
-        if self.meter.begin_sending().is_err() {
+        if self.begin_sending().await.is_err() {
             return false;
         }
         self.meter.connected();

@@ -103,6 +103,8 @@ where
 pub(crate) enum Failed {
     /// Nothing of the request left: the connection was closed before, by TLS perhaps. Here it is back.
     Unsent(Box<Request<Full<Bytes>>>, Option<TlsFailure>),
+    /// Nothing of the request left, because it may not.
+    Withheld,
     /// TLS ended the connection, where TLS 1.3 ends it: behind the handshake.
     Tls(TlsFailure),
     /// The connection ended without a response.

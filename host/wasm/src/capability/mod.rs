@@ -13,6 +13,7 @@ pub(crate) mod meter;
 mod outbound;
 pub(crate) mod pool;
 mod secrets;
+mod sending;
 mod stream;
 pub(crate) mod tls;
 mod tls_failure;

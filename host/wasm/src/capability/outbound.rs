@@ -6,6 +6,7 @@ use super::{
     http::{Exchanger, Failed, establish},
     pool::{Key, Pool},
     tls,
+    tls_failure::TlsFailureKind,
 };
 use crate::{
     bindings::v0_1::julee::action::{
@@ -52,6 +53,10 @@ impl From<Refusal> for OutboundError {
             Refusal::Denied(denial) => Self::Denied(denial.to_string()),
             Refusal::NameUnknown(text) => Self::NameUnknown(text),
             Refusal::ConnectFailed(text) => Self::ConnectFailed(text),
+            // It may be restarting: that is worth a repeat, and what TLS does not accept is not.
+            Refusal::TlsFailed(failure) if failure.kind == TlsFailureKind::Cut => {
+                Self::ConnectFailed(failure.to_string())
+            }
             Refusal::TlsFailed(failure) => Self::TlsFailed(failure.to_string()),
             Refusal::TimedOut => Self::TimedOut,
             Refusal::BadRequest(text) => Self::BadRequest(text),
@@ -82,6 +87,7 @@ impl Host for State {
 pub(super) struct Record {
     gate: Arc<Gate>,
     denied: bool,
+    withheld: Option<String>,
     started: Instant,
     method: String,
     target: Target,
@@ -100,6 +106,7 @@ impl Record {
         Self {
             gate,
             denied: false,
+            withheld: None,
             started: Instant::now(),
             method: method.to_owned(),
             target,
@@ -162,7 +169,7 @@ async fn send(gate: &Arc<Gate>, pool: &Arc<Pool>, request: HttpRequest) -> Answe
     let outcome = tokio::time::timeout(limit, work).await.unwrap_or(Err(OutboundError::TimedOut));
     // Where a kept connection had been tried before, something was made all the same.
     record.denied = record.bytes_out == 0 && matches!(outcome, Err(OutboundError::Denied(_)));
-    record.error = outcome.as_ref().err().map(describe);
+    record.error = record.withheld.take().or_else(|| outcome.as_ref().err().map(describe));
     outcome
 }
 
@@ -252,8 +259,9 @@ async fn attempt(
     request: Request<Full<Bytes>>,
     record: &mut Record,
 ) -> std::result::Result<HttpResponse, Failed> {
-    if gate.meter.begin_sending().is_err() {
-        return Err(Failed::NoResponse);
+    if let Err(withheld) = gate.begin_sending().await {
+        record.withheld = Some(withheld.message());
+        return Err(Failed::Withheld);
     }
     let counters = connection.counters().clone();
     let before = (counters.sent(), counters.received());
@@ -278,7 +286,7 @@ fn to_header((name, value): (&HeaderName, &HeaderValue)) -> Header {
 fn to_error(failed: Failed) -> OutboundError {
     match failed {
         Failed::Unsent(_, Some(failure)) | Failed::Tls(failure) => OutboundError::TlsFailed(failure.to_string()),
-        Failed::Unsent(_, None) | Failed::NoResponse => OutboundError::Closed,
+        Failed::Unsent(_, None) | Failed::NoResponse | Failed::Withheld => OutboundError::Closed,
         Failed::BadResponse(text) => OutboundError::BadResponse(text),
         Failed::TooLarge => OutboundError::TooLarge(RESPONSE_BYTES_MAX as u32),
     }

@@ -19,6 +19,8 @@ pub(crate) enum TlsFailureKind {
     Certificate,
     /// The other end refused, with this alert of RFC 8446.
     Alert(u8),
+    /// The connection ended in the middle of the handshake, and TLS has nothing to say about it.
+    Cut,
     /// Anything else.
     Other,
 }
@@ -52,9 +54,9 @@ impl TlsFailure {
         }
         match error.kind() {
             io::ErrorKind::UnexpectedEof => {
-                Self::new(TlsFailureKind::Other, "the remote closed the connection during the handshake", NOT_TLS)
+                Self::new(TlsFailureKind::Cut, "the remote closed the connection during the handshake", NOT_TLS)
             }
-            _ => Self::new(TlsFailureKind::Other, super::gate::plain(error), NOT_TLS),
+            _ => Self::new(TlsFailureKind::Cut, super::gate::plain(error), NOT_TLS),
         }
     }
 

@@ -56,6 +56,7 @@ impl From<Refusal> for Error {
                 TlsFailureKind::Alert(alert) => {
                     Self::TlsAlertReceived { alert_id: Some(alert), alert_message: Some(failure.to_string()) }
                 }
+                TlsFailureKind::Cut => Self::ConnectionTerminated,
                 TlsFailureKind::Other => Self::TlsProtocolError,
             },
             Refusal::TimedOut => Self::ConnectionTimeout,
@@ -99,7 +100,8 @@ async fn send(
     // Only path and query go into the request line; the Host header is set already.
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse::<Uri>().map_err(|_| Error::HttpRequestUriInvalid)?;
-    if gate.meter.begin_sending().is_err() {
+    if let Err(withheld) = gate.begin_sending().await {
+        record.error = Some(withheld.message());
         return Err(Error::ConnectionTerminated);
     }
     let mut metered = Metered { gate, counters, record, left: RESPONSE_BYTES_MAX };

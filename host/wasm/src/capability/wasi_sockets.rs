@@ -23,13 +23,15 @@ pub(crate) fn check(
     gate: Arc<Gate>,
 ) -> impl Fn(SocketAddr, SocketAddrUse) -> Pin<Box<dyn Future<Output = bool> + Send + Sync>> + Send + Sync {
     move |address, purpose| {
-        let admitted = match purpose {
-            SocketAddrUse::TcpConnect => gate.admit_address(address),
-            // Asked before each connect, for the port that the system chooses.
-            SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
-            _ => false,
-        };
-        Box::pin(std::future::ready(admitted))
+        let gate = gate.clone();
+        Box::pin(async move {
+            match purpose {
+                SocketAddrUse::TcpConnect => gate.admit_address(address).await,
+                // Asked before each connect, for the port that the system chooses.
+                SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
+                _ => false,
+            }
+        })
     }
 }
 

@@ -104,6 +104,7 @@ pub(crate) fn request(component: Digest, config: serde_json::Value) -> AttemptRe
         egress: egress(&["127.0.0.1", "localhost"]),
         limits: LimitsPolicy::default().default,
         journal: Arc::new(Journal::new()),
+        sending: None,
     }
 }
 

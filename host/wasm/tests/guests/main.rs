@@ -7,5 +7,7 @@ mod connection_tests;
 mod ends;
 mod generated;
 mod kit;
+mod reconcile;
 mod sandbox;
+mod sending;
 mod tls;

@@ -6,9 +6,10 @@ use crate::{
 };
 use action_domain::{
     event::Fact,
-    failure::{ErrorCode, FailureKind, Sent},
+    failure::{Advice, ErrorCode, FailureKind, Sent},
 };
 use serde_json::json;
+use tokio::{io::AsyncReadExt, net::TcpListener};
 
 fn url(host: &str, server: &TlsServer) -> String {
     format!("https://{host}:{}/", server.port)
@@ -93,7 +94,8 @@ async fn a_bad_certificate_is_refused_and_the_refusal_says_what_to_do() {
             let error = report.result.unwrap_err();
             println!("{case}: {}", error.message);
             assert_eq!(error.code, ErrorCode::ProtocolFailed, "{case}");
-            assert_eq!(error.failure.unwrap().kind, FailureKind::Unavailable, "{case}");
+            let failure = error.failure.unwrap();
+            assert_eq!((failure.kind, failure.advice), (FailureKind::BadResponse, Advice::GiveUp), "{case}");
             assert!(error.message.starts_with("tls-failed: "), "{case}: {}", error.message);
             assert!(told.iter().all(|part| error.message.contains(part)), "{case}: {}", error.message);
             assert_eq!(report.sent, Sent::NotSent, "{case}");
@@ -113,6 +115,32 @@ async fn a_remote_that_does_not_speak_tls_is_named_as_such() {
     let (report, _) = run(request(digest, json!({"mode": "get", "url": format!("https://localhost:{port}/")}))).await;
     assert!(message(&report).contains("is not TLS; is it the right port"), "{}", message(&report));
     assert_eq!(report.sent, Sent::NotSent);
+}
+
+#[tokio::test]
+async fn a_remote_that_goes_away_during_the_handshake_may_be_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _: std::io::Result<usize> = stream.read(&mut [0; 4096]).await;
+        }
+    });
+    let misbehave = admitted("misbehave").await;
+    for config in [
+        json!({"mode": "get", "url": format!("https://localhost:{port}/")}),
+        json!({"mode": "tcp", "address": format!("localhost:{port}"), "tls": true}),
+    ] {
+        let (report, _) = run(request(misbehave, config)).await;
+        let error = report.result.unwrap_err();
+        assert!(error.message.starts_with("connect-failed: the remote closed the connection"), "{}", error.message);
+        assert!(error.message.contains("does it speak TLS"), "{}", error.message);
+        assert_eq!(error.failure.unwrap().advice, Advice::Retry);
+        assert_eq!(report.sent, Sent::NotSent);
+    }
+    let wasi_http = admitted("wasi_http").await;
+    let (report, _) = run(request(wasi_http, json!({"url": format!("https://localhost:{port}/")}))).await;
+    assert!(message(&report).contains("ConnectionTerminated"), "{}", message(&report));
 }
 
 #[tokio::test]

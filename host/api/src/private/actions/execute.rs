@@ -5,7 +5,7 @@ use crate::{
     error::{Answer, Problem},
     request::{
         body,
-        headers::{X_CORRELATION_ID, content_type, correlation_id, traceparent},
+        headers::{X_CORRELATION_ID, content_type, correlation_id, idempotency_key, traceparent},
         path::{In, action_key},
         prefer::{PREFERENCE_APPLIED, Prefer},
     },
@@ -33,6 +33,10 @@ use std::sync::Arc;
         ("id" = String, Path, description = "The action's id or name."),
         ("Prefer" = Option<String>, Header,
             description = "`respond-async`: do not wait. `wait=SECONDS`: wait so long, 30 at most (RFC 7240)."),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "The same key for the same action leads to the same execution for 24 hours, also when two \
+                come at once: the answer is the first one's, and waits like it. 1 to 255 printable ASCII characters, \
+                quoted or not (draft-ietf-httpapi-idempotency-key-header)."),
         ("X-Correlation-Id" = Option<String>, Header,
             description = "Taken over, else made: 1 to 128 printable ASCII characters."),
         ("traceparent" = Option<String>, Header, description = "W3C trace context; passed on."),
@@ -57,20 +61,23 @@ use std::sync::Arc;
             ("Preference-Applied" = String, description = "What of `Prefer` was honoured."),
         )),
         (status = 400, description = "The path, a header or the body makes no sense: `invalid_path`, \
-            `invalid_correlation_id`, `invalid_content_type`, `malformed_json`, `body_broken`."),
+            `invalid_correlation_id`, `invalid_idempotency_key`, `invalid_content_type`, `malformed_json`, `body_broken`."),
         (status = 404, description = "There is no such action: `action_not_found`."),
         (status = 408, description = "The body did not come in time: `body_timeout`."),
         (status = 409, description = "The action is disabled: `action_disabled`."),
         (status = 413, description = "More than 16 MiB: `body_too_large`."),
         (status = 415, description = "The body has a Content-Encoding: `unsupported_media_type`."),
         (status = 422, description = "The input does not fit the protocol's schema, for all of `errors`: \
-            `invalid_input`."),
+            `invalid_input`; or the idempotency key came before with another body: `idempotency_key_reused`.", headers(
+            ("Location" = String, description = "Where the execution is that the key led to before."),
+        )),
     )
 )]
 pub(crate) async fn execute_action(State(state): State<ApiState>, In(id): In<String>, request: Request) -> Answer {
     let action = action_key(&id)?;
     let (parts, body) = request.into_parts();
     let correlation_id = correlation_id(&parts.headers)?;
+    let idempotency_key = idempotency_key(&parts.headers)?;
     let prefer = Prefer::of(&parts.headers);
     let content_type = content_type(&parts.headers)?;
     let taken = body::take(&state, &parts.headers, body, INPUT_BYTES_MAX).await?;
@@ -80,6 +87,7 @@ pub(crate) async fn execute_action(State(state): State<ApiState>, In(id): In<Str
         input,
         correlation_id: correlation_id.clone(),
         traceparent: traceparent(&parts.headers),
+        idempotency_key,
         wait: prefer.wait(),
     };
     match state.engine().dispatch(dispatch).await {
@@ -274,6 +282,53 @@ mod tests {
             assert_eq!(told["data"]["errors"][0]["code"], refused.json()["errors"][0]["code"], "{told}");
         }
         api.post("/v1/actions/plain/execute").content_type("application/json").body("[1]").send().await.is(200);
+    }
+
+    #[tokio::test]
+    async fn the_same_key_is_the_same_execution() {
+        let api = Api::new();
+        api.protocol_and_action("a").await;
+        api.action("b", json!({})).await;
+        let call = |action: &str, key: &str, body: &'static str| {
+            api.post(&format!("/v1/actions/{action}/execute")).with("idempotency-key", key).body(body).send()
+        };
+        let first = call("a", "order-7", "x").await;
+        first.is(200);
+        for key in ["order-7", "\"order-7\""] {
+            let again = call("a", key, "x").await;
+            again.is(200);
+            assert_eq!(again.json(), first.json());
+        }
+        let other = call("a", "order-7", "y").await;
+        other.is_problem(422, "idempotency_key_reused");
+        let id = first.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(other.header("location"), format!("/v1/executions/{id}"));
+        assert!(other.json()["detail"].as_str().unwrap().contains(&id));
+        for (action, key) in [("a", "order-8"), ("b", "order-7")] {
+            let another = call(action, key, "x").await;
+            another.is(200);
+            assert_ne!(another.json()["id"], first.json()["id"]);
+        }
+        call("a", "", "x").await.is_problem(400, "invalid_idempotency_key");
+        assert_eq!(api.all_pages("/v1/events?type=trigger_received").await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_repeated_call_waits_like_the_first() {
+        let api = Api::new();
+        api.protocol_and_action("a").await;
+        let call = || api.post("/v1/actions/a/execute").with("idempotency-key", "k").body("x");
+        let first = call().with("prefer", "respond-async").send().await;
+        first.is(202);
+        let again = call().with("prefer", "respond-async").send().await;
+        again.is(202);
+        assert_eq!((again.header("location"), again.json()), (first.header("location"), first.json()));
+        let waits = call();
+        let waits = tokio::spawn(async move { waits.send().await });
+        api.start().await;
+        let waited = waits.await.unwrap();
+        waited.is(200);
+        assert_eq!((&waited.json()["id"], &waited.json()["status"]), (&first.json()["id"], &json!("succeeded")));
     }
 
     #[tokio::test]

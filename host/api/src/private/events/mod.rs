@@ -1,11 +1,15 @@
 //! Events: everything that happened, in pages or as a stream.
 
 pub(super) mod list;
+mod prune;
 mod stream;
 
-use crate::{private::READ, routes::Routes};
+use crate::{
+    private::{ADMIN, READ},
+    routes::Routes,
+};
 use utoipa_axum::routes;
 
 pub(super) fn register(routes: Routes) -> Routes {
-    routes.needs(READ, routes!(list::list_events))
+    routes.needs(READ, routes!(list::list_events)).needs(ADMIN, routes!(prune::prune_events))
 }

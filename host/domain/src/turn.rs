@@ -1,0 +1,334 @@
+//! Whose turn it is: the rule by which the queue lets an execution begin.
+//!
+//! A store finds candidates and looks up the [`Facts`]; what follows from them is decided here,
+//! once for all stores. An execution that may not begin is moved out of the way, so that it is
+//! not looked at again and again: to its own time if a rate says so, else aside until something
+//! of its action ends.
+
+use crate::{execution::Execution, time::Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+
+/// How long an execution that waits for another stays aside if nobody calls it back: the other's
+/// end does, and this is for an end that nobody saw.
+pub const ASIDE: Duration = Duration::from_secs(5);
+
+/// Executions that are called back at once when one of their action ends.
+pub const CALLED_BACK_MAX: u32 = 8;
+
+/// How an execution takes its turn: its action's delivery rules, as the queue needs them.
+/// Where it is stored as JSON, what is not there is as by default, and `aside` stands beside it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Turn {
+    /// How many of an action are taken before another's turn.
+    pub priority: Priority,
+    /// Executions of the action at once.
+    pub max_concurrent: Option<u32>,
+    /// How fast executions of the action begin.
+    pub rate: Option<Rate>,
+    /// Executions of the action with the same key run one at a time, in the order of their ids.
+    pub ordering_key: Option<Arc<str>>,
+    /// A failed execution holds up those behind it.
+    pub order_blocks: bool,
+    /// The first attempt is not begun after this.
+    pub expires_at: Option<Timestamp>,
+    /// Set aside until another ends, or until `run_at`.
+    #[serde(skip)]
+    pub aside: bool,
+    /// The rate has counted it: it may begin at `run_at`.
+    pub counted: bool,
+}
+
+impl Turn {
+    /// Whether it may have to wait for others, so that it has to go through the queue.
+    pub fn waits_for_others(&self) -> bool {
+        self.max_concurrent.is_some() || self.rate.is_some() || self.ordering_key.is_some()
+    }
+}
+
+/// How often an action gets its turn beside others. All get one: none is starved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// One execution a turn.
+    Low,
+    /// Two executions a turn.
+    #[default]
+    Normal,
+    /// Four executions a turn.
+    High,
+}
+
+impl Priority {
+    /// Every priority; stores keep its place.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
+
+    /// Executions of one action that are taken in a turn.
+    pub const fn share(self) -> u32 {
+        match self {
+            Self::Low => 1,
+            Self::Normal => 2,
+            Self::High => 4,
+        }
+    }
+}
+
+/// How fast executions of an action begin, across all workers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// Executions a second, on average.
+    pub per_second: f64,
+    /// Executions that may begin at once after a pause.
+    #[serde(default = "one")]
+    pub burst: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+impl Rate {
+    fn interval(&self) -> Duration {
+        Duration::from_secs_f64(1.0 / self.per_second)
+    }
+}
+
+/// What a store looks up for a candidate.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// The time of the claim.
+    pub now: Timestamp,
+    /// Executions of the action that run.
+    pub running: u32,
+    /// Whether an earlier execution with the same key has not ended, or has failed and blocks.
+    pub behind_another: bool,
+    /// The action's pace: when the next execution would begin if they came evenly (the theoretical
+    /// arrival time of the generic cell rate algorithm, ITU-T I.371), or until when a remote asked
+    /// the action to wait.
+    pub pace: Option<Timestamp>,
+}
+
+/// What becomes of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It begins; the action's pace moves to this.
+    Begin {
+        /// The new pace, where it changes.
+        pace: Option<Timestamp>,
+    },
+    /// It waits until then, and has its place in the action's pace already.
+    At {
+        /// When it may begin.
+        time: Timestamp,
+        /// The new pace, where it changes.
+        pace: Option<Timestamp>,
+    },
+    /// It waits for another of its action.
+    Aside,
+    /// It is too late for it.
+    TooLate,
+}
+
+/// Decides about a candidate that is due.
+pub fn take_turn(execution: &Execution, facts: &Facts) -> Verdict {
+    let turn = &execution.turn;
+    if execution.attempt == 0 && turn.expires_at.is_some_and(|end| end <= facts.now) {
+        return Verdict::TooLate;
+    }
+    if facts.behind_another || turn.max_concurrent.is_some_and(|most| facts.running >= most) {
+        return Verdict::Aside;
+    }
+    if turn.counted {
+        return Verdict::Begin { pace: None };
+    }
+    let pace = facts.pace.unwrap_or(facts.now).max(facts.now);
+    let Some(rate) = &turn.rate else {
+        // No pace of its own: it only waits as long as a remote asked for.
+        let wait = pace > facts.now;
+        return if wait { Verdict::At { time: pace, pace: None } } else { Verdict::Begin { pace: None } };
+    };
+    let next = pace.plus(rate.interval());
+    let tolerance = rate.interval() * rate.burst.saturating_sub(1);
+    let may = pace.minus(tolerance);
+    if may <= facts.now { Verdict::Begin { pace: Some(next) } } else { Verdict::At { time: may, pace: Some(next) } }
+}
+
+/// A path into the input, as jq writes it: `.customer.id`, `.lines[0].sku`, `.["order id"]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPath(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Member(String),
+    Element(usize),
+}
+
+impl KeyPath {
+    /// Parses a path; the error says what it is at fault.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut rest = text.trim();
+        if !rest.starts_with('.') {
+            return Err("a path into the input begins with a dot, like .customer.id".to_owned());
+        }
+        let mut steps = Vec::new();
+        while !rest.is_empty() {
+            let wrong = || format!("`{rest}` is no step of a path; steps are .name, [\"name\"] and [0]");
+            let inner = rest.strip_prefix(".[").or_else(|| rest.strip_prefix('['));
+            if let Some(inner) = inner {
+                let (step, behind) = bracket(inner).ok_or_else(wrong)?;
+                steps.push(step);
+                rest = behind;
+            } else {
+                let name = rest.strip_prefix('.').ok_or_else(wrong)?;
+                let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
+                if end == 0 && !(name.is_empty() && steps.is_empty()) || name.starts_with(|c: char| c.is_ascii_digit())
+                {
+                    return Err(wrong());
+                }
+                if end > 0 {
+                    steps.push(Step::Member(name[..end].to_owned()));
+                }
+                rest = &name[end..];
+            }
+        }
+        Ok(Self(steps))
+    }
+
+    /// The key of an input: the text of a string there, the JSON of anything else. Inputs that have
+    /// nothing there have no key, and no order.
+    pub fn key(&self, input: &serde_json::Value) -> Option<String> {
+        let mut value = input;
+        for step in &self.0 {
+            value = match step {
+                Step::Member(name) => value.get(name)?,
+                Step::Element(index) => value.get(index)?,
+            };
+        }
+        match value {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+}
+
+fn bracket(inner: &str) -> Option<(Step, &str)> {
+    if inner.starts_with('"') {
+        let mut values = serde_json::Deserializer::from_str(inner).into_iter::<String>();
+        let name = values.next()?.ok()?;
+        let behind = inner.get(values.byte_offset()..)?;
+        return Some((Step::Member(name), behind.strip_prefix(']')?));
+    }
+    let (digits, behind) = inner.split_once(']')?;
+    Some((Step::Element(digits.parse().ok()?), behind))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{
+        execution::{Execution, Status},
+        id::{ActionId, ExecutionId},
+    };
+    use serde_json::json;
+
+    pub(crate) fn execution() -> Execution {
+        Execution {
+            id: ExecutionId::from_uuid(uuid::Uuid::nil()),
+            action: ActionId::from_uuid(uuid::Uuid::nil()),
+            revision: 1,
+            protocol: "http@1.0.0".parse().unwrap(),
+            status: Status::Queued,
+            attempt: 0,
+            correlation_id: "c".into(),
+            traceparent: None,
+            created_at: at(0),
+            started_at: None,
+            ended_at: None,
+            run_at: Some(at(0)),
+            turn: Turn::default(),
+            lease: None,
+            cancel_requested: false,
+            error: None,
+            receipt: None,
+        }
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_micros(ms * 1000)
+    }
+
+    fn facts(now: i64) -> Facts {
+        Facts { now: at(now), running: 0, behind_another: false, pace: None }
+    }
+
+    #[test]
+    fn what_has_no_rules_begins() {
+        assert_eq!(take_turn(&execution(), &facts(0)), Verdict::Begin { pace: None });
+        // A remote asked the action to wait.
+        let asked = Facts { pace: Some(at(700)), ..facts(0) };
+        assert_eq!(take_turn(&execution(), &asked), Verdict::At { time: at(700), pace: None });
+        assert_eq!(take_turn(&execution(), &Facts { now: at(700), ..asked }), Verdict::Begin { pace: None });
+    }
+
+    #[test]
+    fn a_full_action_and_a_held_key_wait_aside() {
+        let mut two = execution();
+        two.turn.max_concurrent = Some(2);
+        assert_eq!(take_turn(&two, &Facts { running: 1, ..facts(0) }), Verdict::Begin { pace: None });
+        assert_eq!(take_turn(&two, &Facts { running: 2, ..facts(0) }), Verdict::Aside);
+        assert_eq!(take_turn(&execution(), &Facts { behind_another: true, ..facts(0) }), Verdict::Aside);
+    }
+
+    #[test]
+    fn a_rate_gives_each_its_time_and_counts_it_once() {
+        let mut paced = execution();
+        paced.turn.rate = Some(Rate { per_second: 10.0, burst: 2 });
+        let mut pace = None;
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            match take_turn(&paced, &Facts { pace, ..facts(1000) }) {
+                Verdict::Begin { pace: next } => {
+                    pace = next;
+                    times.push(1000);
+                }
+                Verdict::At { time, pace: next } => {
+                    pace = next;
+                    times.push(time.as_micros() / 1000);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(times, [1000, 1000, 1100, 1200, 1300], "two at once, and then ten a second");
+        paced.turn.counted = true;
+        assert_eq!(take_turn(&paced, &Facts { pace, ..facts(1100) }), Verdict::Begin { pace: None });
+    }
+
+    #[test]
+    fn only_the_first_attempt_can_be_too_late() {
+        let mut late = execution();
+        late.turn.expires_at = Some(at(5));
+        assert_eq!(take_turn(&late, &facts(4)), Verdict::Begin { pace: None });
+        assert_eq!(take_turn(&late, &facts(5)), Verdict::TooLate);
+        late.attempt = 1;
+        assert_eq!(take_turn(&late, &facts(5)), Verdict::Begin { pace: None });
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_path() {
+        let input = json!({"customer": {"id": 7, "order id": "a]b"}, "lines": [{"sku": "x"}, null]});
+        let key = |path: &str| KeyPath::parse(path).unwrap().key(&input);
+        assert_eq!(key(".customer.id").as_deref(), Some("7"));
+        assert_eq!(key(".customer[\"order id\"]").as_deref(), Some("a]b"));
+        assert_eq!(key(".[\"customer\"].id").as_deref(), Some("7"));
+        assert_eq!(key(".lines[0].sku").as_deref(), Some("x"));
+        assert_eq!(key(".lines[1]"), None);
+        assert_eq!(key(".nothing.there"), None);
+        assert_eq!(key(".").as_deref(), Some(input.to_string().as_str()));
+        for wrong in ["", "customer", ".a..b", ".a | .b", ".a[", ".a[x]", ".a[\"b]", ".1", ".a.", "..", ".a b"] {
+            assert!(KeyPath::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Dispatch over a broker: what is due is offered to it, and workers pull what it carries.
+//!
+//! The store stays the truth. What the broker lost is offered again, what it doubled is not
+//! claimed twice, and the worker's own look at the queue goes on beside it.
+
+use crate::{Engine, EngineError};
+use action_domain::services::Carried;
+use std::{sync::atomic::Ordering, time::Duration};
+
+/// Executions that are offered at once.
+const OFFER_MAX: u32 = 500;
+/// What nobody claimed is offered again after this.
+const OFFER_AGAIN: Duration = Duration::from_secs(30);
+/// How often is looked for something to offer, if nobody rings.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a pull waits for something to come.
+const PULL_WAIT: Duration = Duration::from_secs(5);
+/// After the broker or the store was unavailable.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+impl Engine {
+    pub(crate) async fn offer_to_broker(self) {
+        loop {
+            let pause = match self.offer_what_is_due().await {
+                Ok(offered) if offered == OFFER_MAX as usize => Duration::ZERO,
+                Ok(_) => LOOK_EVERY,
+                Err(error) => {
+                    tracing::error!(%error, "engine.broker.offer");
+                    self.inner.broker_well.store(false, Ordering::Relaxed);
+                    self.inner.queued.notify_one();
+                    BACK_OFF
+                }
+            };
+            tokio::select! {
+                () = self.inner.stopping.cancelled() => return,
+                () = self.inner.offers.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn offer_what_is_due(&self) -> Result<usize, EngineError> {
+        let Some(broker) = &self.inner.parts.broker else { return Ok(0) };
+        let now = self.now();
+        let due = self.store().offer(now, now.minus(OFFER_AGAIN), OFFER_MAX).await?;
+        if !due.is_empty() {
+            broker.publish(&due).await.map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        }
+        Ok(due.len())
+    }
+
+    pub(crate) async fn pull_from_broker(self) {
+        loop {
+            let turn = tokio::select! {
+                () = self.inner.stopping.cancelled() => return,
+                turn = self.pull_and_run() => turn,
+            };
+            self.inner.broker_well.store(turn.is_ok(), Ordering::Relaxed);
+            if let Err(error) = turn {
+                tracing::error!(%error, "engine.broker.pull");
+                // Whoever looks at the queue itself takes over.
+                self.inner.queued.notify_one();
+                if !self.pause(BACK_OFF).await {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether a broker carries what is due, as far as is known.
+    pub(super) fn broker_is_well(&self) -> bool {
+        self.inner.parts.broker.is_some() && self.inner.broker_well.load(Ordering::Relaxed)
+    }
+
+    async fn pull_and_run(&self) -> Result<(), EngineError> {
+        let Some(broker) = &self.inner.parts.broker else { return Ok(()) };
+        let unavailable =
+            |error: action_domain::services::BrokerUnavailable| EngineError::Unavailable(error.to_string());
+        let permits = self.permits().await?;
+        let carried = broker.pull(permits.len(), PULL_WAIT).await.map_err(unavailable)?;
+        if carried.is_empty() {
+            return Ok(());
+        }
+        let only = carried.iter().map(|carried| carried.execution()).collect();
+        let claimed = self.store().claim(self.claim_of(permits.len() as u32, None, Some(only))).await?;
+        self.run_all(claimed.executions, permits);
+        // Whatever was not claimed is not due any more, or is offered again at its time.
+        for carried in carried {
+            Carried::done(carried).await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+}

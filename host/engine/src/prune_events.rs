@@ -1,0 +1,39 @@
+//! Retention: what ended before a time goes, in one explicit and recorded command.
+
+use crate::{Engine, EngineError};
+use action_domain::{
+    event::{Context, Fact, NewEvent},
+    repositories::{Prune, Pruned},
+    time::Timestamp,
+};
+
+/// Executions that are removed in one transaction.
+const BATCH: u32 = 500;
+
+impl Engine {
+    /// Removes executions that ended before a time, with their events and payloads. Each batch says
+    /// so in an event of its own. `progress` is told what was removed so far.
+    pub async fn prune_events(
+        &self,
+        before: Timestamp,
+        mut progress: impl FnMut(Pruned),
+    ) -> Result<Pruned, EngineError> {
+        let mut all = Pruned::default();
+        loop {
+            let (id, now) = (self.inner.parts.random.event_id(), self.now());
+            let recorded = Box::new(move |pruned: Pruned| {
+                let Pruned { executions, events, payloads } = pruned;
+                let fact = Fact::EventsPruned { before, executions, events, payloads };
+                NewEvent::new(id, now, Context::default(), &fact)
+            });
+            let pruned = self.store().prune(Prune { before, limit: BATCH, recorded }).await?;
+            if pruned.executions == 0 {
+                return Ok(all);
+            }
+            all.executions += pruned.executions;
+            all.events += pruned.events;
+            all.payloads += pruned.payloads;
+            progress(all);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The attempts that run in this process, and how to stop one.
+
+use action_domain::id::ExecutionId;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::watch;
+
+/// Why an attempt is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Somebody cancelled the execution.
+    Cancelled,
+    /// The process ends, and others shall go on.
+    Released,
+    /// The lease may have run out: somebody else may have the execution.
+    LeaseLost,
+}
+
+/// The attempts that run here.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    attempts: Mutex<HashMap<ExecutionId, watch::Sender<Option<Stop>>>>,
+}
+
+/// An attempt's place among them, until it is dropped.
+pub(crate) struct Place {
+    running: Arc<Running>,
+    id: ExecutionId,
+    stop: watch::Receiver<Option<Stop>>,
+}
+
+impl Running {
+    fn attempts(&self) -> MutexGuard<'_, HashMap<ExecutionId, watch::Sender<Option<Stop>>>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An attempt of this execution runs from now on.
+    pub(crate) fn enter(self: &Arc<Self>, id: ExecutionId) -> Place {
+        let (sender, stop) = watch::channel(None);
+        self.attempts().insert(id, sender);
+        Place { running: Arc::clone(self), id, stop }
+    }
+
+    /// Stops the attempt of an execution. Whether it runs here.
+    pub(crate) fn stop(&self, id: ExecutionId, why: Stop) -> bool {
+        self.attempts().get(&id).is_some_and(|attempt| attempt.send(Some(why)).is_ok())
+    }
+
+    /// Stops everything.
+    pub(crate) fn stop_all(&self, why: Stop) {
+        for attempt in self.attempts().values() {
+            let _ = attempt.send(Some(why));
+        }
+    }
+
+    /// Whether nothing runs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.attempts().is_empty()
+    }
+}
+
+impl Place {
+    /// Waits until the attempt is to be stopped.
+    pub(crate) async fn stopped(&mut self) -> Stop {
+        loop {
+            let why = *self.stop.borrow_and_update();
+            if let Some(why) = why {
+                return why;
+            }
+            if self.stop.changed().await.is_err() {
+                // Its entry went, which only its drop does.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.running.attempts().remove(&self.id);
+    }
+}

@@ -1,0 +1,48 @@
+//! Retention: removing what ended long ago.
+
+use crate::state::State;
+use action_domain::{
+    execution::Execution,
+    id::ExecutionId,
+    repositories::{Prune, Pruned},
+    time::Timestamp,
+};
+
+impl State {
+    pub(crate) fn prune(&mut self, prune: &Prune) -> Pruned {
+        let ended = |execution: &&Execution| {
+            execution.status.is_terminal() && execution.ended_at.is_some_and(|ended| ended < prune.before)
+        };
+        let old: Vec<ExecutionId> =
+            self.executions.values().filter(ended).take(prune.limit as usize).map(|execution| execution.id).collect();
+        let mut events = 0;
+        for id in &old {
+            self.take_execution(*id);
+            self.offered.remove(id);
+            events += self.log.remove(*id);
+        }
+        self.idempotency_keys.retain(|_, key| !old.contains(&key.execution));
+        let all = self.payloads.len();
+        let log = &self.log;
+        self.payloads.retain(|digest, _| log.needs(digest));
+        let payloads = (all - self.payloads.len()) as u64;
+        let pruned = Pruned { executions: old.len() as u64, events, payloads };
+        if !old.is_empty() {
+            self.log.append((prune.recorded)(pruned));
+        }
+        pruned
+    }
+
+    pub(crate) fn offer(&mut self, now: Timestamp, again_before: Timestamp, limit: u32) -> Vec<(ExecutionId, u32)> {
+        let due = self.due_at.iter().take_while(|(run_at, _)| *run_at <= now).map(|(_, id)| *id);
+        let fresh = due.filter(|id| self.offered.get(id).is_none_or(|offered| *offered < again_before));
+        let named: Vec<ExecutionId> = fresh.take(limit as usize).collect();
+        named
+            .into_iter()
+            .filter_map(|id| {
+                self.offered.insert(id, now);
+                Some((id, self.executions.get(&id)?.attempt + 1))
+            })
+            .collect()
+    }
+}
