@@ -18,6 +18,7 @@ struct Row {
 const WASMTIME: &str = "wasmtime";
 const AXUM: &str = "axum";
 const SQL: &str = "sql";
+const NATS: &str = "async-nats";
 const TOKIO: &str = "tokio";
 
 const ALL: &[&str] = &[
@@ -25,7 +26,9 @@ const ALL: &[&str] = &[
     "action-engine",
     "action-wasm",
     "action-store-sqlite",
+    "action-store-postgres",
     "action-store-memory",
+    "action-queue-nats",
     "action-api",
     "action-testkit",
 ];
@@ -37,7 +40,9 @@ const TABLE: &[Row] = &[
     Row { name: "action-wasm", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQL] },
     // Random histories must leave both stores with equal logs, so its tests open the other one too.
     Row { name: "action-store-sqlite", own: &["action-domain"], in_tests: &["action-testkit", "action-store-memory"], never: &[AXUM, WASMTIME] },
+    Row { name: "action-store-postgres", own: &["action-domain"], in_tests: &["action-testkit", "action-store-memory"], never: &[AXUM, WASMTIME] },
     Row { name: "action-store-memory", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQL, WASMTIME] },
+    Row { name: "action-queue-nats", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQL, WASMTIME] },
     Row { name: "action-testkit", own: &["action-domain"], in_tests: &[], never: &[AXUM, SQL, WASMTIME] },
     Row { name: "action-api", own: &["action-domain", "action-engine"], in_tests: &["action-testkit", "action-store-memory"], never: &[SQL, WASMTIME] },
     // Puts all of it together, by their own words: it serves what `api` gives and opens what a store gives.
@@ -132,10 +137,11 @@ fn a_crate_imports_nothing_that_its_row_forbids() {
 
 #[test]
 fn wasmtime_axum_and_sql_have_one_home_each() {
-    let homes: [(&str, &[&str]); 3] = [
+    let homes: [(&str, &[&str]); 4] = [
         (WASMTIME, &["action-wasm"]),
         (AXUM, &["action-api", "action-bench"]),
-        (SQL, &["action-store-sqlite", "action-bench"]),
+        (SQL, &["action-store-sqlite", "action-store-postgres", "action-bench"]),
+        (NATS, &["action-queue-nats"]),
     ];
     let mut breaches = Vec::new();
     for found in crates("Cargo.toml") {
@@ -170,7 +176,7 @@ fn work_on_domain_engine_and_api_compiles_no_wasmtime_and_no_sql_by_any_path() {
                 }
             }
         }
-        for family in [WASMTIME, SQL] {
+        for family in [WASMTIME, SQL, NATS] {
             let heavy = reached.iter().filter(|name| is_of(family, name));
             breaches.extend(heavy.map(|name| format!("{start} reaches {name}")));
         }

@@ -47,7 +47,10 @@ use action_domain::{
     time::Timestamp,
 };
 use moka::sync::Cache;
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -76,6 +79,8 @@ pub struct Parts {
     pub runs_attempts: bool,
     /// Carries due executions to workers, instead of their asking the store.
     pub broker: Option<Arc<dyn Broker>>,
+    /// How long a worker may be silent before others take up its work, where others can.
+    pub lease: Duration,
     /// Whether no other process can have the store open: then whatever another worker has
     /// leased was lost with an earlier process, and need not run out first.
     pub exclusive_store: bool,
@@ -155,10 +160,13 @@ impl Engine {
         self.inner.parts.clock.now()
     }
 
-    /// Something may be due.
+    /// Something may be due: for the broker to carry where there is one, else for this process.
     fn ring(&self) {
-        self.inner.queued.notify_one();
-        self.inner.offers.notify_one();
+        if self.broker_is_well() {
+            self.inner.offers.notify_one();
+        } else {
+            self.inner.queued.notify_one();
+        }
     }
 
     fn event(&self, context: Context, fact: &Fact) -> NewEvent {

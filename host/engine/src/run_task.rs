@@ -250,8 +250,11 @@ impl Engine {
         if ended {
             self.inner.waiting.tell(&view);
         }
-        if !ended || view.execution.turn.waits_for_others() {
+        if !ended {
             self.ring();
+        } else if view.execution.turn.waits_for_others() {
+            // What was called back was offered before, and no broker carries it twice.
+            self.inner.queued.notify_one();
         }
     }
 

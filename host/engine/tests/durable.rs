@@ -10,7 +10,7 @@ use action_domain::{
     execution::{Execution, Status},
     failure::{Advice, Effect, ErrorCode, ExecutionError, Failure, FailureKind, Sent},
     id::ExecutionId,
-    limits::LimitsPolicy,
+    limits::{LEASE, LimitsPolicy},
     payload::Payload,
     receipt::Receipt,
     repositories::{ActionKey, EventFilter, Page, Reader as _, Store as _, UnitOfWork, Write},
@@ -158,6 +158,7 @@ impl Test {
             waiters_max: 8,
             runs_attempts,
             broker: None,
+            lease: LEASE,
             exclusive_store: false,
         });
         engine.start().await.unwrap();

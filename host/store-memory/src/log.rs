@@ -86,10 +86,12 @@ impl Log {
         }
     }
 
-    /// Removes an execution's events; how many there were.
-    pub(crate) fn remove(&mut self, execution: ExecutionId) -> u64 {
+    /// Removes an execution's events; how many there were, and the payloads that they referred to.
+    pub(crate) fn remove(&mut self, execution: ExecutionId) -> (u64, Vec<Digest>) {
         let positions = self.of_execution.remove(&execution).unwrap_or_default();
-        self.payloads.retain(|(_, position)| positions.binary_search(position).is_err());
+        let of_these = |(_, position): &&(Digest, Position)| positions.binary_search(position).is_ok();
+        let gone: Vec<(Digest, Position)> = self.payloads.iter().filter(of_these).copied().collect();
+        gone.iter().for_each(|entry| drop(self.payloads.remove(entry)));
         for position in &positions {
             let Some(event) = self.events.remove(position) else { continue };
             let context = &event.context;
@@ -99,7 +101,7 @@ impl Log {
                 index.retain(|other| other != position);
             }
         }
-        positions.len() as u64
+        (positions.len() as u64, gone.into_iter().map(|(digest, _)| digest).collect())
     }
 
     /// Whether an event refers to a payload.

@@ -16,15 +16,19 @@ impl State {
         let old: Vec<ExecutionId> =
             self.executions.values().filter(ended).take(prune.limit as usize).map(|execution| execution.id).collect();
         let mut events = 0;
+        let mut candidates = Vec::new();
         for id in &old {
             self.take_execution(*id);
             self.offered.remove(id);
-            events += self.log.remove(*id);
+            let (count, payloads) = self.log.remove(*id);
+            events += count;
+            candidates.extend(payloads);
         }
         self.idempotency_keys.retain(|_, key| !old.contains(&key.execution));
         let all = self.payloads.len();
-        let log = &self.log;
-        self.payloads.retain(|digest, _| log.needs(digest));
+        for payload in candidates.iter().filter(|payload| !self.log.needs(payload)) {
+            self.payloads.remove(payload);
+        }
         let payloads = (all - self.payloads.len()) as u64;
         let pruned = Pruned { executions: old.len() as u64, events, payloads };
         if !old.is_empty() {

@@ -4,10 +4,13 @@ use crate::World;
 use action_domain::{
     action::Action,
     digest::Digest,
-    event::EventType,
+    event::{EventType, NewEvent},
     execution::{Execution, Status},
-    repositories::{ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page, Store, UnitOfWork, Write},
+    repositories::{
+        ActionFilter, ActionKey, EventFilter, ExecutionFilter, IdempotencyKey, Page, Prune, Store, UnitOfWork, Write,
+    },
     services::Random,
+    turn::{Priority, Rate, Turn},
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -22,6 +25,24 @@ pub async fn run(left: Arc<dyn Store>, right: Arc<dyn Store>, seed: u16, steps: 
     for step in 0..steps {
         w.clock.advance(Duration::from_millis(w.random.below(400) as u64));
         let place = format!("seed {seed}, step {step}");
+        if w.random.once_in(25) {
+            let again_before = w.now().minus(Duration::from_secs(1));
+            let one = left.offer(w.now(), again_before, 7).await.unwrap();
+            assert_eq!(one, right.offer(w.now(), again_before, 7).await.unwrap(), "{place}");
+            continue;
+        }
+        if w.random.once_in(60) {
+            let event = w.any_event();
+            let prune = |event: NewEvent| Prune {
+                before: w.now().minus(Duration::from_secs(5)),
+                limit: 3,
+                recorded: Box::new(move |_| event.clone()),
+            };
+            let one = left.prune(prune(event.clone())).await.unwrap();
+            assert_eq!(one, right.prune(prune(event)).await.unwrap(), "{place}");
+            known.forget(&*left).await;
+            continue;
+        }
         if w.random.once_in(6) {
             let (worker, limit, claim_seed) = (w.random.uuid(), w.random.below(4) as u32, w.random.number() as u16);
             let one = left.claim(w.claim_with(worker, limit, claim_seed)).await.unwrap();
@@ -105,7 +126,7 @@ impl Known {
             3 => Execution { status: Status::Failed, lease: None, run_at: None, ..execution.clone() },
             _ => Execution { status: Status::Queued, lease: None, run_at: Some(w.now()), ..execution.clone() },
         };
-        match random.below(14) {
+        match random.below(22) {
             0 => w.add_protocol(pin, &pin.as_bytes()[..=random.below(pin.len())]),
             1 => Write::RemoveProtocolIfUnused(pin.parse().unwrap()),
             2 => Write::AddAction(Box::new(w.action(name, pin))),
@@ -122,7 +143,22 @@ impl Known {
                 let data = Bytes::from(vec![7; random.below(5)]);
                 Write::AddPayload(Digest::of(&data), data)
             }
-            7 => Write::AddExecution(Box::new(w.queued(&action))),
+            7 | 14 | 15 => Write::AddExecution(Box::new(Execution { turn: Self::turn(w), ..w.queued(&action) })),
+            16 => Write::RequestCancelIfRunning(execution.id, execution.attempt),
+            17 => Write::RenewLeases(execution.lease.map_or_else(|| random.uuid(), |lease| lease.worker), w.now()),
+            18 => Write::CallBack(execution.action, execution.turn.ordering_key.clone(), w.now()),
+            19 => Write::SlowDown(execution.action, w.now().plus(Duration::from_millis(random.below(3000) as u64))),
+            20 => Write::AddIdempotencyKey(Box::new(IdempotencyKey {
+                action: action.id,
+                key: (*random.one_of(&NAMES)).into(),
+                fingerprint: Digest::of(name.as_bytes()),
+                execution: execution.id,
+                created_at: w.now(),
+            })),
+            21 => match execution.lease {
+                Some(lease) => Write::RequireLease(execution.id, lease),
+                None => Write::RequireLease(execution.id, w.lease(random.uuid(), 1)),
+            },
             8 => Write::AddExecution(Box::new(w.running(&action, random.uuid()))),
             9..12 => match execution.lease {
                 Some(lease) => Write::UpdateExecutionIfLeased(Box::new(moved), lease),
@@ -130,6 +166,38 @@ impl Known {
             },
             _ => Write::UpdateExecutionIfStatus(Box::new(moved), execution.status, execution.attempt),
         }
+    }
+
+    /// Any rules for taking a turn; mostly none.
+    fn turn(w: &World) -> Turn {
+        let random = &w.random;
+        let soon = || w.now().plus(Duration::from_millis(random.below(4000) as u64));
+        let mut turn = Turn { priority: *random.one_of(&Priority::ALL), ..Turn::default() };
+        if random.once_in(3) {
+            turn.max_concurrent = Some(1 + random.below(2) as u32);
+        }
+        if random.once_in(3) {
+            turn.ordering_key = Some((*random.one_of(&NAMES)).into());
+            turn.order_blocks = random.once_in(2);
+        }
+        if random.once_in(4) {
+            turn.rate = Some(Rate { per_second: 2.0, burst: 1 + random.below(3) as u32 });
+        }
+        if random.once_in(4) {
+            turn.expires_at = Some(soon());
+        }
+        turn
+    }
+
+    /// Forgets executions that are not there any more.
+    async fn forget(&mut self, store: &dyn Store) {
+        let mut there = Vec::new();
+        for execution in self.executions.drain(..) {
+            if store.execution(execution.id).await.unwrap().is_some() {
+                there.push(execution);
+            }
+        }
+        self.executions = there;
     }
 
     fn learn(&mut self, execution: Execution) {
@@ -176,6 +244,12 @@ async fn compare(left: &dyn Store, right: &dyn Store, w: &World, known: &Known, 
     }
     same!(next_due());
     same!(abandoned(w.now(), Some(w.random.uuid()), 500));
+    same!(expired(w.now(), 500));
+    for action in &known.actions {
+        for name in NAMES {
+            same!(idempotency_key(action.id, name));
+        }
+    }
     same!(protocols(Page { after: None, limit: 500 }));
     for name in ["http", "smtp", "feed"] {
         same!(protocol_versions(&name.parse().unwrap()));
@@ -209,6 +283,10 @@ async fn compare(left: &dyn Store, right: &dyn Store, w: &World, known: &Known, 
     for execution in &known.executions {
         same!(execution(execution.id));
         same!(event_of(execution.id, EventType::ActionExecuted));
+        same!(has_sent(execution.id, 1));
+        if let Some(lease) = execution.lease {
+            same!(to_cancel(lease.worker));
+        }
         let filter = EventFilter { execution: Some(execution.id), ..EventFilter::default() };
         same!(events(&filter, Page { after: None, limit: 500 }));
     }

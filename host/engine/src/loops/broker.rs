@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// Whether a broker carries what is due, as far as is known.
-    pub(super) fn broker_is_well(&self) -> bool {
+    pub(crate) fn broker_is_well(&self) -> bool {
         self.inner.parts.broker.is_some() && self.inner.broker_well.load(Ordering::Relaxed)
     }
 

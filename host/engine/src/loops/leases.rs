@@ -1,25 +1,20 @@
 //! Renews the leases of the attempts that run here, as long as this process lives.
 
 use crate::{Engine, running::Stop};
-use action_domain::{
-    limits::LEASE,
-    repositories::{UnitOfWork, Write},
-};
-use std::time::Duration;
-
-/// Two renewals may fail before the third comes too late.
-const EVERY: Duration = Duration::from_secs(LEASE.as_secs() / 3);
+use action_domain::repositories::{UnitOfWork, Write};
 
 impl Engine {
     pub(crate) async fn keep_leases(self) {
         // Goes on while attempts finish at the end: their leases still count.
-        let mut kept_until = self.now().plus(LEASE);
+        let lease = self.inner.parts.lease;
+        let mut kept_until = self.now().plus(lease);
         loop {
-            tokio::time::sleep(EVERY).await;
+            // Two renewals may fail before the third comes too late.
+            tokio::time::sleep(lease / 3).await;
             if self.inner.stopping.is_cancelled() && self.inner.running.is_empty() {
                 return;
             }
-            let until = self.now().plus(LEASE);
+            let until = self.now().plus(lease);
             let renew = Write::RenewLeases(self.inner.worker, until);
             match self.store().commit(UnitOfWork::new().write(renew)).await {
                 Ok(_) => kept_until = until,

@@ -5,7 +5,7 @@ use action_domain::{
     event::{Fact, NewEvent},
     execution::{Execution, Lease},
     id::{ActionId, ExecutionId},
-    limits::{LEASE, LEASE_MARGIN, Limits},
+    limits::{LEASE_MARGIN, Limits},
     repositories::{Claim, Claimed},
     time::Timestamp,
 };
@@ -49,7 +49,7 @@ impl Engine {
             let carried = self.broker_is_well();
             tokio::select! {
                 () = stopping.cancelled() => return,
-                () = self.inner.queued.notified(), if !carried => {}
+                () = self.inner.queued.notified() => {}
                 () = tokio::time::sleep(if carried { POLL_BESIDE_BROKER_EVERY } else { pause }) => {}
             }
         }
@@ -110,7 +110,8 @@ impl Engine {
     /// The lease of an attempt that begins now. Where other processes watch it, it is short and
     /// renewed; where nobody else can, it is as long as the attempt may take.
     pub(crate) fn lease_for(&self, limits: &Limits, attempt: u32, now: Timestamp) -> Lease {
-        let length = if self.inner.parts.exclusive_store { limits.timeout() + LEASE_MARGIN } else { LEASE };
+        let parts = &self.inner.parts;
+        let length = if parts.exclusive_store { limits.timeout() + LEASE_MARGIN } else { parts.lease };
         Lease { worker: self.inner.worker, attempt, until: now.plus(length) }
     }
 

@@ -25,7 +25,7 @@ static INSERT_EVENT: LazyLock<String> = LazyLock::new(|| insert("events", &forma
 
 /// What an execution is (its action, revision, protocol, correlation, creation) does not change.
 pub(crate) const UPDATE_EXECUTION: &str = "UPDATE executions SET status = ?, attempt = ?, started_at = ?, \
-     ended_at = ?, run_at = ?, turn = ?, aside = ?, cancel_requested = ?, lease_worker = ?, lease_attempt = ?, lease_until = ?, error = ?, receipt = ? \
+     ended_at = ?, run_at = ?, turn = ?, expires_at = ?, aside = ?, cancel_requested = ?, lease_worker = ?, lease_attempt = ?, lease_until = ?, error = ?, receipt = ? \
      WHERE id = ?";
 
 fn insert(table: &str, columns: &str) -> String {
@@ -88,6 +88,7 @@ pub(crate) fn update_executions<'a>(
             execution.ended_at.map(Timestamp::as_micros),
             execution.run_at.map(Timestamp::as_micros),
             turn(&execution.turn)?,
+            execution.turn.expires_at.map(Timestamp::as_micros),
             execution.turn.aside.then_some(true),
             execution.cancel_requested.then_some(true),
             lease.as_ref().map(|lease| lease.worker.as_bytes()),

@@ -174,6 +174,10 @@ pub async fn what_is_too_late_is_found(store: Arc<dyn Store>) {
     let late = w.store.expired(w.now(), 9).await.unwrap();
     assert_eq!(late, [executions[1].clone(), executions[0].clone()]);
     assert_eq!(w.store.expired(w.now(), 1).await.unwrap().len(), 1);
+    let mut spared = late[0].clone();
+    spared.turn.expires_at = None;
+    w.write(Write::UpdateExecutionIfStatus(Box::new(spared), Status::Queued, 0)).await;
+    assert_eq!(w.store.expired(w.now(), 9).await.unwrap(), late[1..]);
     for execution in late {
         let expired = Execution { status: Status::Expired, run_at: None, ..execution };
         w.write(Write::UpdateExecutionIfStatus(Box::new(expired), Status::Queued, 0)).await;
