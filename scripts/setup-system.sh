@@ -14,7 +14,12 @@ case ${1:-} in
     # SQLite and ring are C: they need a compiler and the C library's headers.
     run) needed=("cc:gcc,libc6-dev") ;;
     # strace shows that no answer leaves before the sync that covers it.
-    test) needed=("cc:gcc,libc6-dev" "strace:strace") ;;
+    # The tests of the Postgres store and of the NATS queue start servers of their own, whose programs are not in
+    # everybody's PATH on Debian.
+    test)
+        PATH=$PATH:/usr/sbin:$(printf "%s:" /usr/lib/postgresql/*/bin)
+        needed=("cc:gcc,libc6-dev" "strace:strace" "initdb:postgresql" "nats-server:nats-server")
+        ;;
     *)
         echo "usage: $0 run|test" >&2
         exit 2

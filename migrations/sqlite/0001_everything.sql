@@ -25,6 +25,15 @@ CREATE TABLE protocols (
 -- Serves: the protocols that have a component, and whether any still has it.
 CREATE INDEX protocols_by_digest ON protocols (digest, name, version);
 
+-- What removed versions were: one comes back with the same bytes or not at all, since revisions of
+-- actions and old executions still name it.
+CREATE TABLE removed_protocols (
+    name    TEXT NOT NULL,
+    version TEXT NOT NULL,
+    digest  BLOB NOT NULL,
+    PRIMARY KEY (name, version)
+) STRICT, WITHOUT ROWID;
+
 -- The current revision of each action that was not deleted.
 CREATE TABLE actions (
     id               BLOB PRIMARY KEY CHECK (length(id) = 16),
@@ -178,6 +187,13 @@ CREATE INDEX events_by_payload ON events (payload) WHERE payload IS NOT NULL;
 CREATE TABLE pruning (
     execution BLOB PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
+
+-- REPLACE would remove a row without asking the trigger below.
+CREATE TRIGGER events_refuse_replace BEFORE INSERT ON events
+WHEN EXISTS (SELECT 1 FROM events WHERE position = NEW.position)
+BEGIN
+    SELECT RAISE(ABORT, 'events are immutable');
+END;
 
 CREATE TRIGGER events_refuse_update BEFORE UPDATE ON events
 BEGIN

@@ -48,11 +48,11 @@ const TABLE: &[Row] = &[
     // Puts all of it together, by their own words: it serves what `api` gives and opens what a store gives.
     Row { name: "action-server", own: ALL, in_tests: ALL, never: &[AXUM, SQL, WASMTIME] },
     // They see the service as its users do: through its binary and its ports.
-    Row { name: "action-tests", own: &[], in_tests: &[], never: &[AXUM, SQL, WASMTIME] },
+    Row { name: "action-tests", own: &[], in_tests: &["action-testkit"], never: &[AXUM, SQL, WASMTIME] },
     Row { name: "action-doctrine", own: &[], in_tests: &[], never: &[AXUM, SQL, WASMTIME, TOKIO] },
     // Its `limit` program is what the service is measured against: the same HTTP and the same
-    // storage without the service, so it has to have both.
-    Row { name: "action-bench", own: &[], in_tests: &[], never: &[WASMTIME] },
+    // storage without the service, so it has to have both. It starts its servers as tests do.
+    Row { name: "action-bench", own: &["action-testkit"], in_tests: &[], never: &[WASMTIME] },
 ];
 
 /// Crates that come with a heavy one, or do the same.

@@ -255,6 +255,10 @@ impl ActionSpec {
             if let Err(message) = crate::egress::HostPattern::parse(&grant.host) {
                 issues.push(Issue::new(format!("/grants/egress/{index}/host"), "invalid_host", message));
             }
+            for (place, _) in grant.ports.iter().enumerate().filter(|(_, port)| **port == 0) {
+                let message = "ports are 1 to 65535; leave `ports` out for all of them";
+                issues.push(Issue::new(format!("/grants/egress/{index}/ports/{place}"), "invalid_port", message));
+            }
         }
         self.delivery.check(&mut issues);
         issues
@@ -365,7 +369,7 @@ mod tests {
             "config": {"headers": {"a/b": {"$secret": "x"}}},
             "triggers": [{"type": "call"}, {"type": "schedule", "cron": "* * * * *"}],
             "input_transform": {"language": "jq", "expression": "."},
-            "grants": {"reveal": ["x"], "egress": [{"host": "http://x"}]},
+            "grants": {"reveal": ["x"], "egress": [{"host": "http://x", "ports": [0, 80, 0]}, {"host": "x"}]},
             "delivery": {"max_attempts": 0, "rate": {"per_second": 0}, "ordering_key": "x", "backoff": {"factor": 0.5}}
         }))
         .unwrap();
@@ -378,6 +382,8 @@ mod tests {
                 "/grants/reveal",
                 "/config/headers/a~1b",
                 "/grants/egress/0/host",
+                "/grants/egress/0/ports/0",
+                "/grants/egress/0/ports/2",
                 "/delivery/max_attempts",
                 "/delivery/backoff/factor",
                 "/delivery/rate/per_second",

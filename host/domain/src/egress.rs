@@ -6,9 +6,11 @@
 
 mod address;
 mod from_config;
+mod schema;
 
 pub use address::{AddressClass, classify};
 pub use from_config::{RuleSource, rules_of_config};
+pub use schema::issues_of_schema;
 
 use crate::action::{EgressGrant, Grants};
 use serde::{Deserialize, Serialize};

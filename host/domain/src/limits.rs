@@ -18,6 +18,9 @@ pub const LEASE: Duration = Duration::from_secs(30);
 
 /// Largest component that can be uploaded.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+/// Most compiled code that a node keeps on disk. What was used least lately goes first; it is
+/// compiled again when it is wanted again.
+pub const COMPILED_BYTES_MAX: u64 = 2 << 30;
 /// Largest input of an execution.
 pub const INPUT_BYTES_MAX: usize = 16 << 20;
 /// Largest JSON document (an action, a config) in a request.

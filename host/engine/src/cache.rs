@@ -1,8 +1,8 @@
 //! What the hot path reads and what cannot change under it: actions with everything that is
 //! worked out from a revision once, and compiled schemas.
 //!
-//! A revision never changes, so only "which one is current" can go stale. This process is the
-//! only writer of its store, and every save forgets the action here before it answers.
+//! A revision never changes, so only "which one is current" can go stale. Every save forgets the
+//! action here before it answers; saves of other processes are heard of over the log.
 
 use crate::{Engine, EngineError, schema::Schemas};
 use action_domain::{
@@ -21,6 +21,9 @@ use std::{
 
 /// Revisions kept; an action's config is at most a megabyte and mostly far less.
 const REVISIONS_MAX: u64 = 4096;
+/// As long a revision may be taken for the current one without looking, where other processes save
+/// actions.
+const CURRENT_SHARED: Duration = Duration::from_secs(5);
 /// What nobody used for this long is forgotten.
 const IDLE: Duration = Duration::from_hours(1);
 /// Protocols whose compiled schemas are kept.
@@ -48,10 +51,14 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new() -> Self {
+    /// Where other processes save actions too, what is current is looked at again soon; they are
+    /// heard of as well, but a message can get lost.
+    pub(crate) fn new(exclusive_store: bool) -> Self {
+        let current = Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE);
+        let current = if exclusive_store { current } else { current.time_to_live(CURRENT_SHARED) };
         let call = RawValue::from_string(r#"{"type":"call"}"#.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned());
         Self {
-            current: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE).build(),
+            current: current.build(),
             revisions: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE).build(),
             schemas: Moka::new(SCHEMAS_MAX),
             changes: AtomicU64::new(0),

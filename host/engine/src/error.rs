@@ -88,7 +88,7 @@ impl From<Conflict> for EngineError {
             Conflict::RevisionMismatch { current } => Self::RevisionMismatch { current },
             Conflict::NotFound => Self::NotFound("document"),
             Conflict::NameTaken => Self::Conflict { code: "name_taken", message },
-            Conflict::VersionExists => Self::Conflict { code: "version_exists", message },
+            Conflict::VersionExists | Conflict::VersionWasOther => Self::Conflict { code: "version_exists", message },
             Conflict::InUse { .. } => Self::Conflict { code: "in_use", message },
             Conflict::LeaseLost | Conflict::StatusMismatch => Self::Conflict { code: "status_changed", message },
         }

@@ -32,7 +32,7 @@ pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::EngineError;
 pub use resolve_execution::Resolution;
 pub use retry_execution::{DeadLetters, Retried};
-pub use save_action::SavedAction;
+pub use save_action::{Expected, SavedAction};
 pub use schema::Form;
 pub use view::ExecutionView;
 
@@ -126,7 +126,7 @@ impl Engine {
         let waiters = Arc::new(Semaphore::new(parts.waiters_max as usize));
         let inner = Inner {
             worker,
-            cache: cache::Cache::new(),
+            cache: cache::Cache::new(parts.exclusive_store),
             attempts,
             waiters,
             queued: Notify::new(),

@@ -55,6 +55,11 @@ impl Running {
         }
     }
 
+    /// Whether an execution runs here.
+    pub(crate) fn has(&self, id: ExecutionId) -> bool {
+        self.attempts().contains_key(&id)
+    }
+
     /// Whether nothing runs.
     pub(crate) fn is_empty(&self) -> bool {
         self.attempts().is_empty()

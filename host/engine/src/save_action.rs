@@ -22,6 +22,20 @@ pub struct SavedAction {
     pub warnings: Vec<Issue>,
 }
 
+/// What the caller expects to be there before a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever there is.
+    Anything,
+    /// Nothing: the action is to be new.
+    Nothing,
+    /// This revision.
+    Revision(u32),
+}
+
+/// How often a save that expects nothing in particular is tried when others save too.
+const TRIES: usize = 20;
+
 impl Engine {
     /// The current revision of an action.
     pub async fn action(&self, key: &ActionKey) -> Result<Arc<Action>, EngineError> {
@@ -51,23 +65,40 @@ impl Engine {
         Ok(SavedAction { action: Arc::new(action), created: true, warnings: checked.accepted.warnings })
     }
 
-    /// Replaces an action, or makes it where `key` is a free name.
+    /// Replaces an action, or makes it where `key` is a free name, as far as `expected` allows.
     pub async fn put_action(
         &self,
         key: &ActionKey,
         spec: ActionSpec,
-        if_match: Option<u32>,
+        expected: Expected,
     ) -> Result<SavedAction, EngineError> {
-        match (self.reader().action(key).await?, key) {
-            (Some(current), _) => self.revise(&current, spec, if_match).await,
-            (None, ActionKey::Name(name)) if if_match.is_none() => {
-                if *name != spec.name {
-                    let message = format!("a new action at `{name}` has to bear this name");
-                    return Err(EngineError::Invalid(vec![Issue::new("/name", "name_mismatch", message)]));
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            let current = self.reader().action(key).await?;
+            let saved = match (&current, key, expected) {
+                (Some(current), _, Expected::Nothing) => {
+                    return Err(EngineError::RevisionMismatch { current: current.revision });
                 }
-                self.create_action(spec).await
+                (Some(current), _, Expected::Revision(believed)) => {
+                    return self.revise(current, spec, Some(believed)).await;
+                }
+                (Some(current), _, Expected::Anything) => self.revise(current, spec.clone(), None).await,
+                (None, ActionKey::Name(name), Expected::Nothing | Expected::Anything) => {
+                    if *name != spec.name {
+                        let message = format!("a new action at `{name}` has to bear this name");
+                        return Err(EngineError::Invalid(vec![Issue::new("/name", "name_mismatch", message)]));
+                    }
+                    self.create_action(spec.clone()).await
+                }
+                _ => return Err(EngineError::NotFound("action")),
+            };
+            match saved {
+                // Somebody else was quicker, and whoever expects nothing in particular does not mind.
+                Err(EngineError::RevisionMismatch { .. } | EngineError::NotFound(_)) if tries > 0 => {}
+                Err(EngineError::Conflict { code: "name_taken", .. }) if tries > 0 && current.is_none() => {}
+                other => return other,
             }
-            _ => Err(EngineError::NotFound("action")),
         }
     }
 
@@ -103,6 +134,17 @@ impl Engine {
 
     /// Removes an action. Its revisions stay readable, and what was accepted still runs.
     pub async fn remove_action(&self, key: &ActionKey, if_match: Option<u32>) -> Result<(), EngineError> {
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            match self.remove_current(key, if_match).await {
+                Err(EngineError::RevisionMismatch { .. }) if if_match.is_none() && tries > 0 => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn remove_current(&self, key: &ActionKey, if_match: Option<u32>) -> Result<(), EngineError> {
         let current = self.action(key).await?;
         let believed = if_match.unwrap_or(current.revision);
         let fact = Fact::ActionDeleted { name: current.spec.name.clone() };

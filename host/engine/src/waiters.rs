@@ -43,6 +43,16 @@ impl Waiters {
         }
     }
 
+    /// Tells nothing any more to those who wait for what does not run here.
+    pub(crate) fn close_idle(&self, runs: impl Fn(ExecutionId) -> bool) {
+        self.room().retain(|id, _| runs(*id));
+    }
+
+    /// Tells nobody anything any more: who waits looks for itself.
+    pub(crate) fn close(&self) {
+        self.room().clear();
+    }
+
     /// Whether nobody waits for anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.room().is_empty()

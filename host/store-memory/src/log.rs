@@ -91,7 +91,9 @@ impl Log {
         let positions = self.of_execution.remove(&execution).unwrap_or_default();
         let of_these = |(_, position): &&(Digest, Position)| positions.binary_search(position).is_ok();
         let gone: Vec<(Digest, Position)> = self.payloads.iter().filter(of_these).copied().collect();
-        gone.iter().for_each(|entry| drop(self.payloads.remove(entry)));
+        for entry in &gone {
+            self.payloads.remove(entry);
+        }
         for position in &positions {
             let Some(event) = self.events.remove(position) else { continue };
             let context = &event.context;

@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) protocols: BTreeMap<PinKey, Arc<Protocol>>,
     pub(crate) protocols_with: BTreeMap<Digest, BTreeSet<PinKey>>,
     pub(crate) components: BTreeMap<Digest, Bytes>,
+    /// What removed versions were.
+    pub(crate) removed_protocols: BTreeMap<PinKey, Digest>,
     pub(crate) actions: BTreeMap<Name, Arc<Action>>,
     pub(crate) names_of: BTreeMap<ActionId, Name>,
     /// Actions whose current revision pins a protocol, by name of the action.

@@ -75,6 +75,9 @@ impl State {
         if self.protocols.contains_key(&key) {
             return Err(Conflict::VersionExists.into());
         }
+        if self.removed_protocols.get(&key).is_some_and(|digest| *digest != protocol.digest) {
+            return Err(Conflict::VersionWasOther.into());
+        }
         self.put_protocol(Arc::new(protocol), component);
         Ok(Box::new(move |state| drop(state.take_protocol(&key))))
     }
@@ -88,7 +91,13 @@ impl State {
             return Err(Conflict::InUse { by }.into());
         }
         let taken = self.take_protocol(&key);
+        let removed = taken.as_ref().map(|(protocol, _)| (key.clone(), protocol.digest));
+        let remembered = self.removed_protocols.contains_key(&key);
+        self.removed_protocols.extend(removed);
         Ok(Box::new(move |state| {
+            if !remembered {
+                state.removed_protocols.remove(&key);
+            }
             if let Some((protocol, component)) = taken {
                 state.put_protocol(protocol, component);
             }

@@ -50,7 +50,7 @@ fn classify_v4(address: Ipv4Addr) -> AddressClass {
 
 fn classify_v6(address: Ipv6Addr) -> AddressClass {
     use AddressClass::{Never, Private, Public};
-    let first = address.segments()[0];
+    let [first, second, ..] = address.segments();
     if address.is_unspecified() {
         Private("this host")
     } else if address.is_loopback() {
@@ -63,13 +63,17 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
         Private("link-local")
     } else if first & 0xffc0 == 0xfec0 {
         Private("site-local")
+    } else if [first, second] == [0x64, 0xff9b] {
+        // `64:ff9b:1::/48` (RFC 8215) and its unassigned neighbours: where in them the IPv4
+        // address stands, the network that uses them decides.
+        Private("local NAT64")
     } else {
         Public
     }
 }
 
 /// The IPv4 address inside: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), NAT64
-/// (`64:ff9b::/96` and `64:ff9b:1::/48`), 6to4 (`2002::/16`), or Teredo (`2001::/32`).
+/// (`64:ff9b::/96`), 6to4 (`2002::/16`), or Teredo (`2001::/32`).
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| {
         let ([first, second], [third, fourth]) = (high.to_be_bytes(), low.to_be_bytes());
@@ -78,7 +82,7 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0 | 1, .., high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => Some(v4(high, low)),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(v4(high, low)),
         [0x2001, 0, .., high, low] => Some(v4(!high, !low)),
@@ -111,6 +115,12 @@ mod tests {
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "64:ff9b:1::7f00:1",
+            // The IPv4 address behind a prefix of 48, 56, 64 bits (RFC 6052), and a public one.
+            "64:ff9b:1:7f00:0:100::",
+            "64:ff9b:1:aa7f::1:0:0",
+            "64:ff9b:1:bbcc:7f:0:100:808",
+            "64:ff9b:1::808:808",
+            "64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
             "2002:7f00:1::",
             "::127.0.0.1",
             "2001:0:1::80ff:fffe",
@@ -120,7 +130,9 @@ mod tests {
         for text in ["224.0.0.1", "255.255.255.255", "240.0.0.1", "ff02::1", "::ffff:224.0.0.1"] {
             assert!(matches!(classify(text.parse().unwrap()), AddressClass::Never(_)), "{text}");
         }
-        for text in ["93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
+        for text in
+            ["93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+        {
             assert_eq!(classify(text.parse().unwrap()), AddressClass::Public, "{text}");
         }
     }

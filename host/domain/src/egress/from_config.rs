@@ -1,8 +1,15 @@
 //! Finds the values that a config schema annotates with `x-egress`.
 
-use super::{HostPattern, Rule};
+use super::{
+    HostPattern, Rule,
+    schema::{self, DEPTH_MAX, For, Inner, KEYWORD},
+};
 use crate::action::escape_pointer;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::{
+    collections::{HashSet, VecDeque},
+    ptr,
+};
 
 /// How an annotated value names its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,71 +20,73 @@ pub enum RuleSource {
     HostPort,
 }
 
-/// Deepest nesting of schemas that is followed; references may be circular.
-const DEPTH_MAX: usize = 32;
-
 /// The rules that a config gives, with pointers into the config. A value that names no host
 /// gives none: the protocol will be refused when it tries to reach it.
 pub fn rules_of_config(schema: &Value, config: &Value) -> Vec<Rule> {
     let mut rules = Vec::new();
-    walk(schema, schema, config, "", 0, &mut rules);
+    // A schema that is referred to twice is looked at once for each value, by the shortest way to
+    // it, or a few references to references would take for ever.
+    let mut met = HashSet::from([(ptr::from_ref(schema), ptr::from_ref(config))]);
+    let mut next = VecDeque::from([(schema, config, String::new(), 0)]);
+    while let Some((part, value, pointer, depth)) = next.pop_front() {
+        let Some(part) = part.as_object() else { continue };
+        if let Some(rule) = rule(part, value, &pointer)
+            && !rules.contains(&rule)
+        {
+            rules.push(rule);
+        }
+        if depth == DEPTH_MAX {
+            continue;
+        }
+        for Inner { schema: inner, values, .. } in schema::inner(schema, part) {
+            each(value, &values, &pointer, |value, pointer| {
+                if met.insert((ptr::from_ref(inner), ptr::from_ref(value))) {
+                    next.push_back((inner, value, pointer, depth + 1));
+                }
+            });
+        }
+    }
     rules
 }
 
-fn walk(root: &Value, schema: &Value, value: &Value, pointer: &str, depth: usize, rules: &mut Vec<Rule>) {
-    let Some(schema) = schema.as_object() else { return };
-    if depth > DEPTH_MAX {
-        return;
-    }
-    let mut deeper =
-        |schema: &Value, value: &Value, pointer: &str| walk(root, schema, value, pointer, depth + 1, rules);
-    if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|reference| resolve(root, reference)) {
-        deeper(target, value, pointer);
-    }
-    for keyword in ["allOf", "anyOf", "oneOf"] {
-        for branch in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
-            deeper(branch, value, pointer);
-        }
-    }
-    for keyword in ["if", "then", "else"] {
-        if let Some(branch) = schema.get(keyword) {
-            deeper(branch, value, pointer);
-        }
-    }
-    if let Some(object) = value.as_object() {
-        for (key, value) in object {
-            let pointer = format!("{pointer}/{}", escape_pointer(key));
-            let own = schema.get("properties").and_then(|properties| properties.get(key));
-            if let Some(schema) = own.or_else(|| schema.get("additionalProperties")) {
-                deeper(schema, value, &pointer);
-            }
-        }
-    }
-    if let Some(list) = value.as_array() {
-        let prefix = schema.get("prefixItems").and_then(Value::as_array);
-        for (index, value) in list.iter().enumerate() {
-            let schema = prefix.and_then(|prefix| prefix.get(index)).or_else(|| schema.get("items"));
-            if let Some(schema) = schema {
-                deeper(schema, value, &format!("{pointer}/{index}"));
-            }
-        }
-    }
-    let source = match schema.get("x-egress").and_then(Value::as_str) {
-        Some("http") => RuleSource::Url,
-        Some("tcp") => RuleSource::HostPort,
-        _ => return,
+/// What an annotated schema grants for a value.
+fn rule(schema: &Map<String, Value>, value: &Value, pointer: &str) -> Option<Rule> {
+    let source = match schema.get(KEYWORD)?.as_str()? {
+        "http" => RuleSource::Url,
+        "tcp" => RuleSource::HostPort,
+        _ => return None,
     };
-    if let Some((host, port)) = value.as_str().and_then(|text| target(source, text)) {
-        let rule = Rule { host, ports: vec![port], from: pointer.to_owned() };
-        if !rules.contains(&rule) {
-            rules.push(rule);
-        }
-    }
+    let (host, port) = target(source, value.as_str()?)?;
+    Some(Rule { host, ports: vec![port], from: pointer.to_owned() })
 }
 
-/// A reference inside the same schema: `#/$defs/thing`.
-fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
-    root.pointer(reference.strip_prefix('#')?)
+/// The values inside of `value` that a schema is for, with their pointers.
+fn each<'a>(value: &'a Value, values: &For<'_>, pointer: &str, mut then: impl FnMut(&'a Value, String)) {
+    match (values, value) {
+        (For::Itself, value) => then(value, pointer.to_owned()),
+        (For::ItselfWith(name), Value::Object(object)) if object.contains_key(*name) => then(value, pointer.to_owned()),
+        (For::Property(name), Value::Object(object)) => {
+            if let Some(value) = object.get(*name) {
+                then(value, format!("{pointer}/{}", escape_pointer(name)));
+            }
+        }
+        (For::PropertiesBut(own), Value::Object(object)) => {
+            for (name, value) in object.iter().filter(|(name, _)| own.is_none_or(|own| !own.contains_key(*name))) {
+                then(value, format!("{pointer}/{}", escape_pointer(name)));
+            }
+        }
+        (For::Item(index), Value::Array(list)) => {
+            if let Some(value) = list.get(*index) {
+                then(value, format!("{pointer}/{index}"));
+            }
+        }
+        (For::ItemsFrom(first), Value::Array(list)) => {
+            for (index, value) in list.iter().enumerate().skip(*first) {
+                then(value, format!("{pointer}/{index}"));
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The host and port that an annotated value names.
@@ -102,7 +111,7 @@ fn target(source: RuleSource, text: &str) -> Option<(HostPattern, u16)> {
     };
     match HostPattern::parse(host).ok()? {
         HostPattern::Below(_) => None,
-        host => Some((host, port)),
+        host => (port != 0).then_some((host, port)),
     }
 }
 
@@ -165,6 +174,7 @@ mod tests {
             "https://*.example.com/",
             "https://example.com:{{ port }}/",
             "ftp://example.com/",
+            "https://example.com:0/",
             "//example.com/",
             "https://",
         ] {
@@ -176,5 +186,11 @@ mod tests {
     fn a_circular_schema_ends() {
         let schema = json!({"$ref": "#"});
         assert!(rules_of_config(&schema, &json!({"a": 1})).is_empty());
+    }
+
+    #[test]
+    fn many_ways_to_one_place_are_gone_once() {
+        let twice = json!({"allOf": [{"$ref": "#"}, {"$ref": "#"}], "properties": {"u": {"x-egress": "http"}}});
+        assert_eq!(rules_of_config(&twice, &json!({"u": "https://a.test/"})).len(), 1);
     }
 }

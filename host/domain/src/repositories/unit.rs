@@ -44,7 +44,9 @@ impl UnitOfWork {
 /// One change. Those that can clash say in their name what they believe.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// Adds a protocol and its component; [`Conflict::VersionExists`] if that version is there.
+    /// Adds a protocol and its component; [`Conflict::VersionExists`] if that version is there,
+    /// [`Conflict::VersionWasOther`] if it was there and was other bytes: revisions of actions and old
+    /// executions still name it.
     AddProtocol(Box<Protocol>, Bytes),
     /// Removes a protocol; [`Conflict::NotFound`], or [`Conflict::InUse`] while the current
     /// revision of an action pins it or an execution that has not ended does. The component's
@@ -114,6 +116,9 @@ pub enum Conflict {
     /// The protocol's version is there already.
     #[error("this version is there already")]
     VersionExists,
+    /// The version was removed, and was another component.
+    #[error("this version was another component before it was removed")]
+    VersionWasOther,
     /// The current revision is another one.
     #[error("the current revision is {current}")]
     RevisionMismatch {

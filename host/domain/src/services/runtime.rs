@@ -31,6 +31,11 @@ pub trait ProtocolRuntime: Send + Sync {
     /// Makes a component ready to run, so that its first execution does not pay for it.
     async fn prepare(&self, component: Digest) -> Result<(), RuntimeError>;
 
+    /// Nobody wants this component any more: it was refused after [`Self::admit`], or the last
+    /// protocol that was made of it is gone. What was kept of it goes. Attempts that run go on,
+    /// and where it is wanted all the same, nothing but time is lost.
+    async fn forget(&self, _component: Digest) {}
+
     /// Runs `validate-config`: no network, little fuel, a second.
     async fn validate_config(&self, component: Digest, config: Arc<str>) -> Result<Accepted, ValidateError>;
 

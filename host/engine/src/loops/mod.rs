@@ -54,11 +54,15 @@ impl Engine {
     pub async fn stop(&self, grace: Duration) -> bool {
         self.inner.stopping.cancel();
         self.inner.tasks.close();
+        self.inner.waiting.close_idle(|id| self.inner.running.has(id));
         if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_ok() {
             return true;
         }
         self.inner.running.stop_all(Stop::Released);
-        tokio::time::timeout(RELEASE, self.inner.tasks.wait()).await.is_ok()
+        let ended = tokio::time::timeout(RELEASE, self.inner.tasks.wait()).await.is_ok();
+        // Whoever still waits is told how it stands; others go on with it.
+        self.inner.waiting.close();
+        ended
     }
 
     /// Looks at the queue now, for instance because the clock was moved.

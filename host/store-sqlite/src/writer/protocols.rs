@@ -20,6 +20,9 @@ pub(crate) const EXECUTION_ON: &str = "SELECT min(id) FROM (\
      SELECT id FROM (SELECT id FROM executions INDEXED BY executions_open_by_protocol \
         WHERE protocol = ?1 AND status IN (0, 2, 3) ORDER BY id LIMIT 1) \
      UNION ALL SELECT id FROM executions INDEXED BY executions_running WHERE status = 1 AND protocol = ?1)";
+pub(crate) const REMOVED: &str = "SELECT digest FROM removed_protocols WHERE name = ? AND version = ?";
+const REMEMBER: &str = "INSERT INTO removed_protocols (name, version, digest) \
+     SELECT name, version, digest FROM protocols WHERE name = ? AND version = ? ON CONFLICT DO NOTHING";
 pub(crate) const REMOVE_COMPONENT: &str = "DELETE FROM components WHERE digest = ?1 \
      AND NOT EXISTS (SELECT 1 FROM protocols INDEXED BY protocols_by_digest WHERE digest = ?1)";
 
@@ -32,6 +35,10 @@ impl Batch<'_> {
         let pin = protocol.pin();
         if self.digest_of(&pin)?.is_some() {
             return Ok(Err(Conflict::VersionExists));
+        }
+        let removed: Option<Vec<u8>> = self.connection.query_row(REMOVED, key(&pin), |row| row.get(0)).optional()?;
+        if removed.is_some_and(|digest| digest != protocol.digest.as_bytes()) {
+            return Ok(Err(Conflict::VersionWasOther));
         }
         self.connection.execute(
             "INSERT INTO components (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -50,6 +57,7 @@ impl Batch<'_> {
         if let Some(by) = self.user_of(pin)? {
             return Ok(Err(Conflict::InUse { by }));
         }
+        self.connection.execute(REMEMBER, key(pin))?;
         self.connection.execute("DELETE FROM protocols WHERE name = ? AND version = ?", key(pin))?;
         self.connection.execute(REMOVE_COMPONENT, [digest])?;
         Ok(Ok(()))

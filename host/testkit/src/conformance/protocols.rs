@@ -87,8 +87,15 @@ pub async fn a_component_goes_with_its_last_protocol(store: Arc<dyn Store>) {
     assert!(w.store.component(&digest).await.unwrap().is_none());
     assert!(w.store.protocols_with(&digest).await.unwrap().is_empty());
     assert_eq!(w.refused(UnitOfWork::new().write(remove("b@1.0.0"))).await, Conflict::NotFound);
-    w.write(w.add_protocol("b@1.0.0", b"others")).await;
-    assert!(w.store.component(&Digest::of(b"others")).await.unwrap().is_some());
+    // It comes back as what it was, or not at all: old revisions and executions name it.
+    let other = UnitOfWork::new().write(w.add_protocol("b@1.0.0", b"others"));
+    assert_eq!(w.refused(other).await, Conflict::VersionWasOther);
+    assert!(w.store.component(&Digest::of(b"others")).await.unwrap().is_none());
+    for _ in 0..2 {
+        w.write(w.add_protocol("b@1.0.0", b"same")).await;
+        assert!(w.store.component(&digest).await.unwrap().is_some());
+        w.write(remove("b@1.0.0")).await;
+    }
 }
 
 /// By the current revision of an action, or by an execution that has not ended; by nothing else.

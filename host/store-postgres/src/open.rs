@@ -1,0 +1,173 @@
+//! Reaching a database: the settings of each connection, the schema.
+//!
+//! The store keeps three kinds of connections, and all of them want the server itself or a
+//! pooler in session mode. PgBouncer in transaction mode does not do: it refuses the settings
+//! below (`ignore_startup_parameters = options` would drop them), the listener would never hear
+//! anything, and prepared statements need its release 1.21.
+
+use crate::error::OpenError;
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, SqlSafeStr as _,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+    postgres::PgConnectOptions,
+};
+use std::time::Duration;
+
+/// How a store is opened. [`PostgresOptions::default`] is what `serve` uses.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// What the server calls these connections in `pg_stat_activity`.
+    pub application_name: String,
+    /// Connections that read, at most. The process has two more: one writes, one listens.
+    pub readers: u32,
+    /// Units that are written in one transaction, at most.
+    pub batch_units_max: usize,
+    /// How long a reader waits for a connection.
+    pub acquire_timeout_ms: u64,
+    /// How long the server works on one statement.
+    pub statement_timeout_ms: u64,
+    /// How long a statement waits for what another process holds.
+    pub lock_timeout_ms: u64,
+    /// How long a transaction may stand still: a process that is stopped, or whose network is
+    /// gone, holds the end of the log no longer than this.
+    pub idle_in_transaction_timeout_ms: u64,
+    /// How long a batch is tried again while there is no connection. Then its units are
+    /// refused, and nothing of them was written.
+    pub reconnect_ms: u64,
+    /// How long the writer asks what became of a commit whose answer was lost. Only after this
+    /// is a unit refused of which nobody knows.
+    pub commit_unknown_ms: u64,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            application_name: "action-service".to_owned(),
+            // Reads are short. Servers allow a hundred connections, for all processes together.
+            readers: 8,
+            // Some 20 ms of writing: the longest that a unit should wait for the batch before it.
+            batch_units_max: 512,
+            acquire_timeout_ms: 5_000,
+            statement_timeout_ms: 30_000,
+            lock_timeout_ms: 5_000,
+            idle_in_transaction_timeout_ms: 10_000,
+            reconnect_ms: 10_000,
+            commit_unknown_ms: 60_000,
+        }
+    }
+}
+
+/// A database and how it is spoken to.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    address: PgConnectOptions,
+    /// Where it is, without the password.
+    place: String,
+    pub(crate) options: PostgresOptions,
+}
+
+impl Server {
+    pub(crate) fn new(url: &str, options: PostgresOptions) -> Result<Self, OpenError> {
+        // The driver takes any scheme for its own.
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(OpenError::Address("another scheme".to_owned()));
+        }
+        let address = url.parse::<PgConnectOptions>().map_err(|error| OpenError::Address(error.to_string()))?;
+        let host = address.get_socket().map_or_else(|| address.get_host().into(), |path| path.display().to_string());
+        let name = address.get_database().unwrap_or(address.get_username());
+        let place = format!("postgres://{}@{host}:{}/{name}", address.get_username(), address.get_port());
+        let address = address.application_name(&options.application_name).disable_statement_logging();
+        Ok(Self { address, place, options })
+    }
+
+    pub(crate) fn unusable(&self, message: impl ToString) -> OpenError {
+        OpenError::Unusable { place: self.place.clone(), message: message.to_string() }
+    }
+
+    fn connection(&self) -> PgConnectOptions {
+        let ms = |ms: u64| format!("{ms}ms");
+        self.address.clone().statement_cache_capacity(256).options([
+            ("statement_timeout", ms(self.options.statement_timeout_ms)),
+            ("lock_timeout", ms(self.options.lock_timeout_ms)),
+            ("idle_in_transaction_session_timeout", ms(self.options.idle_in_transaction_timeout_ms)),
+            // Each statement has its index. A plan is made once for a prepared statement, perhaps
+            // while the table is still small: it must not be a walk through the whole table then.
+            ("enable_seqscan", "off".to_owned()),
+            ("enable_bitmapscan", "off".to_owned()),
+            ("enable_hashjoin", "off".to_owned()),
+            ("enable_mergejoin", "off".to_owned()),
+            // Compiling takes longer than any of these statements.
+            ("jit", "off".to_owned()),
+        ])
+    }
+
+    /// For connections that read.
+    pub(crate) fn reader(&self) -> PgConnectOptions {
+        self.connection()
+    }
+
+    /// For the one that writes. Its statements are the same for few rows and for many: they find
+    /// each row by its key, and planning them each time would be a third of their cost.
+    pub(crate) fn writer(&self) -> PgConnectOptions {
+        self.connection().options([("plan_cache_mode", "force_generic_plan")])
+    }
+
+    /// For the one that listens.
+    pub(crate) fn listener(&self) -> PgConnectOptions {
+        self.connection()
+    }
+
+    /// Brings the schema up to date, one process after the other; gives the number of steps that
+    /// it took.
+    pub(crate) async fn migrate(&self) -> Result<usize, OpenError> {
+        // Without the timeouts: it waits for another process that does the same.
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.address.connect()).await;
+        let connection = connecting.map_err(|_| self.unusable("no answer"))?;
+        let mut connection = connection.map_err(|error| self.unusable(error))?;
+        let steps = self.run_migrations(&mut connection).await;
+        // There is nothing to do about an error of a connection that goes.
+        let _ = connection.close().await;
+        steps
+    }
+
+    async fn run_migrations(&self, connection: &mut PgConnection) -> Result<usize, OpenError> {
+        let release = connection.server_version_num().unwrap_or(0);
+        if release < RELEASE_MIN * 10_000 {
+            return Err(self.unusable(format!("Postgres {RELEASE_MIN} or newer is needed")));
+        }
+        let steps = MIGRATIONS.map(|(version, name, sql)| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        });
+        let before = applied(connection).await;
+        // It takes an advisory lock of its own for all of its work.
+        match Migrator::with_migrations(steps.to_vec()).run_direct(None, connection, false).await {
+            Ok(()) => Ok(MIGRATIONS.len() - before),
+            Err(MigrateError::VersionMissing(found) | MigrateError::VersionTooNew(found, _)) => {
+                let known = MIGRATIONS[MIGRATIONS.len() - 1].0;
+                Err(OpenError::Newer { place: self.place.clone(), found, known })
+            }
+            Err(error) => Err(self.unusable(error)),
+        }
+    }
+}
+
+/// A server that is there answers sooner, also across the world.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The oldest release that the statements are tested with.
+const RELEASE_MIN: u32 = 15;
+
+/// The schema's steps, in their order. Forward only: a released file never changes.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "everything", include_str!("../../../migrations/postgres/0001_everything.sql"))];
+
+async fn applied(connection: &mut PgConnection) -> usize {
+    // Before the first migration its table is not there: none was applied.
+    let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM _sqlx_migrations").fetch_one(connection).await;
+    count.ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0).min(MIGRATIONS.len())
+}
+
+/// Brings the schema of a database up to date; gives the number of steps that it took.
+pub async fn migrate(url: &str) -> Result<usize, OpenError> {
+    Server::new(url, PostgresOptions::default())?.migrate().await
+}

@@ -1,0 +1,84 @@
+//! What a guarded write believes of an execution, and what is so.
+
+use crate::{codes::status_of, error::damaged, row::Columns};
+use action_domain::{
+    execution::{Execution, Lease, Status},
+    id::ExecutionId,
+    repositories::{UnitOfWork, Write},
+};
+use sqlx::PgConnection;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// What a guarded write has to know of an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Guard {
+    pub(crate) status: Status,
+    pub(crate) attempt: u32,
+    /// The lease's worker and attempt.
+    lease: Option<(Uuid, u32)>,
+}
+
+impl Guard {
+    pub(crate) fn of(execution: &Execution) -> Self {
+        let lease = execution.lease.map(|lease| (lease.worker, lease.attempt));
+        Self { status: execution.status, attempt: execution.attempt, lease }
+    }
+
+    /// Whether whoever has this lease still has the execution.
+    pub(crate) fn is_held_by(&self, lease: &Lease) -> bool {
+        self.status == Status::Running && self.lease == Some((lease.worker, lease.attempt))
+    }
+}
+
+/// By id, whatever the order of the batch: processes that want the same rows wait for each
+/// other in the same order.
+pub(crate) const GUARDS: &str = "SELECT id, status, attempt, lease_worker, lease_attempt FROM executions \
+     WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+
+/// What a worker runs.
+pub(crate) const HELD_BY: &str = "SELECT id FROM executions WHERE status = 1 AND lease_worker = ANY($1)";
+
+/// Holds, until the transaction ends, every execution that guarded writes of these units name,
+/// and those whose leases they renew.
+pub(crate) async fn hold<'a>(
+    connection: &mut PgConnection,
+    units: impl Iterator<Item = &'a UnitOfWork>,
+) -> sqlx::Result<HashMap<ExecutionId, Guard>> {
+    let (mut ids, mut workers): (Vec<Uuid>, Vec<Uuid>) = Default::default();
+    for write in units.flat_map(|unit| &unit.writes) {
+        match write {
+            Write::RenewLeases(worker, _) => workers.push(*worker),
+            write => ids.extend(guarded(write)),
+        }
+    }
+    if !workers.is_empty() {
+        let held: Vec<Uuid> = sqlx::query_scalar(HELD_BY).bind(workers).fetch_all(&mut *connection).await?;
+        ids.extend(held);
+    }
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let rows = sqlx::query(GUARDS).bind(ids).fetch_all(connection).await?;
+    let guard = |row| {
+        let mut columns = Columns::of(row);
+        let id = ExecutionId::from_uuid(columns.take()?);
+        let status = status_of(columns.take()?).ok_or_else(|| damaged("an unknown status"))?;
+        let attempt = columns.number()?;
+        let worker: Option<Uuid> = columns.take()?;
+        Ok((id, Guard { status, attempt, lease: worker.zip(columns.maybe_number()?) }))
+    };
+    rows.iter().map(guard).collect()
+}
+
+fn guarded(write: &Write) -> Option<Uuid> {
+    match write {
+        Write::UpdateExecutionIfLeased(execution, _) | Write::UpdateExecutionIfStatus(execution, ..) => {
+            Some(execution.id.uuid())
+        }
+        Write::RequireLease(id, _) | Write::RequestCancelIfRunning(id, _) => Some(id.uuid()),
+        _ => None,
+    }
+}

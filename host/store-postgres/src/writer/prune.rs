@@ -1,0 +1,55 @@
+//! Retention: removing what ended long ago, and what only that needed.
+
+use super::batch::Batch;
+use crate::error::damaged;
+use action_domain::repositories::{Prune, Pruned};
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+use uuid::Uuid;
+
+/// Chosen from the oldest id: what has not ended among those is little.
+pub(crate) const CHOOSE: &str = "SELECT id FROM executions WHERE ended_at < $1 AND status IN (4, 5, 6, 7) \
+     ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED";
+const NAME: &str = "INSERT INTO pruning (execution) SELECT unnest($1::uuid[])";
+pub(crate) const PAYLOADS_OF: &str =
+    "SELECT payload FROM events WHERE execution = ANY($1) AND (payload IS NOT NULL) IS TRUE";
+/// Held before it is asked whether they are needed: who is about to refer to one holds it too.
+pub(crate) const HOLD_PAYLOADS: &str = "SELECT digest FROM payloads WHERE digest = ANY($1) ORDER BY digest FOR UPDATE";
+pub(crate) const EVENTS: &str = "DELETE FROM events WHERE execution = ANY($1)";
+pub(crate) const PAYLOADS: &str = "DELETE FROM payloads AS p WHERE digest = ANY($1) \
+     AND NOT EXISTS (SELECT 1 FROM events WHERE payload = p.digest)";
+pub(crate) const KEYS: &str = "DELETE FROM idempotency_keys WHERE execution = ANY($1)";
+pub(crate) const EXECUTIONS: &str = "DELETE FROM executions WHERE id = ANY($1)";
+
+impl Batch<'_> {
+    pub(super) async fn prune(&mut self, prune: &Prune) -> sqlx::Result<Pruned> {
+        self.flush().await?;
+        let chosen = sqlx::query_scalar(CHOOSE).bind(prune.before.as_micros()).bind(i64::from(prune.limit));
+        let ids: Vec<Uuid> = chosen.fetch_all(&mut *self.connection).await?;
+        if ids.is_empty() {
+            return Ok(Pruned::default());
+        }
+        self.wrote = true;
+        self.remove(NAME, &ids).await?;
+        let of = sqlx::query_scalar(PAYLOADS_OF).bind(&ids);
+        let of: Vec<Vec<u8>> = of.fetch_all(&mut *self.connection).await?;
+        let held = sqlx::query_scalar(HOLD_PAYLOADS).bind(of);
+        let held: Vec<Vec<u8>> = held.fetch_all(&mut *self.connection).await?;
+        let events = self.remove(EVENTS, &ids).await?;
+        let payloads = sqlx::query(PAYLOADS).bind(held).execute(&mut *self.connection).await?.rows_affected();
+        self.remove(KEYS, &ids).await?;
+        let executions = self.remove(EXECUTIONS, &ids).await?;
+        self.execute("DELETE FROM pruning").await?;
+        let pruned = Pruned { executions, events, payloads };
+        // The caller's closure must not take the writer down.
+        let recorded = catch_unwind(AssertUnwindSafe(|| (prune.recorded)(pruned)));
+        self.stage.append([Cow::Owned(recorded.map_err(|_| damaged("the event panicked"))?)]);
+        Ok(pruned)
+    }
+
+    async fn remove(&mut self, sql: &'static str, ids: &[Uuid]) -> sqlx::Result<u64> {
+        Ok(sqlx::query(sql).bind(ids).execute(&mut *self.connection).await?.rows_affected())
+    }
+}
