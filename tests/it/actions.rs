@@ -54,13 +54,13 @@ async fn what_is_wrong_comes_back_with_pointers() {
         "name": "a", "protocol": "misbehave", "config": {"mode": "echo", "x": {"$secret": "s"}},
         "triggers": [{"type": "schedule", "cron": "* * * * *"}],
         "input_transform": {"language": "jq", "expression": "."},
-        "limits": {"fuel": 0, "memory_bytes": 3}, "delivery": {"max_concurrent": 1}
+        "limits": {"fuel": 0, "memory_bytes": 3}, "delivery": {"max_concurrent": 0}
     });
     assert_eq!(
         api.post("/v1/actions", &not_there).await.problem(422, "invalid_document"),
         [
             "/config/x not_available",
-            "/delivery/max_concurrent not_available",
+            "/delivery/max_concurrent out_of_range",
             "/input_transform not_available",
             "/limits/fuel out_of_range",
             "/limits/memory_bytes out_of_range",

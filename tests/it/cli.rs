@@ -167,3 +167,83 @@ async fn a_tail_begins_with_what_comes() {
     assert_eq!(event["type"], "action_executed");
     assert_ne!(event["execution"], old["id"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executions_are_cancelled_retried_resolved_and_pruned() {
+    let (service, remote) = (Service::start().await, Remote::start().await);
+    let folder = service.folder().to_owned();
+    let cli = async |words: &[&str]| run(Some(&service), &folder, words).await;
+    let api = &service.private;
+    // A request that nobody answers, and that must not be repeated, is in doubt.
+    for (name, path, effect) in [("flaky", "/flaky", "idempotent"), ("doubt", "/silence", "unsafe")] {
+        let spec = json!({
+            "name": name, "protocol": "http", "grants": {"private_networks": true}, "limits": {"timeout_ms": 1000},
+            "config": {"url": remote.url(path), "method": "POST", "effect": effect},
+            "delivery": {"max_attempts": 1, "ordering_key": ".key"}
+        });
+        api.post("/v1/actions", &spec).await.json(201);
+    }
+    remote.fail(2);
+    let input = r#"{"key": "x"}"#;
+    let execute = async |name: &str, more: &[&str]| {
+        cli(&[&["action", "execute", name, "--input", input, "--json"], more].concat()).await
+    };
+    let failed = execute("flaky", &["--idempotency-key", "k"]).await;
+    assert_eq!(failed.code, 1, "{}", failed.err);
+    let failed: Value = serde_json::from_str(&failed.out).unwrap();
+    let again: Value = serde_json::from_str(&execute("flaky", &["--idempotency-key", "k"]).await.out).unwrap();
+    assert_eq!(failed["id"], again["id"]);
+    let id = failed["id"].as_str().unwrap();
+    let behind: Value = serde_json::from_str(&execute("flaky", &["--async"]).await.out).unwrap();
+    let retried = cli(&["execution", "retry", "--action", "flaky", "--error-code", "protocol_failed"]).await;
+    assert!(retried.code == 0 && retried.out.contains("1 are tried again"), "{}{}", retried.out, retried.err);
+    let letters = async || cli(&["execution", "list", "--status", "failed", "--json"]).await.json()["items"].clone();
+    while letters().await.as_array().unwrap().is_empty() {}
+    let dismissed = cli(&["execution", "cancel", id]).await;
+    assert!(dismissed.code == 0 && dismissed.out.contains("cancelled"), "{}{}", dismissed.out, dismissed.err);
+    api.ended(behind["id"].as_str().unwrap()).await;
+    assert_eq!(cli(&["execution", "retry", id, "--json"]).await.json()["status"], "waiting");
+    assert_eq!(cli(&["execution", "retry"]).await.code, 2);
+
+    let held = execute("doubt", &[]).await;
+    let held: Value = serde_json::from_str(&held.out).unwrap();
+    assert_eq!(held["status"], "in_doubt", "{held}");
+    let resolved = cli(&["execution", "resolve", held["id"].as_str().unwrap(), "--as", "succeeded"]).await;
+    assert!(resolved.out.contains("succeeded"), "{}{}", resolved.out, resolved.err);
+
+    assert_eq!(cli(&["prune", "--before", "1d", "--json"]).await.json()["executions"], 0);
+    let pruned = cli(&["prune", "--before", "2999-01-01T00:00:00Z"]).await;
+    assert!(pruned.code == 0 && pruned.out.starts_with("removed "), "{}{}", pruned.out, pruned.err);
+    assert_eq!(cli(&["prune", "--before", "yesterday"]).await.code, 2);
+    let told = cli(&["events", "list", "--type", "events_pruned"]).await;
+    assert!(told.out.contains("that ended before 2999"), "{}", told.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_the_service_asks_for_postgres_and_no_password_is_ever_told() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let start = async |role: &str, settings: &[(&str, &str)]| {
+        let output =
+            Command::new(binary()).arg(role).current_dir(folder.path()).envs(settings.iter().copied()).output();
+        let output = output.await.unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!said.contains("hunter2"), "{said}");
+        (output.status.code().unwrap(), said)
+    };
+    for role in ["api", "worker"] {
+        for database in ["sqlite://a.db", "memory:"] {
+            let (code, said) = start(role, &[("ACTION_SERVICE_DATABASE_URL", database)]).await;
+            assert!(code == 2 && said.contains("Postgres") && said.contains("ACTION_SERVICE_DATABASE_URL"), "{said}");
+        }
+    }
+    let ports = [("ACTION_SERVICE_PRIVATE_ADDR", "127.0.0.1:0"), ("ACTION_SERVICE_PUBLIC_ADDR", "127.0.0.1:0")];
+    for url in ["postgres://u:hunter2@127.0.0.1:1/d", "postgres://u:hunter2@[::/d", "mysql://u:hunter2@h/d"] {
+        for role in ["serve", "migrate"] {
+            let settings = [&ports[..], &[("ACTION_SERVICE_DATABASE_URL", url)]].concat();
+            let (code, said) = start(role, &settings).await;
+            assert!(code != 0 && !said.is_empty(), "{url}: {said}");
+        }
+    }
+    let queue = [("ACTION_SERVICE_QUEUE_URL", "amqp://u:hunter2@h"), ("ACTION_SERVICE_DATABASE_URL", "sqlite://a.db")];
+    assert_eq!(start("serve", &queue).await.0, 2);
+}

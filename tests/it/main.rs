@@ -9,11 +9,14 @@ mod kit;
 
 mod actions;
 mod admission;
+mod chaos;
 mod cli;
+mod delivery;
 mod durability;
 mod events;
 mod gate;
 mod http_protocol;
 mod limits;
+mod roles;
 mod wasi;
 mod whole_path;

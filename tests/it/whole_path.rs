@@ -51,11 +51,11 @@ async fn an_action_of_the_built_in_protocol_reaches_a_real_server_and_every_step
     let id = execution["id"].as_str().unwrap();
     let events = api.events(id).await;
     let types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!(types, ["trigger_received", "attempt_started", "request_made", "action_executed"]);
+    assert_eq!(types, ["trigger_received", "attempt_started", "attempt_sending", "request_made", "action_executed"]);
     assert!(events.iter().all(|event| event["correlation_id"] == "corr-1" && event["execution"] == id));
     let positions: Vec<i64> = events.iter().map(|event| event["position"].as_i64().unwrap()).collect();
     assert!(positions.is_sorted());
-    assert_eq!(events[3]["data"]["success"], true);
+    assert_eq!(events[4]["data"]["success"], true);
 
     let asked = remote.requests();
     let post = asked.iter().find(|request| request.method() == "POST").unwrap();

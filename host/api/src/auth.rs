@@ -97,6 +97,17 @@ pub trait Authenticator: Send + Sync {
     async fn authenticate(&self, bearer: &str) -> Option<Principal>;
 }
 
+/// Knows no token: for a listener that offers nothing to those who have one.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody;
+
+#[async_trait]
+impl Authenticator for Nobody {
+    async fn authenticate(&self, _bearer: &str) -> Option<Principal> {
+        None
+    }
+}
+
 /// The one token that an operator sets or the first start makes.
 pub struct AdminToken {
     digest: [u8; 32],

@@ -1,7 +1,7 @@
 //! The HTTP face of the service: it authenticates, bounds, parses, and decides nothing.
 //!
 //! Two routers for two listeners: [`private_router`] for those who run the service and
-//! [`public_router`] for those who only call actions. [`serve()`] puts a router on a listener.
+//! [`public_router`] for those who only call actions; a process that only works has [`worker_router`]. [`serve()`] puts a router on a listener.
 //! No other crate knows axum.
 //!
 //! To add a route:
@@ -23,11 +23,13 @@ mod state;
 #[cfg(test)]
 mod testing;
 mod wire;
+mod worker;
 
-pub use auth::{AdminToken, Authenticator, Principal, Scope, Scopes};
+pub use auth::{AdminToken, Authenticator, Nobody, Principal, Scope, Scopes};
 pub use axum::Router;
 pub use private::private_router;
 pub use public::public_router;
 pub use serve::{ServeOptions, serve};
 pub use state::{ApiState, Phase, Readiness};
 pub use wire::draft::ActionDraft;
+pub use worker::worker_router;

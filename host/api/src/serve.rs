@@ -16,10 +16,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
-/// How long a peer may take for a request's head; also how long a connection may idle.
+/// How long a peer may take for a request's head, and until it sends a first byte; also how long a
+/// connection may idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a peer may take nothing of what is written to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest head of a request.
 const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Most headers of a request.
@@ -119,7 +123,14 @@ fn spawn(
     let builder = builder.clone();
     let watcher = graceful.watcher();
     tokio::spawn(async move {
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        // hyper's own timer runs from the first byte on.
+        if tokio::time::timeout(HEADER_TIMEOUT, stream.peek(&mut [0])).await.is_err() {
+            tracing::debug!("api.connection.silent");
+            return;
+        }
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(error, "api.connection.ended");
         }
@@ -187,6 +198,24 @@ mod tests {
         assert!(talk(address, large.as_bytes()).await.starts_with("HTTP/1.1 431"));
         let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(HEADERS_MAX));
         assert!(talk(address, many.as_bytes()).await.starts_with("HTTP/1.1 431"));
+    }
+
+    /// Time moves by itself as soon as nobody has anything to do.
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_is_cut() {
+        let (address, _stop, _serving) = start(ServeOptions::default()).await;
+        let begun = tokio::time::Instant::now();
+        assert_eq!(talk(address, b"").await, "");
+        assert!(begun.elapsed() >= HEADER_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_cut() {
+        let (address, _stop, _serving) = start(ServeOptions::default()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+        // It asks for more than all buffers hold, and reads none of it.
+        while stream.write_all(&request).await.is_ok() {}
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 
 use crate::{
     client::Client,
-    commands::{action, events, execution, protocol, run},
+    commands::{action, events, execution, protocol, prune, run},
     config::{SettingsError, Sources, data_dir, names},
     data_dir as data_folder, exit,
 };
@@ -29,8 +29,12 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the service
+    /// Run the service: all of it in this process
     Serve(SettingsFile),
+    /// Run the part of the service that takes calls; workers run what is called (Postgres)
+    Api(SettingsFile),
+    /// Run the part of the service that runs what was called (Postgres)
+    Worker(SettingsFile),
     /// Bring the database's schema up to date
     Migrate(SettingsFile),
     /// Ask a running service whether it is well
@@ -41,10 +45,12 @@ pub(crate) enum Command {
     Protocol(Group<protocol::Command>),
     /// Actions: apply, list, show, execute, test, delete
     Action(Group<action::Command>),
-    /// Executions: show, list
+    /// Executions: list, show, cancel, retry, resolve
     Execution(Group<execution::Command>),
     /// Events: tail, list
     Events(Group<events::Command>),
+    /// Remove executions that ended long ago, with their events
+    Prune(prune::Arguments),
     /// Compile a component from standard input to standard output
     #[command(hide = true)]
     CompileComponent,

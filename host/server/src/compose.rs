@@ -1,21 +1,24 @@
 //! Puts the parts together: the one place that says `new`.
 //!
-//! To add a store: an arm in [`open_store`].
+//! To add a store: an arm in [`open_store`]. To add a broker: an arm in [`broker`].
 
 use crate::{
     capacity::Capacity,
-    config::{Database, Settings},
+    config::{Database, Place, Settings, names},
+    role::Role,
     system::{SystemClock, SystemRandom},
 };
 use action_domain::{
     digest::Digest,
     egress::EgressPolicy,
-    limits::LimitsPolicy,
+    limits::{LEASE, LimitsPolicy},
     repositories::{Store, StoreUnavailable},
-    services::ComponentSource,
+    services::{Broker, ComponentSource},
 };
 use action_engine::{Engine, Parts};
+use action_queue_nats::{NatsBroker, NatsOptions};
 use action_store_memory::MemoryStore;
+use action_store_postgres::{PostgresOptions, PostgresStore};
 use action_store_sqlite::SqliteStore;
 use action_wasm::{Compiler, RuntimeConfig, WasmRuntime};
 use anyhow::Context as _;
@@ -24,6 +27,7 @@ use bytes::Bytes;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// The subcommand in which this program compiles a component for its parent.
@@ -36,9 +40,21 @@ pub(crate) struct Service {
     store: OpenStore,
 }
 
+/// What a service stands on.
+struct Ground {
+    store: OpenStore,
+    broker: Option<Arc<dyn Broker>>,
+    compiler: Compiler,
+    egress: EgressPolicy,
+    capacity: Capacity,
+    lease: Duration,
+    runs_attempts: bool,
+}
+
 /// A store, and what it takes to close it.
 enum OpenStore {
     Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
     Memory(Arc<MemoryStore>),
 }
 
@@ -46,7 +62,16 @@ impl OpenStore {
     fn as_store(&self) -> Arc<dyn Store> {
         match self {
             Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
             Self::Memory(store) => store.clone(),
+        }
+    }
+
+    /// Whether other processes may have it open.
+    const fn is_shared(&self) -> bool {
+        match self {
+            Self::Postgres(_) => true,
+            Self::Sqlite(_) | Self::Memory(_) => false,
         }
     }
 }
@@ -56,12 +81,22 @@ impl Service {
     ///
     /// # Errors
     /// Where the database cannot be opened, or the sandbox cannot be made.
-    pub(crate) async fn open(settings: &Settings, capacity: Capacity) -> anyhow::Result<Self> {
+    pub(crate) async fn open(settings: &Settings, role: Role, capacity: Capacity) -> anyhow::Result<Self> {
         let store = open_store(&settings.database).await?;
+        let broker = settings.queue.as_ref().map(broker).transpose()?;
         let program = std::env::current_exe().context("this program's own file cannot be found")?;
         let compiler = Compiler::Child { program, args: vec![COMPILE_COMPONENT.into()] };
         let egress = EgressPolicy { private_networks: settings.egress_private };
-        Self::compose(store, node_folder(&settings.data_dir), compiler, egress, capacity)
+        let ground = Ground {
+            store,
+            broker,
+            compiler,
+            egress,
+            capacity,
+            lease: settings.lease,
+            runs_attempts: role.runs_attempts(),
+        };
+        Self::compose(ground, node_folder(&settings.data_dir))
     }
 
     /// For `run`: in memory, with everything else in `folder`.
@@ -71,16 +106,13 @@ impl Service {
     pub(crate) fn in_memory(folder: &Path, egress: EgressPolicy) -> anyhow::Result<Self> {
         let store = OpenStore::Memory(Arc::new(MemoryStore::new()));
         let capacity = Capacity { carries: 1, concurrency: 1, waiters: 1, connections: 0 };
-        Self::compose(store, node_folder(folder), Compiler::InProcess, egress, capacity)
+        let compiler = Compiler::InProcess;
+        let ground = Ground { store, broker: None, compiler, egress, capacity, lease: LEASE, runs_attempts: true };
+        Self::compose(ground, node_folder(folder))
     }
 
-    fn compose(
-        store: OpenStore,
-        (cache_dir, cache_key_file): (PathBuf, PathBuf),
-        compiler: Compiler,
-        egress: EgressPolicy,
-        capacity: Capacity,
-    ) -> anyhow::Result<Self> {
+    fn compose(ground: Ground, (cache_dir, cache_key_file): (PathBuf, PathBuf)) -> anyhow::Result<Self> {
+        let Ground { store, broker, compiler, egress, capacity, lease, runs_attempts } = ground;
         let clock = Arc::new(SystemClock);
         let runtime = WasmRuntime::new(RuntimeConfig {
             cache_dir,
@@ -100,8 +132,10 @@ impl Service {
             limits: LimitsPolicy::default(),
             egress,
             waiters_max: capacity.waiters,
-            // Both stores of this release belong to one process.
-            exclusive_store: true,
+            lease,
+            runs_attempts,
+            broker,
+            exclusive_store: !store.is_shared(),
         });
         Ok(Self { engine, store })
     }
@@ -110,6 +144,7 @@ impl Service {
     pub(crate) async fn close(self) {
         match self.store {
             OpenStore::Sqlite(store) => store.close().await,
+            OpenStore::Postgres(store) => store.close().await,
             OpenStore::Memory(_) => {}
         }
     }
@@ -123,11 +158,21 @@ fn node_folder(data_dir: &Path) -> (PathBuf, PathBuf) {
 async fn open_store(database: &Database) -> anyhow::Result<OpenStore> {
     match database {
         Database::Sqlite(path) => Ok(OpenStore::Sqlite(Arc::new(SqliteStore::open(path).await?))),
+        Database::Postgres(place) => {
+            let store = PostgresStore::open(place.expose(), PostgresOptions::default()).await?;
+            Ok(OpenStore::Postgres(Arc::new(store)))
+        }
         Database::Memory => {
             tracing::warn!("everything is kept in memory, and gone with this process");
             Ok(OpenStore::Memory(Arc::new(MemoryStore::new())))
         }
     }
+}
+
+/// Nothing is contacted yet: the service starts without it, and asks the database until it is there.
+fn broker(place: &Place) -> anyhow::Result<Arc<dyn Broker>> {
+    let broker = NatsBroker::new(place.expose(), NatsOptions::default());
+    Ok(Arc::new(broker.with_context(|| format!("{place} (from {})", names::QUEUE_URL))?))
 }
 
 /// What was done to bring a database's schema up to date.
@@ -145,6 +190,7 @@ pub(crate) enum Migrated {
 pub(crate) async fn migrate(database: &Database) -> anyhow::Result<Migrated> {
     match database {
         Database::Sqlite(path) => Ok(Migrated::Steps(action_store_sqlite::migrate(path).await?)),
+        Database::Postgres(place) => Ok(Migrated::Steps(action_store_postgres::migrate(place.expose()).await?)),
         Database::Memory => Ok(Migrated::NothingToMigrate),
     }
 }

@@ -5,8 +5,6 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// How long attempts may go on after the first signal. Container platforms kill after 30 s.
-pub(crate) const GRACE: Duration = Duration::from_secs(25);
 /// What a shell reports of a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
@@ -15,13 +13,13 @@ const INTERRUPTED: i32 = 130;
 ///
 /// # Errors
 /// Where the signals cannot be listened to.
-pub(crate) fn on_signal() -> anyhow::Result<CancellationToken> {
+pub(crate) fn on_signal(grace: Duration) -> anyhow::Result<CancellationToken> {
     let mut signals = Signals::new().context("signals cannot be listened to")?;
     let stopping = CancellationToken::new();
     let stop = stopping.clone();
     tokio::spawn(async move {
         let name = signals.next().await;
-        tracing::info!(signal = name, grace_s = GRACE.as_secs(), "stopping; a second signal ends at once");
+        tracing::info!(signal = name, grace_ms = grace.as_millis(), "stopping; a second signal ends at once");
         stop.cancel();
         let name = signals.next().await;
         tracing::warn!(signal = name, "ended at once");

@@ -16,6 +16,7 @@ mod input;
 mod lifecycle;
 mod logging;
 mod output;
+mod role;
 mod system;
 
 use clap::Parser as _;

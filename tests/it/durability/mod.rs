@@ -12,6 +12,8 @@ use std::{
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinSet};
 
+/// How often the service is killed.
+const KILLS: usize = 100;
 /// Callers at once.
 const CALLERS: usize = 16;
 
@@ -91,8 +93,8 @@ async fn kill_minus_nine_under_load_loses_no_answer_and_leaves_nothing_half_writ
     let mut service = Service::start().await;
     prepare(&service).await;
     let mut all = Vec::new();
-    for round in 1..=5 {
-        let (answered, options) = load_and_kill(service, 40 * round).await;
+    for round in 0..KILLS {
+        let (answered, options) = load_and_kill(service, 1 + 7 * (round % 5)).await;
         all.extend(answered);
         service = Service::start_with(options).await;
     }

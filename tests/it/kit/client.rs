@@ -152,6 +152,29 @@ impl Client {
 
     /// Waits for an execution's end by following its events.
     pub(crate) async fn ended(&self, execution: &str) -> Value {
+        self.followed(execution, &["action_executed", "execution_cancelled"]).await
+    }
+
+    /// Waits until an execution has ended or is held in doubt.
+    pub(crate) async fn settled(&self, execution: &str) -> Value {
+        self.followed(execution, &["action_executed", "execution_cancelled", "attempt_in_doubt"]).await
+    }
+
+    /// Waits for the next event of a type.
+    pub(crate) async fn seen(&self, r#type: &str) {
+        let request = self.request(Method::GET, &format!("/v1/events?type={type}&after=latest"));
+        let request = request.header("accept", "text/event-stream");
+        let Ok(mut response) = request.send().await else { return };
+        let mut seen = String::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            seen.push_str(&String::from_utf8_lossy(&chunk));
+            if seen.contains(r#type) {
+                return;
+            }
+        }
+    }
+
+    async fn followed(&self, execution: &str, ends: &[&str]) -> Value {
         let follow = async {
             let path = format!("/v1/events?execution={execution}&after=0");
             let request = self.request(Method::GET, &path).header("accept", "text/event-stream");
@@ -159,7 +182,7 @@ impl Client {
             let mut seen = String::new();
             while let Some(chunk) = response.chunk().await.unwrap() {
                 seen.push_str(&String::from_utf8_lossy(&chunk));
-                if seen.contains("action_executed") {
+                if ends.iter().any(|end| seen.contains(end)) {
                     return;
                 }
             }

@@ -13,7 +13,10 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
 
 #[derive(Clone)]
 pub(crate) struct Remote {
@@ -25,6 +28,28 @@ struct Seen {
     requests: Mutex<Vec<Request<Bytes>>>,
     failures_left: AtomicU32,
     count: watch::Sender<usize>,
+    /// Answers that `/hold` may give.
+    released: Semaphore,
+    /// Requests that `/hold` holds now, and the most that it ever held.
+    held: Mutex<(usize, usize)>,
+}
+
+/// A request's place among those that are held; it goes with the connection too.
+struct Held(Arc<Seen>);
+
+impl Held {
+    fn enter(seen: &Arc<Seen>) -> Self {
+        let mut held = seen.held.lock().unwrap();
+        held.0 += 1;
+        held.1 = held.1.max(held.0);
+        Self(seen.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.lock().unwrap().0 -= 1;
+    }
 }
 
 impl Remote {
@@ -35,6 +60,8 @@ impl Remote {
             requests: Mutex::default(),
             failures_left: AtomicU32::new(0),
             count: watch::Sender::new(0),
+            released: Semaphore::new(0),
+            held: Mutex::default(),
         });
         let remote = Self { address, seen };
         let server = remote.clone();
@@ -59,6 +86,16 @@ impl Remote {
     /// The next requests to `/flaky` fail this often.
     pub(crate) fn fail(&self, times: u32) {
         self.seen.failures_left.store(times, Ordering::SeqCst);
+    }
+
+    /// This many more requests to `/hold` are answered.
+    pub(crate) fn release(&self, times: usize) {
+        self.seen.released.add_permits(times);
+    }
+
+    /// The most requests that `/hold` ever held at once.
+    pub(crate) fn at_once(&self) -> usize {
+        self.seen.held.lock().unwrap().1
     }
 
     /// What was asked, in order.
@@ -94,6 +131,12 @@ impl Remote {
                 answer.status(if fails { 503 } else { 200 }).body(Full::new(body))
             }
             ["retry-after", seconds] => answer.status(429).header("retry-after", seconds).body(Full::default()),
+            // Answered once it is released.
+            ["hold"] => {
+                let _held = Held::enter(&self.seen);
+                self.seen.released.acquire().await.unwrap().forget();
+                answer.body(Full::new(body))
+            }
             ["redirect"] => {
                 let to = head.uri.query().unwrap_or_default().to_owned();
                 answer.status(302).header("location", to).body(Full::default())

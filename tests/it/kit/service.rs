@@ -32,6 +32,7 @@ pub(crate) struct Service {
     folder: Arc<TempDir>,
     settings: Vec<(OsString, OsString)>,
     wrapper: Vec<OsString>,
+    role: &'static str,
     pub(crate) private: Client,
     pub(crate) public: Client,
 }
@@ -43,6 +44,8 @@ pub(crate) struct Options {
     /// A command before the binary, for instance strace.
     pub(crate) wrapper: Vec<OsString>,
     pub(crate) folder: Option<Arc<TempDir>>,
+    /// `serve` where it is empty.
+    pub(crate) role: &'static str,
 }
 
 impl Options {
@@ -60,11 +63,12 @@ impl Service {
 
     pub(crate) async fn start_with(options: Options) -> Self {
         let folder = options.folder.unwrap_or_else(|| Arc::new(TempDir::new().unwrap()));
+        let role = if options.role.is_empty() { "serve" } else { options.role };
         let mut words = options.wrapper.iter().cloned().chain([binary().into_os_string()]);
         let mut command = Command::new(words.next().unwrap());
         command
             .args(words)
-            .arg("serve")
+            .arg(role)
             .env("ACTION_SERVICE_DATA_DIR", folder.path().join("data"))
             .env("ACTION_SERVICE_PRIVATE_ADDR", "127.0.0.1:0")
             .env("ACTION_SERVICE_PUBLIC_ADDR", "127.0.0.1:0")
@@ -81,7 +85,8 @@ impl Service {
         follow(child.stdout.take().unwrap(), tell.clone());
         follow(child.stderr.take().unwrap(), tell);
         let (mut private, mut public, mut said) = (None, None, String::new());
-        while private.is_none() || public.is_none() {
+        // A worker has no door for the public.
+        while private.is_none() || public.is_none() && role != "worker" {
             let line = timeout(PATIENCE, lines.recv()).await.expect("the service says where it listens");
             let Some(line) = line else { panic!("the service ended before it listened:\n{said}") };
             if let Some((_, address)) = line.split_once("private listener on ") {
@@ -104,8 +109,9 @@ impl Service {
             folder,
             settings: options.settings,
             wrapper: options.wrapper,
+            role,
+            public: Client::new(public.or(private.clone()).unwrap()),
             private: Client::new(private.unwrap()),
-            public: Client::new(public.unwrap()),
         }
     }
 
@@ -140,7 +146,7 @@ impl Service {
     }
 
     fn options(self) -> Options {
-        Options { settings: self.settings, wrapper: self.wrapper, folder: Some(self.folder) }
+        Options { settings: self.settings, wrapper: self.wrapper, folder: Some(self.folder), role: self.role }
     }
 }
 

@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn an_idempotency_key_is_bare_or_quoted() {
-        let take = |value: &str| idempotency_key(&one(IDEMPOTENCY_KEY, value)).map(|key| key.map(|key| key.to_string()));
+        let take =
+            |value: &str| idempotency_key(&one(IDEMPOTENCY_KEY, value)).map(|key| key.map(|key| key.to_string()));
         assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
         for (sent, key) in [
             ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
@@ -150,7 +151,9 @@ mod tests {
             assert_eq!(take(sent).unwrap().as_deref(), Some(key), "{sent}");
         }
         assert!(take(&"x".repeat(255)).is_ok());
-        for bad in ["", "\"\"", "\"", "\"a", "\"a\"; b=1", r#""a\""#, r#""a\b""#, "\"a\"b\"", "ä", "a\tb", &"x".repeat(256)] {
+        for bad in
+            ["", "\"\"", "\"", "\"a", "\"a\"; b=1", r#""a\""#, r#""a\b""#, "\"a\"b\"", "ä", "a\tb", &"x".repeat(256)]
+        {
             assert!(take(bad).is_err(), "{bad:?}");
         }
         let mut twice = one(IDEMPOTENCY_KEY, "a");

@@ -101,6 +101,7 @@ impl Api {
             waiters_max: 8,
             runs_attempts: true,
             broker: None,
+            lease: action_domain::limits::LEASE,
             exclusive_store: true,
         });
         let readiness = Readiness::new();
@@ -115,6 +116,13 @@ impl Api {
         let (runtime, readiness) = (self.runtime.clone(), self.readiness.clone());
         let (engine, state) = (self.engine.clone(), self.state.clone());
         Self { router: public_router(state.clone()), runtime, readiness, engine, state }
+    }
+
+    /// The listener of the same service, if it only worked.
+    pub(crate) fn worker(&self) -> Self {
+        let (runtime, readiness) = (self.runtime.clone(), self.readiness.clone());
+        let (engine, state) = (self.engine.clone(), self.state.clone());
+        Self { router: crate::worker_router(state.clone()), runtime, readiness, engine, state }
     }
 
     /// Begins the work that nobody calls for.

@@ -160,6 +160,7 @@ fn as_text<S: Serializer>(pin: &Pin, serializer: S) -> Result<S::Ok, S::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Api;
     use action_domain::payload::Payload;
     use serde_json::{Value, json};
 
@@ -187,5 +188,29 @@ mod tests {
                 "href": "/v1/executions/exe_01h455vb4pex5vsknk084sn02q/output",
             })
         );
+    }
+
+    #[tokio::test]
+    async fn what_holds_an_execution_up_is_told_where_it_is_set() {
+        let api = Api::new();
+        api.upload("echo 0.1.0").await.is(201);
+        let delivery = json!({"ordering_key": ".customer", "expire_after_ms": 60_000});
+        let body = json!({"name": "a", "protocol": "echo", "config": {}, "delivery": delivery});
+        api.post("/v1/actions").json(&body).send().await.is(201);
+        api.protocol_and_action("plain").await;
+        let queue = async |action: &str, input: Value| {
+            let call = api.post(&format!("/v1/actions/{action}/execute")).with("prefer", "respond-async");
+            let accepted = call.json(&input).send().await;
+            accepted.is(202);
+            accepted.json()
+        };
+        let ordered = queue("a", json!({"customer": 7})).await;
+        assert_eq!(ordered["ordering_key"], "7");
+        let created: Timestamp = ordered["created_at"].as_str().unwrap().parse().unwrap();
+        let expires: Timestamp = ordered["expires_at"].as_str().unwrap().parse().unwrap();
+        assert_eq!(expires.since(created).as_millis(), 60_000);
+        assert!(queue("a", json!({"no": "customer"})).await.get("ordering_key").is_none());
+        let plain = queue("plain", json!({"customer": 7})).await;
+        assert!(["ordering_key", "expires_at", "cancel_requested"].iter().all(|member| plain.get(member).is_none()));
     }
 }

@@ -215,3 +215,56 @@ choice! {
         High,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Api;
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn every_delivery_rule_can_be_set_and_seen() {
+        let api = Api::new();
+        api.upload("echo 0.1.0").await.is(201);
+        let save = async |name: &str, delivery: Value| {
+            let body = json!({"name": name, "protocol": "echo", "config": {}, "delivery": delivery});
+            api.post("/v1/actions").json(&body).send().await
+        };
+        let all = json!({
+            "max_attempts": 3, "backoff": {"initial_ms": 1, "factor": 1.5, "max_ms": 9, "jitter": 0.0},
+            "on_doubt": "fail", "max_concurrent": 2, "rate": {"per_second": 0.5, "burst": 3},
+            "ordering_key": ".customer.id", "on_order_failure": "skip", "expire_after_ms": 60_000, "priority": "high",
+        });
+        let saved = save("all", all.clone()).await;
+        saved.is(201);
+        assert_eq!(saved.json()["delivery"], all);
+        let defaults = save("none", json!({"max_concurrent": null, "rate": null, "ordering_key": null})).await;
+        defaults.is(201);
+        assert_eq!(
+            defaults.json()["delivery"],
+            json!({
+                "max_attempts": 5, "backoff": {"initial_ms": 1000, "factor": 2.0, "max_ms": 600_000, "jitter": 0.2},
+                "on_doubt": "hold", "max_concurrent": null, "rate": null, "ordering_key": null,
+                "on_order_failure": "block", "expire_after_ms": null, "priority": "normal",
+            })
+        );
+        assert_eq!(save("rate", json!({"rate": {"per_second": 1}})).await.json()["delivery"]["rate"]["burst"], 1);
+        for (delivery, pointers) in [
+            (
+                json!({"max_concurrent": 0, "rate": {"per_second": 0, "burst": 0}, "ordering_key": "x", "expire_after_ms": 0}),
+                &["/expire_after_ms", "/max_concurrent", "/ordering_key", "/rate/burst", "/rate/per_second"][..],
+            ),
+            (
+                json!({"rate": {"burst": 1}, "on_order_failure": "stop", "priority": "urgent", "queue": "a"}),
+                &["/on_order_failure", "/priority", "/queue", "/rate/per_second"],
+            ),
+        ] {
+            let refused = save("wrong", delivery).await;
+            refused.is_problem(422, "invalid_document");
+            let mut found: Vec<_> = (refused.json()["errors"].as_array().unwrap().iter())
+                .map(|error| error["pointer"].as_str().unwrap().trim_start_matches("/delivery").to_owned())
+                .collect();
+            found.sort();
+            assert_eq!(found, pointers);
+        }
+    }
+}

@@ -176,11 +176,15 @@ impl Client {
         content_type: &str,
         input: Bytes,
         wait: Wait,
+        idempotency_key: Option<&str>,
     ) -> Result<Executed, ClientError> {
         let mut request = self
             .request(Method::POST, &["v1", "actions", key, "execute"], &[])
             .header(header::CONTENT_TYPE, content_type)
             .body(input);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
         match wait {
             Wait::Default => {}
             Wait::Up(time) => request = request.header("prefer", format!("wait={}", time.as_secs().min(WAIT_MAX_S))),
@@ -193,6 +197,34 @@ impl Client {
     /// An execution.
     pub(crate) async fn execution(&self, id: &str) -> Result<Value, ClientError> {
         self.get(&["v1", "executions", id], &[]).await
+    }
+
+    /// Stops an execution. Whether it has ended.
+    pub(crate) async fn cancel_execution(&self, id: &str) -> Result<(Value, bool), ClientError> {
+        let answer = self.send(self.request(Method::POST, &["v1", "executions", id, "cancel"], &[])).await?;
+        Ok((answer.json()?, answer.status == StatusCode::OK))
+    }
+
+    /// Tries an execution again.
+    pub(crate) async fn retry_execution(&self, id: &str) -> Result<Value, ClientError> {
+        self.send(self.request(Method::POST, &["v1", "executions", id, "retry"], &[])).await?.json()
+    }
+
+    /// Tries failed executions again that match.
+    pub(crate) async fn retry_executions(&self, filter: &Value) -> Result<Value, ClientError> {
+        self.send(self.request(Method::POST, &["v1", "executions", "retry"], &[]).json(filter)).await?.json()
+    }
+
+    /// Says what became of an execution in doubt.
+    pub(crate) async fn resolve_execution(&self, id: &str, r#as: &str) -> Result<Value, ClientError> {
+        let body = serde_json::json!({"as": r#as});
+        self.send(self.request(Method::POST, &["v1", "executions", id, "resolve"], &[]).json(&body)).await?.json()
+    }
+
+    /// Removes executions that ended before a time, with their events.
+    pub(crate) async fn prune_events(&self, before: &str) -> Result<Value, ClientError> {
+        let body = serde_json::json!({"before": before});
+        self.send(self.request(Method::POST, &["v1", "events", "prune"], &[]).json(&body)).await?.json()
     }
 
     /// Executions.

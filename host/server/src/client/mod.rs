@@ -13,7 +13,7 @@ pub(crate) use cloud_event::own_form;
 pub(crate) use endpoints::{Executed, Wait};
 pub(crate) use error::{ClientError, Problem};
 
-use crate::config::names;
+use crate::config::{names, place};
 use reqwest::{Method, Response, StatusCode, header};
 use serde_json::Value;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Client {
     /// # Errors
     /// Where `server` is no HTTP URL.
     pub(crate) fn new(server: &str, token: Option<String>) -> Result<Self, ClientError> {
-        let bad = |reason: String| ClientError::BadServer { server: server.to_owned(), reason };
+        let bad = |reason: String| ClientError::BadServer { server: place::shown(server), reason };
         let mut base: Url = server.parse().map_err(|error: url::ParseError| bad(error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(bad(format!("an http:// or https:// URL is needed (--server, {})", names::URL)));
@@ -88,9 +88,9 @@ impl Client {
         is_this_machine(&self.base)
     }
 
-    /// Where it is.
-    pub(crate) fn server(&self) -> &Url {
-        &self.base
+    /// Where it is, for people.
+    pub(crate) fn server(&self) -> String {
+        place::shown(self.base.as_str())
     }
 
     /// A request to `/a/b` for the segments `a` and `b`, each escaped.
@@ -149,7 +149,7 @@ impl Client {
         while let Some(source) = reason.source() {
             reason = source;
         }
-        ClientError::Unreachable { server: self.base.to_string(), reason: reason.to_string() }
+        ClientError::Unreachable { server: self.server(), reason: reason.to_string() }
     }
 }
 

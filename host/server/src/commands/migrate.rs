@@ -3,7 +3,7 @@
 use crate::{
     cli::SettingsFile,
     compose::{self, Migrated},
-    config::{Database, Settings},
+    config::Settings,
     data_dir,
     output::Output,
 };
@@ -13,10 +13,7 @@ use std::process::ExitCode;
 pub(super) async fn run(file: &SettingsFile, output: Output) -> anyhow::Result<ExitCode> {
     let settings = Settings::from_sources(&file.sources()?)?;
     data_dir::make(&settings.data_dir)?;
-    let place = match &settings.database {
-        Database::Sqlite(path) => path.display().to_string(),
-        Database::Memory => "memory:".to_owned(),
-    };
+    let place = settings.database.to_string();
     let (steps, text) = match compose::migrate(&settings.database).await? {
         Migrated::Steps(0) => (0, format!("{place}: up to date")),
         Migrated::Steps(1) => (1, format!("{place}: 1 step applied")),

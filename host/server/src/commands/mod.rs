@@ -6,12 +6,14 @@ pub(crate) mod execution;
 mod healthcheck;
 mod migrate;
 pub(crate) mod protocol;
+pub(crate) mod prune;
 pub(crate) mod run;
 mod serve;
 
 use crate::{
     cli::{Cli, Command},
     output::Output,
+    role::Role,
 };
 use std::process::ExitCode;
 
@@ -25,7 +27,9 @@ const LIST_DEFAULT: u32 = 100;
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let output = Output::new(cli.json);
     match cli.command {
-        Command::Serve(settings) => serve::run(&settings, output).await,
+        Command::Serve(settings) => serve::run(&settings, Role::Serve, output).await,
+        Command::Api(settings) => serve::run(&settings, Role::Api, output).await,
+        Command::Worker(settings) => serve::run(&settings, Role::Worker, output).await,
         Command::Migrate(settings) => migrate::run(&settings, output).await,
         Command::Healthcheck(connection) => healthcheck::run(&connection.client()?, output).await,
         Command::Run(arguments) => run::run(arguments, output).await,
@@ -33,6 +37,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Action(group) => action::run(group.command, &group.connection.client()?, output).await,
         Command::Execution(group) => execution::run(group.command, &group.connection.client()?, output).await,
         Command::Events(group) => events::run(group.command, &group.connection.client()?, output).await,
+        Command::Prune(arguments) => prune::run(&arguments, &arguments.connection.client()?, output).await,
         // `main` does this one before anything else is there.
         Command::CompileComponent => Ok(ExitCode::FAILURE),
     }

@@ -112,6 +112,7 @@ async fn execute(engine: &Engine, input: Input, wait: Duration, output: Output) 
         input: Payload { content_type: input.content_type.as_str().into(), data: input.bytes },
         correlation_id: None,
         traceparent: None,
+        idempotency_key: None,
         wait: Some(wait),
     };
     let mut positions = engine.reader().follow();

@@ -1,4 +1,4 @@
-//! `serve`: the whole service in one process.
+//! `serve`, `api`, `worker`: the service, or a part of it, until a signal ends it.
 
 use crate::{
     builtin::{self, Registered},
@@ -7,42 +7,59 @@ use crate::{
     compose::Service,
     config::{Settings, names},
     data_dir::{self, Token},
-    lifecycle, logging,
+    exit, lifecycle, logging,
     output::Output,
+    role::Role,
 };
-use action_api::{AdminToken, ApiState, Phase, Readiness, ServeOptions, private_router, public_router, serve};
+use action_api::{
+    AdminToken, ApiState, Authenticator, Nobody, Phase, Readiness, ServeOptions, private_router, public_router, serve,
+    worker_router,
+};
 use anyhow::Context as _;
 use serde_json::json;
-use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
 
-pub(super) async fn run(file: &SettingsFile, output: Output) -> anyhow::Result<ExitCode> {
+/// Requests get this much more than attempts: those who wait for an attempt that is given back are told so.
+const ANSWER_MARGIN: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(file: &SettingsFile, role: Role, output: Output) -> anyhow::Result<ExitCode> {
     let settings = Settings::from_sources(&file.sources()?)?;
+    role.check(&settings.database).map_err(exit::usage)?;
     logging::set_up(&settings)?;
     let capacity = Machine::look().capacity(settings.concurrency);
     report(capacity, &settings);
     data_dir::make(&settings.data_dir)?;
-    let token = data_dir::admin_token(&settings)?;
+    let token = if role.has_api() { Some(data_dir::admin_token(&settings)?) } else { None };
     // From here on a signal ends it cleanly, also while it starts.
-    let stopping = lifecycle::on_signal()?;
+    let stopping = lifecycle::on_signal(settings.shutdown_grace)?;
     // First, since it is what fails most: another process has the port. Callers who come too
     // early wait in the kernel's queue.
     let private = listen(settings.private_addr, names::PRIVATE_ADDR).await?;
-    let public = listen(settings.public_addr, names::PUBLIC_ADDR).await?;
-    let addresses = Addresses { private: private.local_addr()?, public: public.local_addr()? };
-    let service = Service::open(&settings, capacity).await?;
-    let registered = builtin::register(&service.engine).await?;
+    let public = if role.has_api() { Some(listen(settings.public_addr, names::PUBLIC_ADDR).await?) } else { None };
+    let public_addr = public.as_ref().map(TcpListener::local_addr).transpose()?;
+    let addresses = Addresses { private: private.local_addr()?, public: public_addr };
+    let service = Service::open(&settings, role, capacity).await?;
+    let registered = if role.has_api() { builtin::register(&service.engine).await? } else { Vec::new() };
     service.engine.start().await?;
 
     let readiness = Readiness::new();
-    let state = ApiState::new(service.engine.clone(), Arc::new(AdminToken::new(&token.value)), readiness.clone());
-    let options = ServeOptions { connections_max: capacity.connections, grace: lifecycle::GRACE };
+    let auth: Arc<dyn Authenticator> = match &token {
+        Some(token) => Arc::new(AdminToken::new(&token.value)),
+        None => Arc::new(Nobody),
+    };
+    let state = ApiState::new(service.engine.clone(), auth, readiness.clone());
+    let grace = settings.shutdown_grace;
+    let options = ServeOptions { connections_max: capacity.connections, grace: grace + ANSWER_MARGIN };
     let mut listeners = JoinSet::new();
     let stop = || stopping.clone().cancelled_owned();
-    listeners.spawn(serve(private, private_router(state.clone()), options, stop()));
-    listeners.spawn(serve(public, public_router(state), options, stop()));
+    let offered = if role.has_api() { private_router(state.clone()) } else { worker_router(state.clone()) };
+    listeners.spawn(serve(private, offered, options, stop()));
+    if let Some(public) = public {
+        listeners.spawn(serve(public, public_router(state), options, stop()));
+    }
     readiness.set(Phase::Ready);
-    if let Err(error) = announce(&addresses, &token, &registered, capacity, output) {
+    if let Err(error) = announce(role, &addresses, token.as_ref(), &registered, capacity, output) {
         // Whoever started it does not listen. Others may call all the same.
         tracing::warn!(%error, "standard output cannot be written to");
     }
@@ -54,8 +71,8 @@ pub(super) async fn run(file: &SettingsFile, output: Output) -> anyhow::Result<E
     readiness.set(Phase::Stopping);
     // Where a listener ended by itself, the other one has to be told.
     stopping.cancel();
-    if !service.engine.stop(lifecycle::GRACE).await {
-        tracing::warn!("some attempts had not ended; the next start takes them up");
+    if !service.engine.stop(grace).await {
+        tracing::warn!("some attempts could not be given back; others take them up when their leases are over");
     }
     let mut all = ended.into_iter().collect::<Vec<_>>();
     all.extend(listeners.join_all().await.into_iter().map(Ok));
@@ -70,7 +87,7 @@ pub(super) async fn run(file: &SettingsFile, output: Output) -> anyhow::Result<E
 /// Where it listens, as the system says: a port that was 0 is a real one now.
 struct Addresses {
     private: SocketAddr,
-    public: SocketAddr,
+    public: Option<SocketAddr>,
 }
 
 async fn listen(address: SocketAddr, name: &str) -> anyhow::Result<TcpListener> {
@@ -92,25 +109,35 @@ fn report(capacity: Capacity, settings: &Settings) {
 
 /// Says that it is ready: on one line for programs, with what to do next for people.
 fn announce(
+    role: Role,
     addresses: &Addresses,
-    token: &Token,
+    token: Option<&Token>,
     registered: &[Registered],
     capacity: Capacity,
     output: Output,
 ) -> std::io::Result<()> {
     let private = format!("http://{}", addresses.private);
-    let public = format!("http://{}", addresses.public);
+    let public = addresses.public.map(|public| format!("http://{public}"));
     let protocols: Vec<&str> = registered.iter().map(Registered::name).collect();
-    tracing::info!(private, public, pid = std::process::id(), "ready");
-    let token_file = token.file.as_ref().map(|file| file.display().to_string());
+    tracing::info!(role = role.as_str(), private, public, pid = std::process::id(), "ready");
+    let token_file = token.and_then(|token| token.file.as_ref()).map(|file| file.display().to_string());
+    let at_once = if role.runs_attempts() { capacity.concurrency } else { 0 };
     if output.is_json() {
         return Output::json_line(&json!({
-            "event": "ready", "private": private, "public": public, "pid": std::process::id(),
+            "event": "ready", "role": role.as_str(), "private": private, "public": public, "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"), "admin_token_file": token_file, "protocols": protocols,
-            "attempts_carried": capacity.carries, "attempts_at_once": capacity.concurrency,
+            "attempts_carried": capacity.carries, "attempts_at_once": at_once,
         }));
     }
     Output::line(&format!("private listener on {private}"))?;
+    let attempts = if role.runs_attempts() {
+        format!("attempts at once: {at_once} (this machine carries {})", capacity.carries)
+    } else {
+        "attempts: in the workers".to_owned()
+    };
+    let Some(public) = public else {
+        return Output::line(&format!("{attempts}\nIt takes no calls; {private}/readyz says how it is. Ctrl-C stops."));
+    };
     Output::line(&format!("public listener on {public}"))?;
     let token = match token_file {
         Some(file) => format!("in {file}"),
@@ -121,13 +148,12 @@ fn announce(
     Output::line(&format!(
         "admin token: {token}
 protocols: {protocols}
-attempts at once: {} (this machine carries {})
+{attempts}
 
 Next, in another terminal:
   action-service protocol list{at}
   action-service action apply -f FILE{at}
   action-service events tail{at}
 The API is described at {private}/docs; README.md has a tour of two minutes. Ctrl-C stops.",
-        capacity.concurrency, capacity.carries
     ))
 }

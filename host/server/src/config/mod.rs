@@ -4,9 +4,11 @@
 //! its keys, in the same upper case, so that one search finds both. The environment wins.
 
 pub(crate) mod names;
+pub(crate) mod place;
 mod settings;
 mod sources;
 
+pub(crate) use place::Place;
 pub(crate) use settings::{Database, LogFormat, Settings, data_dir};
 pub(crate) use sources::Sources;
 

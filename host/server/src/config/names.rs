@@ -4,8 +4,10 @@
 
 /// Where relative settings begin: database, compile cache, admin token.
 pub(crate) const DATA_DIR: &str = "ACTION_SERVICE_DATA_DIR";
-/// `sqlite://path` or `memory:`.
+/// `sqlite://path`, `postgres://…` or `memory:`.
 pub(crate) const DATABASE_URL: &str = "ACTION_SERVICE_DATABASE_URL";
+/// `nats://…`; where it is not set, workers ask the database.
+pub(crate) const QUEUE_URL: &str = "ACTION_SERVICE_QUEUE_URL";
 /// Where the outside world calls.
 pub(crate) const PUBLIC_ADDR: &str = "ACTION_SERVICE_PUBLIC_ADDR";
 /// Where orchestrators and people call.
@@ -16,6 +18,10 @@ pub(crate) const ADMIN_TOKEN: &str = "ACTION_SERVICE_ADMIN_TOKEN";
 pub(crate) const EGRESS_PRIVATE: &str = "ACTION_SERVICE_EGRESS_PRIVATE";
 /// Attempts at once.
 pub(crate) const CONCURRENCY: &str = "ACTION_SERVICE_CONCURRENCY";
+/// As long a process may be silent before others take up its attempts.
+pub(crate) const LEASE_SECONDS: &str = "ACTION_SERVICE_LEASE_SECONDS";
+/// How long what runs may go on after the first signal.
+pub(crate) const SHUTDOWN_GRACE_MS: &str = "ACTION_SERVICE_SHUTDOWN_GRACE_MS";
 /// What is logged.
 pub(crate) const LOG: &str = "ACTION_SERVICE_LOG";
 /// `auto`, `json` or `text`.
@@ -43,16 +49,18 @@ pub(crate) enum Kind {
 pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (DATA_DIR, Kind::Setting),
     (DATABASE_URL, Kind::Setting),
+    (QUEUE_URL, Kind::Setting),
     (PUBLIC_ADDR, Kind::Setting),
     (PRIVATE_ADDR, Kind::Setting),
     (ADMIN_TOKEN, Kind::Setting),
     (EGRESS_PRIVATE, Kind::Setting),
     (CONCURRENCY, Kind::Setting),
+    (LEASE_SECONDS, Kind::Setting),
+    (SHUTDOWN_GRACE_MS, Kind::Setting),
     (LOG, Kind::Setting),
     (LOG_FORMAT, Kind::Setting),
     (URL, Kind::Setting),
     (TOKEN, Kind::Setting),
-    ("ACTION_SERVICE_QUEUE_URL", Kind::Later("dispatch over NATS is")),
     ("ACTION_SERVICE_SECRET_KEY", Kind::Later("secrets are")),
     ("ACTION_SERVICE_SECRET_KEY_FILE", Kind::Later("secrets are")),
     ("ACTION_SERVICE_EGRESS_ALLOW", Kind::Later("operator-wide egress rules are")),

@@ -1,9 +1,12 @@
 //! What the settings mean. Every wrong one is named, all at once.
 
-use super::{SettingsError, Sources, names};
+use super::{Place, SettingsError, Sources, names};
+use action_domain::limits::LEASE;
 use std::{
+    fmt,
     net::{SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -12,6 +15,12 @@ const CONCURRENCY_DEFAULT: u32 = 64;
 /// More than this is a mistake: tens of thousands of parked attempts is what one process can
 /// map at all.
 const CONCURRENCY_MAX: u32 = 16_384;
+/// Container platforms kill 30 s after the first signal, and the end takes a moment too.
+const SHUTDOWN_GRACE_MS_DEFAULT: u64 = 25_000;
+/// More than an hour is a mistake in the unit.
+const SHUTDOWN_GRACE_MS_MAX: u64 = 3_600_000;
+/// Longer, and a lost process would be found when nobody waits for it any more.
+const LEASE_SECONDS_MAX: u64 = 600;
 /// A shorter token could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
 
@@ -22,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     /// Where state lives.
     pub(crate) database: Database,
+    /// What carries due executions to workers; `None` for the database itself.
+    pub(crate) queue: Option<Place>,
     /// Where the outside world calls.
     pub(crate) public_addr: SocketAddr,
     /// Where orchestrators and people call.
@@ -32,6 +43,10 @@ pub(crate) struct Settings {
     pub(crate) egress_private: bool,
     /// Attempts at once.
     pub(crate) concurrency: u32,
+    /// As long a process may be silent before others take up its attempts.
+    pub(crate) lease: Duration,
+    /// How long what runs may go on after the first signal.
+    pub(crate) shutdown_grace: Duration,
     /// What is logged.
     pub(crate) log: String,
     /// How it is logged.
@@ -43,8 +58,28 @@ pub(crate) struct Settings {
 pub(crate) enum Database {
     /// In this file.
     Sqlite(PathBuf),
+    /// On this server, for any number of processes.
+    Postgres(Place),
     /// Nowhere: it is gone with the process.
     Memory,
+}
+
+impl Database {
+    /// Whether other processes can have it open at the same time.
+    pub(crate) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+/// For people and logs: without a password.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(place) => place.fmt(f),
+            Self::Memory => f.write_str("memory:"),
+        }
+    }
 }
 
 /// How logs look.
@@ -69,6 +104,7 @@ impl Settings {
         let settings = Self {
             database: Self::read(sources, names::DATABASE_URL, &mut problems, database)
                 .unwrap_or_else(|| Database::Sqlite(data_dir.join("action-service.db"))),
+            queue: Self::read(sources, names::QUEUE_URL, &mut problems, queue),
             public_addr: Self::read(sources, names::PUBLIC_ADDR, &mut problems, address)
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             private_addr: Self::read(sources, names::PRIVATE_ADDR, &mut problems, address)
@@ -77,6 +113,9 @@ impl Settings {
             egress_private: Self::read(sources, names::EGRESS_PRIVATE, &mut problems, allowed).unwrap_or(false),
             concurrency: Self::read(sources, names::CONCURRENCY, &mut problems, concurrency)
                 .unwrap_or(CONCURRENCY_DEFAULT),
+            lease: Self::read(sources, names::LEASE_SECONDS, &mut problems, lease).unwrap_or(LEASE),
+            shutdown_grace: Self::read(sources, names::SHUTDOWN_GRACE_MS, &mut problems, grace)
+                .unwrap_or(Duration::from_millis(SHUTDOWN_GRACE_MS_DEFAULT)),
             log: Self::read(sources, names::LOG, &mut problems, filter).unwrap_or_else(|| "info".to_owned()),
             log_format: Self::read(sources, names::LOG_FORMAT, &mut problems, log_format).unwrap_or(LogFormat::Auto),
             data_dir,
@@ -84,6 +123,10 @@ impl Settings {
         let (public, private) = (settings.public_addr, settings.private_addr);
         if public == private && public.port() != 0 {
             problems.push(format!("{} and {} are both {public}", names::PUBLIC_ADDR, names::PRIVATE_ADDR));
+        }
+        if settings.queue.is_some() && settings.database == Database::Memory {
+            problems
+                .push(format!("{} needs a database that keeps what is queued, and memory: does not", names::QUEUE_URL));
         }
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError::new(problems)) }
     }
@@ -109,15 +152,29 @@ fn database(text: &str) -> Result<Database, String> {
         return Ok(Database::Memory);
     }
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err("Postgres is not available in this release; use sqlite://PATH or memory:".into());
+        return Place::parse(text, &["postgres", "postgresql"]).map(Database::Postgres);
     }
     match text.strip_prefix("sqlite://") {
         Some("") => Err("after sqlite:// the path of a file is needed".into()),
         Some(path) if path.contains('?') => Err("options after `?` are not known; only a path is".into()),
         Some(path) => Ok(Database::Sqlite(path.into())),
         // The text may hold a password: it is not repeated.
-        None => Err("sqlite://PATH or memory: is needed".into()),
+        None => Err("sqlite://PATH, postgres://USER@HOST/NAME or memory: is needed".into()),
     }
+}
+
+fn queue(text: &str) -> Result<Place, String> {
+    Place::parse(text, &["nats", "tls"])
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=LEASE_SECONDS_MAX).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is no number between 1 and {LEASE_SECONDS_MAX}"))
+}
+
+fn grace(text: &str) -> Result<Duration, String> {
+    let ms = text.parse().ok().filter(|ms| *ms <= SHUTDOWN_GRACE_MS_MAX);
+    ms.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is no number between 0 and {SHUTDOWN_GRACE_MS_MAX}"))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -197,11 +254,21 @@ mod tests {
         assert_eq!(database("memory:").unwrap(), Database::Memory);
         assert_eq!(database("sqlite://a/b.db").unwrap(), Database::Sqlite("a/b.db".into()));
         assert_eq!(database("sqlite:///a/b.db").unwrap(), Database::Sqlite("/a/b.db".into()));
-        let error = database("postgres://u:hunter2@h/d").unwrap_err().to_string();
-        assert!(error.contains(names::DATABASE_URL) && error.contains("not available in this release"), "{error}");
-        assert!(!error.contains("hunter2"));
-        assert!(database("mysql://x").is_err());
+        let shared = database("postgres://u:hunter2@h/d").unwrap();
+        assert!(shared.is_shared() && !format!("{shared} {shared:?}").contains("hunter2"), "{shared}");
+        let error = database("mysql://u:hunter2@x").unwrap_err().to_string();
+        assert!(error.contains(names::DATABASE_URL) && !error.contains("hunter2"), "{error}");
         assert!(database("sqlite://").is_err());
+    }
+
+    #[test]
+    fn a_queue_needs_a_database_that_keeps() {
+        let queue = |url, database| settings(&[(names::QUEUE_URL, url), (names::DATABASE_URL, database)]);
+        let found = queue("nats://u:hunter2@n:4222", "sqlite://a.db").unwrap().queue.unwrap();
+        assert_eq!((found.to_string().as_str(), found.expose()), ("nats://n:4222", "nats://u:hunter2@n:4222"));
+        assert!(queue("nats://n", "memory:").unwrap_err().to_string().contains(names::QUEUE_URL));
+        let error = queue("amqp://u:hunter2@n", "sqlite://a.db").unwrap_err().to_string();
+        assert!(error.contains("nats://… or tls://… is needed") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]
@@ -212,6 +279,8 @@ mod tests {
             (names::ADMIN_TOKEN, "short"),
             (names::EGRESS_PRIVATE, "yes"),
             (names::CONCURRENCY, "0"),
+            (names::SHUTDOWN_GRACE_MS, "25s"),
+            (names::LEASE_SECONDS, "0"),
             (names::LOG, "a=b=c"),
             (names::LOG_FORMAT, "xml"),
         ];
@@ -224,7 +293,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_refused_and_not_ignored() {
-        for name in ["ACTION_SERVICE_QUEUE_URL", "ACTION_SERVICE_SECRET_KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+        for name in ["ACTION_SERVICE_EGRESS_DENY", "ACTION_SERVICE_SECRET_KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
             let error = settings(&[(name, "x")]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("not available in this release"), "{error}");
         }

@@ -60,7 +60,12 @@ impl Sources {
     fn read_file(&mut self, file: &str, text: &str, problems: &mut Vec<String>) {
         let table: toml::Table = match text.parse() {
             Ok(table) => table,
-            Err(error) => return problems.push(format!("{file}: {error}")),
+            // Its own text repeats the line, which may hold a password.
+            Err(error) => {
+                let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+                let line = before.matches('\n').count() + 1;
+                return problems.push(format!("{file}, line {line}: {}", error.message()));
+            }
         };
         for (name, value) in table {
             let Some((known, kind)) = names::find(&name) else {
@@ -187,6 +192,13 @@ mod tests {
         let sources = Sources::collect(None, env(&links)).unwrap();
         assert!(sources.get(names::LOG).is_none());
         assert!(Sources::collect(None, env(&links[1..2])).is_err(), "outside Kubernetes it is a mistake");
+    }
+
+    #[test]
+    fn a_broken_file_is_told_without_what_is_in_it() {
+        let text = "ACTION_SERVICE_LOG = 'debug'\nACTION_SERVICE_DATABASE_URL = postgres://u:hunter2@h/d\n";
+        let error = Sources::collect(Some(("s.toml", text)), env(&[])).unwrap_err().to_string();
+        assert!(error.starts_with("s.toml, line 2: ") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

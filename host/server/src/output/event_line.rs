@@ -50,6 +50,10 @@ impl EventLine<'_> {
             }
             "trigger_refused" => join([get("/code"), get("/message")], ": "),
             "execution_queued" => format!("due {}", get("/run_at")),
+            "events_pruned" => {
+                let (executions, events) = (get("/executions"), get("/events"));
+                format!("{executions} executions with {events} events that ended before {}", get("/before"))
+            }
             "attempt_failed" => format!("{}; again at {}", error(data), get("/retry_at")),
             "request_made" => {
                 let target = format!("{} {}:{}{}", get("/method"), get("/host"), get("/port"), get("/path"));
@@ -67,10 +71,10 @@ impl EventLine<'_> {
                 format!("{}{of}  {}", get("/completed"), get("/message"))
             }
             "action_executed" if data.get("success") == Some(&Value::Bool(true)) => "succeeded".to_owned(),
-            "action_executed" | "attempt_in_doubt" => error(data),
+            "action_executed" | "attempt_in_doubt" | "execution_cancelled" => error(data),
             "execution_resolved" => format!("as {}", get("/as")),
             // The worker's id tells people nothing.
-            "attempt_started" | "attempt_abandoned" => String::new(),
+            "attempt_started" | "attempt_abandoned" | "attempt_sending" => String::new(),
             // A newer release's event.
             _ if data.is_null() => String::new(),
             _ => one_line(&data.to_string()),

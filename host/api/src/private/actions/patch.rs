@@ -12,6 +12,7 @@ use crate::{
     wire::saved_action::{self, ActionBody},
 };
 use action_domain::repositories::ActionKey;
+use action_engine::{EngineError, Expected};
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 
@@ -51,19 +52,31 @@ pub(super) async fn patch_action(
     headers: HeaderMap,
     MergePatch(patch): MergePatch,
 ) -> Answer {
-    let current = state.engine().action(&action_key(&id)?).await?;
-    let believed = match if_match(&headers)? {
-        Some(condition) => condition.believe(Some(current.revision))?,
-        None => None,
-    };
-    let mut document = saved_action::document(&current)?;
-    json_patch::merge(&mut document, &patch);
-    let spec = spec_of(&state, &document).await?;
-    // The patch was made against this revision: another one may not come in between.
-    let believed = Some(believed.unwrap_or(current.revision));
-    let saved = state.engine().put_action(&ActionKey::Id(current.id), spec, believed).await?;
-    saved_action::answer(StatusCode::OK, &saved.action, &saved.warnings)
+    let key = action_key(&id)?;
+    let condition = if_match(&headers)?;
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        let current = state.engine().action(&key).await?;
+        if let Some(condition) = &condition {
+            condition.believe(Some(current.revision))?;
+        }
+        let mut document = saved_action::document(&current)?;
+        json_patch::merge(&mut document, &patch);
+        let spec = spec_of(&state, &document).await?;
+        // The patch was made against this revision: another one may not come in between.
+        let expected = Expected::Revision(current.revision);
+        match state.engine().put_action(&ActionKey::Id(current.id), spec, expected).await {
+            // Whoever names no revision wants the patch on whatever there is.
+            Err(EngineError::RevisionMismatch { .. }) if condition.is_none() && tries > 0 => {}
+            Err(error) => return Err(error.into()),
+            Ok(saved) => return saved_action::answer(StatusCode::OK, &saved.action, &saved.warnings),
+        }
+    }
 }
+
+/// How often a patch is made anew when others save too.
+const TRIES: usize = 20;
 
 #[cfg(test)]
 mod tests {

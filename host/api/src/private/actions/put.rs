@@ -12,6 +12,7 @@ use crate::{
     wire::{action::ActionSpec, location, saved_action, saved_action::ActionBody},
 };
 use action_domain::repositories::ActionKey;
+use action_engine::{EngineError, Expected};
 use axum::extract::State;
 use http::{HeaderMap, StatusCode, header};
 
@@ -56,21 +57,26 @@ pub(super) async fn put_action(
     let condition = if_match(&headers)?;
     let only_if_new = only_if_new(&headers)?;
     let engine = state.engine();
-    let current = if condition.is_some() || only_if_new {
-        engine.reader().action(&key).await?.map(|action| action.revision)
-    } else {
-        None
-    };
-    if let (true, Some(current)) = (only_if_new, current) {
-        return Err(Problem::revision_mismatch(format!("it is there already, with revision {current}")));
-    }
+    let current =
+        if condition.is_some() { engine.reader().action(&key).await?.map(|action| action.revision) } else { None };
     let believed = match (condition, &key) {
         // An id that is not there cannot be put, whatever the condition.
         (Some(_), ActionKey::Id(_)) if current.is_none() => return Err(Problem::not_found("action")),
         (Some(condition), _) => condition.believe(current)?,
         (None, _) => None,
     };
-    let saved = engine.put_action(&key, spec_of(&state, &document).await?, believed).await?;
+    let expected = match believed {
+        Some(revision) => Expected::Revision(revision),
+        None if only_if_new => Expected::Nothing,
+        None => Expected::Anything,
+    };
+    let saved =
+        engine.put_action(&key, spec_of(&state, &document).await?, expected).await.map_err(|error| match error {
+            EngineError::RevisionMismatch { current } if only_if_new => {
+                Problem::revision_mismatch(format!("it is there already, with revision {current}"))
+            }
+            error => error.into(),
+        })?;
     let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = saved_action::answer(status, &saved.action, &saved.warnings)?;
     if saved.created {

@@ -3,7 +3,7 @@
 mod docs;
 pub(crate) mod healthz;
 mod openapi;
-mod readyz;
+pub(crate) mod readyz;
 
 use crate::routes::Routes;
 use utoipa_axum::routes;

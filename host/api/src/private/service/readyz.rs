@@ -21,7 +21,7 @@ use http::StatusCode;
         (status = 503, description = "Not now: `starting`, `stopping`, `unavailable`."),
     )
 )]
-pub(super) async fn readyz(State(state): State<ApiState>) -> Answer {
+pub(crate) async fn readyz(State(state): State<ApiState>) -> Answer {
     let not_ready = |code, detail| Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail));
     match state.readiness().phase() {
         Phase::Starting => not_ready("starting", "the service is starting"),

@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// The input's media type [default: as it looks]
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
+    /// The same key leads to the same execution for 24 hours
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
     /// Do not wait for the end
     #[arg(long = "async", conflicts_with = "wait")]
     no_wait: bool,
@@ -38,18 +41,19 @@ pub(super) async fn run(arguments: Arguments, client: &Client, output: Output) -
         (false, Some(seconds)) => Wait::Up(Duration::from_secs(seconds)),
         (false, None) => Wait::Default,
     };
+    let key = arguments.idempotency_key.as_deref();
     let executed = match wait {
         Wait::Up(time) => {
             let mut last = None;
             // The wait is for all of it: the service's own part of it, and the looking after it.
-            let whole = until_ended(&arguments.action, &input, wait, client, &mut last);
+            let whole = until_ended(&arguments.action, &input, wait, key, client, &mut last);
             // The service answers when the wait is over; it gets a moment to do so.
             match tokio::time::timeout(time + Duration::from_secs(2), whole).await {
                 Ok(executed) => executed?,
                 Err(_) => last.ok_or_else(|| anyhow::anyhow!("the service did not answer in {} s", time.as_secs()))?,
             }
         }
-        _ => client.execute(&arguments.action, &input.content_type, input.bytes, wait).await?,
+        _ => client.execute(&arguments.action, &input.content_type, input.bytes, wait, key).await?,
     };
     show(&executed, matches!(wait, Wait::Not), output)
 }
@@ -58,10 +62,11 @@ async fn until_ended(
     action: &str,
     input: &input::Input,
     wait: Wait,
+    key: Option<&str>,
     client: &Client,
     last: &mut Option<Executed>,
 ) -> anyhow::Result<Executed> {
-    let mut executed = client.execute(action, &input.content_type, input.bytes.clone(), wait).await?;
+    let mut executed = client.execute(action, &input.content_type, input.bytes.clone(), wait, key).await?;
     loop {
         let status = executed.execution.get("status").and_then(Value::as_str).unwrap_or_default();
         // Somebody has to decide about one in doubt: waiting does not help.

@@ -31,10 +31,15 @@ pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) 
     Ok(ExitCode::SUCCESS)
 }
 
+/// An execution on one line, after something was done about it.
+pub(super) fn line(execution: &Value, output: Output) -> std::io::Result<()> {
+    let status = field(execution, "/status");
+    Output::line(&format!("{}  {}", field(execution, "/id"), output.status(&status)))
+}
+
 /// An execution for people.
 pub(crate) fn print(execution: &Value, output: Output) -> std::io::Result<()> {
-    let status = field(execution, "/status");
-    Output::line(&format!("{}  {}", field(execution, "/id"), output.status(&status)))?;
+    line(execution, output)?;
     for (label, pointer) in [
         ("action", "/action"),
         ("attempts", "/attempts"),
@@ -42,6 +47,8 @@ pub(crate) fn print(execution: &Value, output: Output) -> std::io::Result<()> {
         ("started", "/started_at"),
         ("ended", "/ended_at"),
         ("next try", "/retry_at"),
+        ("order", "/ordering_key"),
+        ("expires", "/expires_at"),
     ] {
         let value = field(execution, pointer);
         if !value.is_empty() {
