@@ -37,6 +37,7 @@ use action_domain::{
     digest::Digest,
     egress::EgressPolicy,
     failure::{ErrorCode, ExecutionError},
+    limits::COMPILED_BYTES_MAX,
     services::{
         Accepted, Admitted, AttemptReport, AttemptRequest, Clock, ComponentSource, ConnectionTest, ProtocolRuntime,
         ReconcileReport, RuntimeError, TestRequest, ValidateError,
@@ -96,7 +97,7 @@ impl WasmRuntime {
         let engine = engine::running(concurrency).map_err(cannot)?;
         let linker = state::linker(&engine).map_err(cannot)?;
         let compatibility = engine::compatibility(&engine);
-        let disk = Cache::open(&config.cache_dir, &config.cache_key_file, compatibility)
+        let disk = Cache::open(&config.cache_dir, &config.cache_key_file, compatibility, COMPILED_BYTES_MAX)
             .inspect_err(|error| tracing::warn!(%error, "no compile cache: components are compiled at each start"))
             .ok();
         let workshop = Workshop::new(config.compiler, engine.clone());
@@ -147,6 +148,10 @@ impl ProtocolRuntime for WasmRuntime {
 
     async fn prepare(&self, component: Digest) -> Result<(), RuntimeError> {
         self.components.get(component).await.map(drop)
+    }
+
+    async fn forget(&self, component: Digest) {
+        self.components.forget(component).await;
     }
 
     async fn validate_config(&self, component: Digest, config: Arc<str>) -> Result<Accepted, ValidateError> {

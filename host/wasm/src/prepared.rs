@@ -12,7 +12,11 @@ use action_domain::{
     digest::Digest,
     services::{ComponentSource, RuntimeError},
 };
-use std::sync::Arc;
+use moka::policy::EvictionPolicy;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 use tokio::task::spawn_blocking;
 use wasmtime::{
     Engine,
@@ -20,7 +24,8 @@ use wasmtime::{
 };
 
 /// Most compiled code in memory, in KiB. What was used least lately goes first; it is loaded
-/// again in milliseconds.
+/// again in milliseconds. Much less than [`action_domain::limits::COMPILED_BYTES_MAX`], so that
+/// what is in use finds room on disk.
 const KIB_MAX: u64 = 512 << 10;
 
 /// A component, linked.
@@ -43,23 +48,34 @@ struct Shared {
     engine: Engine,
     linker: Linker<State>,
     disk: Option<Cache>,
+    /// What was linked; what of it is still in memory, or run by an attempt, is in use.
+    linked: Mutex<HashMap<Digest, Weak<Prepared>>>,
 }
 
 impl Shared {
-    fn link(&self, code: &Trusted) -> wasmtime::Result<Arc<Prepared>> {
-        self.link_loaded(code, &native::load(&self.engine, code)?)
+    fn link(&self, digest: &Digest, code: &Trusted) -> wasmtime::Result<Arc<Prepared>> {
+        self.link_loaded(digest, code, &native::load(&self.engine, code)?)
     }
 
-    fn link_loaded(&self, code: &Trusted, component: &Component) -> wasmtime::Result<Arc<Prepared>> {
+    fn link_loaded(&self, digest: &Digest, code: &Trusted, component: &Component) -> wasmtime::Result<Arc<Prepared>> {
         let pre = self.linker.instantiate_pre(component)?;
         let reconciler = ReconcilingIndices::new(&pre).ok();
         let pre = ActionProtocolPre::new(pre)?;
-        Ok(Arc::new(Prepared { pre, reconciler, code_bytes: code.bytes().len() }))
+        let prepared = Arc::new(Prepared { pre, reconciler, code_bytes: code.bytes().len() });
+        let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        linked.retain(|_, prepared| prepared.strong_count() > 0);
+        linked.insert(*digest, Arc::downgrade(&prepared));
+        Ok(prepared)
+    }
+
+    fn in_use(&self, digest: &Digest) -> bool {
+        let linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        linked.get(digest).is_some_and(|prepared| prepared.strong_count() > 0)
     }
 
     fn load_from_disk(&self, digest: &Digest) -> Option<Arc<Prepared>> {
         let code = self.disk.as_ref()?.load(digest)?;
-        match self.link(&code) {
+        match self.link(digest, &code) {
             Ok(prepared) => Some(prepared),
             Err(error) => {
                 tracing::warn!(%digest, error = %error.root_cause(), "compiled code is not of use; compiling anew");
@@ -70,7 +86,7 @@ impl Shared {
 
     fn keep(&self, digest: &Digest, code: &Trusted) {
         if let Some(disk) = &self.disk
-            && let Err(error) = disk.store(digest, code.bytes())
+            && let Err(error) = disk.store(digest, code.bytes(), |other| self.in_use(other))
         {
             tracing::warn!(%digest, %error, "compiled code could not be kept; it will be compiled again");
         }
@@ -93,11 +109,22 @@ impl Store {
         workshop: Workshop,
         components: Arc<dyn ComponentSource>,
     ) -> Self {
+        let shared = Arc::new(Shared { engine, linker, disk, linked: Mutex::default() });
+        let evicted = shared.clone();
         let ready = moka::future::Cache::builder()
             .max_capacity(KIB_MAX)
+            .eviction_policy(EvictionPolicy::lru())
+            // As long as code is in memory its file is not looked at, and this is when that ends.
+            .eviction_listener(move |digest: Arc<Digest>, _, cause| {
+                if cause.was_evicted()
+                    && let Some(disk) = &evicted.disk
+                {
+                    disk.touch(&digest);
+                }
+            })
             .weigher(|_, prepared: &Arc<Prepared>| u32::try_from(prepared.code_bytes >> 10).unwrap_or(u32::MAX).max(64))
             .build();
-        Self { ready, shared: Arc::new(Shared { engine, linker, disk }), workshop, components }
+        Self { ready, shared, workshop, components }
     }
 
     /// The component of this digest. Whoever asks for one that is being prepared waits for it.
@@ -119,7 +146,8 @@ impl Store {
         let shared = self.shared.clone();
         blocking(move || {
             // It was admitted once, so whatever is wrong now is not the component's fault.
-            let linked = shared.link(&code).map_err(|error| RuntimeError::Host(error.root_cause().to_string()))?;
+            let linked =
+                shared.link(&digest, &code).map_err(|error| RuntimeError::Host(error.root_cause().to_string()))?;
             shared.keep(&digest, &code);
             Ok(linked)
         })
@@ -141,8 +169,9 @@ impl Store {
             // Loading compares it with the pool's slots, linking with what the host offers.
             let component =
                 native::load(&shared.engine, &code).map_err(|error| inspect::refusal("over_limits", &error))?;
-            let prepared =
-                shared.link_loaded(&code, &component).map_err(|error| inspect::refusal("wrong_import_type", &error))?;
+            let prepared = shared
+                .link_loaded(&digest, &code, &component)
+                .map_err(|error| inspect::refusal("wrong_import_type", &error))?;
             Ok(Candidate { prepared, code: Some(code) })
         })
         .await?
@@ -154,6 +183,16 @@ impl Store {
         let Some(code) = candidate.code else { return Ok(()) };
         let shared = self.shared.clone();
         blocking(move || shared.keep(&digest, &code)).await
+    }
+
+    /// Keeps it no longer, neither in memory nor on disk. Who runs it goes on.
+    pub(crate) async fn forget(&self, digest: Digest) {
+        self.ready.invalidate(&digest).await;
+        let shared = self.shared.clone();
+        let removed = blocking(move || shared.disk.as_ref().map_or(Ok(()), |disk| disk.remove(&digest))).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(%digest, %error, "compiled code could not be removed");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod authority;
 mod connection_tests;
 mod ends;
 mod generated;
+mod kept;
 mod kit;
 mod reconcile;
 mod sandbox;

@@ -63,3 +63,20 @@ fn what_the_types_refuse_the_schema_refuses() {
         assert!(serde_json::from_value::<Config>(config.clone()).is_err(), "{config}");
     }
 }
+
+/// The configs that README.md shows: what this release refuses may be told of, not shown as one.
+#[test]
+fn the_configs_in_the_documentation_work() {
+    let shown = include_str!("../../README.md").split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let configs: Vec<Value> = shown.map(|text| serde_json::from_str(text).unwrap()).collect();
+    let configs: Vec<&Value> = configs.iter().filter(|config| config["status"].is_null()).collect();
+    assert!(configs.len() > 1);
+    let validator = jsonschema::draft202012::new(&schema()).unwrap();
+    for config in configs {
+        assert!(!config.to_string().contains("$secret"), "{config}: there are no secrets yet");
+        let errors: Vec<_> = validator.iter_errors(config).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{config}: {errors:?}");
+        let accepted = Http::validate(&serde_json::from_value((*config).clone()).unwrap()).unwrap();
+        assert!(accepted.warnings.is_empty(), "{config}: {:?}", accepted.warnings);
+    }
+}
