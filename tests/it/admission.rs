@@ -100,3 +100,17 @@ async fn a_protocol_that_an_action_uses_stays() {
     api.get("/v1/protocols/noop/0.1.0").await.problem(404, "protocol_not_found");
     api.upload(fixture("noop")).await.json(201);
 }
+
+/// Revisions of actions and old executions still name it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_version_comes_back_as_what_it_was_or_not_at_all() {
+    let service = Service::start().await;
+    let api = &service.private;
+    let component = fixture("noop");
+    // A custom section without content: the same component, other bytes.
+    let other = [&component[..], b"\x00\x02\x01x"].concat();
+    api.upload(component.clone()).await.json(201);
+    assert_eq!(api.delete("/v1/protocols/noop/0.1.0").await.status, 204);
+    api.upload(other).await.problem(409, "version_exists");
+    api.upload(component).await.json(201);
+}

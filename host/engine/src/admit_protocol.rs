@@ -59,6 +59,7 @@ impl Engine {
         let (admitted, descriptor) = match checked {
             Ok(checked) => checked,
             Err(mut errors) => {
+                self.inner.parts.runtime.forget(digest).await;
                 errors.truncate(ISSUES_MAX);
                 let fact = Fact::ProtocolRefused { digest, bytes, errors: errors.clone() };
                 self.store().commit(UnitOfWork::new().event(self.event(context, &fact))).await?;
@@ -74,7 +75,10 @@ impl Engine {
         match self.store().commit(unit).await {
             Ok(_) => Ok(AdmittedProtocol { protocol: Arc::new(protocol), created: true }),
             Err(CommitError::Conflict(Conflict::VersionExists)) => self.same_or_conflict(&protocol).await,
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.inner.parts.runtime.forget(protocol.digest).await;
+                Err(error.into())
+            }
         }
     }
 
@@ -84,6 +88,7 @@ impl Engine {
         if there.digest == protocol.digest {
             return Ok(AdmittedProtocol { protocol: there, created: false });
         }
+        self.inner.parts.runtime.forget(protocol.digest).await;
         Err(EngineError::Conflict {
             code: "version_exists",
             message: format!(
@@ -140,6 +145,8 @@ fn check_descriptor(raw: &RawDescriptor) -> Result<Descriptor, Vec<Issue>> {
     if raw.examples.len() > EXAMPLES_MAX {
         wrong("/examples", "too_many", format!("more than {EXAMPLES_MAX} examples"));
     }
+    let granting_nothing = config_schema.iter().flat_map(action_domain::egress::issues_of_schema);
+    issues.extend(granting_nothing.map(|issue| issue.below("/config_schema")));
     let (Some(name), Some(version), Some(config_schema)) = (name, version, config_schema.clone()) else {
         // What can still be said about the schema is said, although the rest is wrong already.
         if let Some(schema) = config_schema {

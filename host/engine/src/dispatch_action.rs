@@ -260,7 +260,9 @@ impl Engine {
         };
         let trigger = self.inner.cache.call_trigger.clone();
         let received = self.event(context.clone(), &Fact::TriggerReceived { trigger, input });
-        let refused = Fact::TriggerRefused { code: code.to_owned(), message: error.to_string(), errors };
+        let malformed = errors.iter().any(|issue| issue.code == MALFORMED_JSON);
+        let message = if malformed { "the input is said to be JSON and is not".to_owned() } else { error.to_string() };
+        let refused = Fact::TriggerRefused { code: code.to_owned(), message, errors };
         let refused = self.event(Context { causation_id: Some(received.id), ..context }, &refused);
         let mut unit = UnitOfWork::new().event(received).event(refused);
         if let Some((digest, bytes)) = apart {

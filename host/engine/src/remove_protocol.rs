@@ -16,7 +16,12 @@ impl Engine {
             .write(Write::RemoveProtocolIfUnused(pin.clone()))
             .event(self.event(Context::default(), &fact));
         match self.store().commit(unit).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                if self.reader().protocols_with(&protocol.digest).await?.is_empty() {
+                    self.inner.parts.runtime.forget(protocol.digest).await;
+                }
+                Ok(())
+            }
             Err(CommitError::Conflict(Conflict::NotFound)) => Err(EngineError::NotFound("protocol")),
             Err(error) => Err(error.into()),
         }

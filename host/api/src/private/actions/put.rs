@@ -50,10 +50,14 @@ pub(super) async fn put_action(
     State(state): State<ApiState>,
     In(id): In<String>,
     headers: HeaderMap,
-    Document(document): Document,
+    Document(mut document): Document,
 ) -> Answer {
     let invalid = || Problem::bad_request("invalid_name", "the path ends in an action's id, or a name for one");
     let key = parse_action_key(&id).ok_or_else(invalid)?;
+    if let (ActionKey::Name(name), Some(members)) = (&key, document.as_object_mut()) {
+        // The path names it already.
+        members.entry("name").or_insert_with(|| name.as_str().into());
+    }
     let condition = if_match(&headers)?;
     let only_if_new = only_if_new(&headers)?;
     let engine = state.engine();
@@ -111,6 +115,10 @@ mod tests {
         renamed.is(200);
         assert_eq!(renamed.json()["name"], "b");
         api.get("/v1/actions/a").send().await.is_problem(404, "action_not_found");
+
+        let unnamed = put("e", &json!({"protocol": "echo", "config": {"mode": "json"}})).await;
+        unnamed.is(201);
+        assert_eq!(unnamed.json()["name"], "e");
 
         let other = put("c", &spec("d", "text")).await;
         other.is_problem(422, "invalid_document");
