@@ -25,13 +25,15 @@ fn migrations(database: &str) -> Vec<(String, String)> {
 #[test]
 fn migrations_are_numbered_from_one_without_gaps() {
     let mut breaches = Vec::new();
-    let all = migrations("sqlite");
-    assert!(!all.is_empty());
-    for (expected, (path, _)) in (1..).zip(&all) {
-        let name = path.rsplit('/').next().unwrap();
-        let number = name.split('_').next().and_then(|number| number.parse::<u32>().ok());
-        if number != Some(expected) {
-            breaches.push(format!("{path} should begin with {expected:04}_"));
+    for database in ["sqlite", "postgres"] {
+        let all = migrations(database);
+        assert!(!all.is_empty());
+        for (expected, (path, _)) in (1..).zip(&all) {
+            let name = path.rsplit('/').next().unwrap();
+            let number = name.split('_').next().and_then(|number| number.parse::<u32>().ok());
+            if number != Some(expected) {
+                breaches.push(format!("{path} should begin with {expected:04}_"));
+            }
         }
     }
     none(&breaches);
@@ -53,4 +55,16 @@ fn the_database_itself_refuses_to_update_and_to_delete_events() {
         assert_eq!(exception, (verb == "DELETE").then_some(retention), "{trigger}");
     }
     assert!(!sql.contains("DROP TRIGGER"), "a migration drops a trigger");
+}
+
+/// What its triggers do is tried in its store's tests; here, that nobody takes them away.
+#[test]
+fn postgres_refuses_it_too() {
+    let sql: String = migrations("postgres").into_iter().map(|(_, sql)| sql.to_uppercase()).collect();
+    for trigger in ["BEFORE UPDATE OR TRUNCATE ON EVENTS", "BEFORE DELETE ON EVENTS"] {
+        assert!(sql.contains(trigger), "no trigger {trigger}");
+    }
+    for way_out in ["DROP TRIGGER", "DISABLE TRIGGER", "DROP FUNCTION"] {
+        assert!(!sql.contains(way_out), "a migration has {way_out}");
+    }
 }
