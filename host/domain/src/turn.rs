@@ -90,6 +90,15 @@ const fn one() -> u32 {
 }
 
 impl Rate {
+    /// The pace that lets nothing begin before a time, whatever the burst.
+    pub fn pace_of_pause(&self, until: Timestamp) -> Timestamp {
+        until.plus(self.tolerance())
+    }
+
+    fn tolerance(&self) -> Duration {
+        self.interval() * self.burst.saturating_sub(1)
+    }
+
     fn interval(&self) -> Duration {
         Duration::from_secs_f64(1.0 / self.per_second)
     }
@@ -150,8 +159,7 @@ pub fn take_turn(execution: &Execution, facts: &Facts) -> Verdict {
         return if wait { Verdict::At { time: pace, pace: None } } else { Verdict::Begin { pace: None } };
     };
     let next = pace.plus(rate.interval());
-    let tolerance = rate.interval() * rate.burst.saturating_sub(1);
-    let may = pace.minus(tolerance);
+    let may = pace.minus(rate.tolerance());
     if may <= facts.now { Verdict::Begin { pace: Some(next) } } else { Verdict::At { time: may, pace: Some(next) } }
 }
 

@@ -2,7 +2,7 @@
 //! worked out from a revision once, and compiled schemas.
 //!
 //! A revision never changes, so only "which one is current" can go stale. Every save forgets the
-//! action here before it answers; saves of other processes are heard of over the log.
+//! action here before it answers; where other processes save too, it is looked up each time.
 
 use crate::{Engine, EngineError, schema::Schemas};
 use action_domain::{
@@ -21,9 +21,6 @@ use std::{
 
 /// Revisions kept; an action's config is at most a megabyte and mostly far less.
 const REVISIONS_MAX: u64 = 4096;
-/// As long a revision may be taken for the current one without looking, where other processes save
-/// actions.
-const CURRENT_SHARED: Duration = Duration::from_secs(5);
 /// What nobody used for this long is forgotten.
 const IDLE: Duration = Duration::from_hours(1);
 /// Protocols whose compiled schemas are kept.
@@ -51,14 +48,10 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Where other processes save actions too, what is current is looked at again soon; they are
-    /// heard of as well, but a message can get lost.
-    pub(crate) fn new(exclusive_store: bool) -> Self {
-        let current = Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE);
-        let current = if exclusive_store { current } else { current.time_to_live(CURRENT_SHARED) };
+    pub(crate) fn new() -> Self {
         let call = RawValue::from_string(r#"{"type":"call"}"#.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned());
         Self {
-            current: current.build(),
+            current: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE).build(),
             revisions: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE).build(),
             schemas: Moka::new(SCHEMAS_MAX),
             changes: AtomicU64::new(0),
@@ -86,6 +79,10 @@ impl Engine {
     /// The current revision of an action, ready to run.
     pub(crate) async fn ready(&self, key: &ActionKey) -> Result<Arc<Ready>, EngineError> {
         let cache = &self.inner.cache;
+        if !self.inner.parts.exclusive_store {
+            // Other processes save actions: which revision is current is looked up.
+            return self.ready_of(self.action(key).await?).await;
+        }
         if let Some(ready) = cache.current.get(key) {
             return Ok(ready);
         }

@@ -126,7 +126,7 @@ impl Engine {
         let waiters = Arc::new(Semaphore::new(parts.waiters_max as usize));
         let inner = Inner {
             worker,
-            cache: cache::Cache::new(parts.exclusive_store),
+            cache: cache::Cache::new(),
             attempts,
             waiters,
             queued: Notify::new(),

@@ -37,6 +37,7 @@ impl Engine {
         // The lease has to outlive the question, and may have been a lost worker's.
         let Some(old) = execution.lease else { return };
         let until = self.now().plus(ready.limits.timeout() + LEASE_MARGIN);
+        execution.cancel_requested = self.is_to_cancel(execution).await;
         execution.lease = Some(Lease { worker: self.inner.worker, until, ..old });
         let unit = UnitOfWork::new().write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), old));
         if let Err(error) = self.store().commit(unit).await {

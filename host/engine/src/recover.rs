@@ -21,10 +21,13 @@ impl Engine {
             let abandoned = self.reader().abandoned(self.now(), except, BATCH).await?;
             let found = abandoned.len();
             for execution in abandoned {
-                self.recover(execution).await?;
+                // What runs here is not lost, whatever the clock says.
+                if !self.inner.running.has(execution.id) {
+                    self.recover(execution).await?;
+                    recovered += 1;
+                }
             }
-            recovered += found;
-            if found < BATCH as usize {
+            if found < BATCH as usize || self.inner.stopping.is_cancelled() {
                 return Ok(recovered);
             }
         }
@@ -41,7 +44,7 @@ impl Engine {
             }
         };
         tracing::warn!(execution = %execution.id, attempt = execution.attempt, worker = %lease.worker, "engine.recover.worker_lost");
-        let view = self.abandon(execution, Vec::new(), ready.as_deref()).await;
+        let view = self.abandon(execution, Vec::new(), ready.as_deref(), false).await;
         self.announce(view);
         Ok(())
     }
@@ -53,6 +56,7 @@ impl Engine {
         mut execution: Execution,
         mut events: Vec<NewEvent>,
         ready: Option<&Ready>,
+        handed_on: bool,
     ) -> Option<ExecutionView> {
         let lease = execution.lease?;
         if execution.cancel_requested {
@@ -76,6 +80,7 @@ impl Engine {
             receipt: None,
             sent,
             effect: None,
+            handed_on,
             reconciled: None,
         };
         if let Some(ready) = ready {

@@ -69,10 +69,15 @@ impl Engine {
             Ok(report) => {
                 let mut concluded = Concluded::of_report(report);
                 self.reconcile_if_in_doubt(ready, &mut execution, &mut concluded, Some(input), &mut events).await;
+                // Whoever cancelled it meanwhile wants no further attempt.
+                let step = self.step(ready, &execution, &concluded, self.now());
+                if !matches!(step, Step::Succeed | Step::GiveUp) && self.is_to_cancel(&execution).await {
+                    return self.conclude_cancelled(execution, events).await;
+                }
                 self.conclude(execution, &concluded, events, Some(ready)).await
             }
             Err(Stop::Cancelled) => self.conclude_cancelled(execution, events).await,
-            Err(Stop::Released) => self.abandon(execution, events, Some(ready)).await,
+            Err(Stop::Released) => self.abandon(execution, events, Some(ready), true).await,
             Err(Stop::LeaseLost) => {
                 tracing::warn!(execution = %execution.id, attempt = execution.attempt, "engine.run_task.lease_lost");
                 None
@@ -205,7 +210,8 @@ impl Engine {
                 execution.run_at = Some(at);
                 if concluded.remote_asked_to_wait() {
                     self.inner.slowed.insert(execution.action, at);
-                    unit = unit.write(Write::SlowDown(execution.action, at));
+                    let pace = execution.turn.rate.map_or(at, |rate| rate.pace_of_pause(at));
+                    unit = unit.write(Write::SlowDown(execution.action, pace));
                 }
                 Fact::AttemptFailed { error: concluded.known_error(), receipt: concluded.receipt, retry_at: at }
             }
@@ -234,7 +240,17 @@ impl Engine {
             ended_at: now,
             random: self.inner.parts.random.fraction(),
         };
-        next_step(concluded.ended(), &given)
+        match next_step(concluded.ended(), &given) {
+            // It is no fault of the execution that its process ends: others go on with it at once.
+            Step::GiveUp | Step::RetryAt(_) if concluded.handed_on => Step::RetryAt(now),
+            step => step,
+        }
+    }
+
+    pub(crate) async fn is_to_cancel(&self, execution: &Execution) -> bool {
+        let Some(lease) = execution.lease else { return false };
+        let wanted = self.reader().to_cancel(lease.worker).await;
+        wanted.is_ok_and(|wanted| wanted.contains(&execution.id))
     }
 
     /// The last event of an execution that ran.
@@ -314,6 +330,8 @@ pub(crate) struct Concluded {
     pub(crate) receipt: Option<action_domain::receipt::Receipt>,
     pub(crate) sent: action_domain::failure::Sent,
     pub(crate) effect: Option<action_domain::failure::Effect>,
+    /// The process ends in an orderly way, and gives back what it cannot finish.
+    pub(crate) handed_on: bool,
     /// What the protocol found out, if it was asked.
     pub(crate) reconciled: Option<Reconciled>,
 }
@@ -330,6 +348,7 @@ impl Concluded {
             receipt: Some(report.receipt),
             sent: report.sent,
             effect: report.effect,
+            handed_on: false,
             reconciled: None,
         }
     }
@@ -342,6 +361,7 @@ impl Concluded {
             receipt: None,
             sent: action_domain::failure::Sent::NotSent,
             effect: None,
+            handed_on: false,
             reconciled: None,
         }
     }

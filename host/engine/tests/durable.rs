@@ -397,7 +397,8 @@ async fn an_order_and_a_seat_are_handed_on_without_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_remote_that_asks_to_wait_is_left_alone_by_the_whole_action() {
-    let mut t = Test::new(|_| {}).await;
+    let burst = |action: &mut Action| action.spec.delivery.rate = Some(Rate { per_second: 10.0, burst: 20 });
+    let mut t = Test::new(burst).await;
     let engine = t.process(true, 1).await;
     engine.dispatch(t.call(false)).await.unwrap();
     t.attempt().await.fail(Advice::RetryAfterMs(60_000));
@@ -445,7 +446,8 @@ async fn what_is_too_late_expires_and_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stopping_process_hands_on_what_it_cannot_finish() {
-    let mut t = Test::new(|_| {}).await;
+    // That its process ends costs an execution none of its attempts.
+    let mut t = Test::new(|action| action.spec.delivery.max_attempts = 1).await;
     let one = t.process(true, 1).await;
     let began = one.dispatch(t.call(false)).await.unwrap();
     let _hangs = t.attempt().await;

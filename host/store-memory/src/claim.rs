@@ -26,11 +26,13 @@ impl State {
         let drained = drained && begun.len() < claim.limit as usize;
         let mut executions = Vec::with_capacity(begun.len());
         for (execution, started) in begun {
+            self.offered.remove(&execution.id);
             self.put_execution(execution.clone());
             self.log.append(started);
             executions.push(execution);
         }
         for execution in plan.moved {
+            self.offered.remove(&execution.id);
             self.put_execution(execution);
         }
         self.paces.extend(plan.paces);
@@ -107,12 +109,16 @@ impl State {
     fn is_behind_another(&self, execution: &Execution) -> bool {
         let Some(key) = &execution.turn.ordering_key else { return false };
         let from = (execution.action, key.clone(), nil());
-        let ahead = self.ordered.range(from..(execution.action, key.clone(), execution.id));
+        let last = (execution.action, key.clone(), max());
+        // What came later runs where this one is tried again: then it holds this one up.
+        let others = self.ordered.range(from..=last).filter(|(.., id)| *id != execution.id);
+        let runs = |id: &ExecutionId| self.executions.get(id).is_some_and(|other| other.status == Status::Running);
+        let mut ahead = others.filter(|(.., id)| *id < execution.id || runs(id));
         let holds = |id: &ExecutionId| {
             let ahead = self.executions.get(id);
             ahead.is_some_and(|ahead| execution.turn.order_blocks || ahead.status != Status::Failed)
         };
-        ahead.into_iter().any(|(.., id)| holds(id))
+        ahead.any(|(.., id)| holds(id))
     }
 }
 

@@ -253,9 +253,13 @@ impl State {
     }
 
     fn replace(&mut self, execution: Execution) -> Undo {
+        let id = execution.id;
+        // What changed is another thing to offer.
+        let offered = self.offered.remove(&id);
         let old = self.put_execution(execution);
         Box::new(move |state| {
             old.map(|old| state.put_execution(old));
+            state.offered.extend(offered.map(|offered| (id, offered)));
         })
     }
 }

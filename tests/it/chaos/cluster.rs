@@ -51,6 +51,8 @@ pub(super) struct Cluster {
     apis: Vec<Option<Service>>,
     workers: Vec<Option<Service>>,
     broker_is_down: bool,
+    /// The kind of the first blow; the others follow in their order, so that each comes.
+    first: Option<u64>,
     stopped: Vec<u32>,
     holders: Vec<Child>,
     doors: Arc<RwLock<Vec<String>>>,
@@ -82,6 +84,7 @@ impl Cluster {
             apis: (0..apis).map(|_| None).collect(),
             workers: (0..workers).map(|_| None).collect(),
             broker_is_down: false,
+            first: None,
             stopped: Vec::new(),
             holders: Vec::new(),
             doors: Arc::default(),
@@ -153,7 +156,8 @@ impl Cluster {
         self.heal().await;
         let worker = dice.below(self.workers.len() as u64) as usize;
         let api = dice.below(self.apis.len() as u64) as usize;
-        let kind = (self.blows as u64 + dice.below(2)) % 8;
+        let first = *self.first.get_or_insert_with(|| dice.below(8));
+        let kind = (self.blows as u64 + first) % 8;
         self.blows += 1;
         println!("blow {}: kind {kind}, worker {worker}, api {api}", self.blows);
         match kind {

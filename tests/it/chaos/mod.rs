@@ -12,15 +12,18 @@ use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 
-/// Triggers of a run.
+/// Triggers of a run; `CHAOS_TRIGGERS` makes it longer, as `make soak` does.
 const TRIGGERS: usize = 240;
 /// Callers at once.
 const CALLERS: usize = 8;
-/// What is broken, one after the other, while triggers come in.
+/// What is broken, one after the other, while so many triggers come in.
 const BLOWS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_accepted_happens_whatever_dies() {
+    let given = std::env::var("CHAOS_TRIGGERS").ok().and_then(|number| number.parse().ok());
+    let triggers: usize = given.unwrap_or(TRIGGERS);
+    let blows = BLOWS * (triggers / TRIGGERS).max(1);
     let mut dice = Dice::from_environment();
     let mut cluster = Cluster::start(true).await;
     let ledger = Arc::new(Ledger::default());
@@ -34,13 +37,13 @@ async fn what_was_accepted_happens_whatever_dies() {
     // Everything of this one fails at first, and comes back at once.
     let at_once = json!({"max_attempts": 20, "backoff": {"initial_ms": 50, "max_ms": 500}});
     cluster.action_at("storm", "/flaky", json!({"effect": null}), at_once).await;
-    cluster.remote.fail(TRIGGERS as u32 / 2);
+    cluster.remote.fail(triggers as u32 / 2);
     let accepted = watch::Sender::new(0_usize);
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
         let (ledger, accepted, doors) = (ledger.clone(), accepted.clone(), cluster.doors());
         callers.spawn(async move {
-            for number in (caller..TRIGGERS).step_by(CALLERS) {
+            for number in (caller..triggers).step_by(CALLERS) {
                 let action = ["keyed", "unsafe", "ordered", "storm"][number % 4];
                 let id = doors.trigger(action, number).await;
                 ledger.accepted(&id, action);
@@ -49,8 +52,8 @@ async fn what_was_accepted_happens_whatever_dies() {
         });
     }
     let mut count = accepted.subscribe();
-    for blow in 1..=BLOWS {
-        let reached = count.wait_for(|count| *count >= TRIGGERS * blow / (BLOWS + 1));
+    for blow in 1..=blows {
+        let reached = count.wait_for(|count| *count >= triggers * blow / (blows + 1));
         tokio::time::timeout(Duration::from_mins(3), reached).await.expect("triggers are accepted").unwrap();
         cluster.strike(&mut dice).await;
     }

@@ -1,13 +1,11 @@
-//! Follows the log for what other processes do: for the ends of executions, to tell those who wait
-//! here, and for saved actions, to forget which revision was current.
+//! Follows the log for the ends of executions that another process runs, and tells those who wait
+//! here.
 
 use crate::{Engine, EngineError};
 use action_domain::{
-    event::{Event, EventType, Position},
-    name::Name,
-    repositories::{ActionKey, EventFilter, Page},
+    event::{EventType, Position},
+    repositories::{EventFilter, Page},
 };
-use serde::Deserialize;
 use std::time::Duration;
 
 /// Events that are read at once.
@@ -34,20 +32,20 @@ impl Engine {
     }
 
     async fn tell_of_ends(&self, seen: &mut Position) -> Result<(), EngineError> {
-        let mut types = vec![EventType::ActionCreated, EventType::ActionUpdated, EventType::ActionDeleted];
-        // Who waits was there before the trigger was committed: what is skipped ended before that.
-        if !self.inner.waiting.is_empty() {
-            types.extend([EventType::ActionExecuted, EventType::AttemptInDoubt, EventType::ExecutionCancelled]);
+        // Who waits was there before the trigger was committed: what had ended by this position while
+        // nobody waited, nobody waits for.
+        let end = self.reader().last_position().await?;
+        if self.inner.waiting.is_empty() {
+            *seen = end.max(*seen);
+            return Ok(());
         }
+        let types = vec![EventType::ActionExecuted, EventType::AttemptInDoubt, EventType::ExecutionCancelled];
         let filter = EventFilter { types, ..EventFilter::default() };
         loop {
             let end = self.reader().last_position().await?;
             let events = self.reader().events(&filter, Page { after: Some(*seen), limit: PAGE }).await?;
             let full = events.len() == PAGE as usize;
             *seen = if full { events[events.len() - 1].position } else { end.max(*seen) };
-            for event in events.iter().filter(|event| event.context.execution.is_none()) {
-                self.forget_saved(event);
-            }
             for id in events.iter().filter_map(|event| event.context.execution) {
                 if self.inner.waiting.has(id) {
                     let view = self.execution(id).await?;
@@ -59,16 +57,4 @@ impl Engine {
             }
         }
     }
-
-    fn forget_saved(&self, event: &Event) {
-        let id = event.context.action.map(ActionKey::Id);
-        let name = serde_json::from_str::<Named>(event.data.get()).ok().map(|saved| ActionKey::Name(saved.name));
-        self.inner.cache.forget(id.into_iter().chain(name));
-    }
-}
-
-/// What is read of an event about an action.
-#[derive(Deserialize)]
-struct Named {
-    name: Name,
 }

@@ -71,7 +71,7 @@ pub(crate) static WRITE_ROWS: LazyLock<String> = LazyLock::new(|| {
     let set: Vec<String> = UPDATED.split(", ").skip(1).map(|column| format!("{column} = u.{column}")).collect();
     format!(
         "WITH added AS (INSERT INTO executions ({EXECUTION}, {FOR_QUERIES}) SELECT * FROM unnest({added})) \
-         UPDATE executions AS e SET {} FROM unnest({updated}) AS u ({UPDATED}) WHERE e.id = u.id",
+         UPDATE executions AS e SET {}, offered_at = NULL FROM unnest({updated}) AS u ({UPDATED}) WHERE e.id = u.id",
         set.join(", ")
     )
 });

@@ -60,7 +60,7 @@ pub(crate) static THESE: LazyLock<String> =
 pub(crate) const BEHIND: &str = "SELECT asked.id \
      FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::boolean[]) AS asked (id, action, key, blocks) \
      WHERE EXISTS (SELECT 1 FROM executions AS e WHERE e.action = asked.action AND e.ordering_key = asked.key \
-        AND e.id < asked.id AND e.ordering_key IS NOT NULL AND e.status NOT IN (4, 6, 7) \
+        AND e.id <> asked.id AND (e.id < asked.id OR e.status = 1) AND e.ordering_key IS NOT NULL AND e.status NOT IN (4, 6, 7) \
         AND (asked.blocks OR e.status <> 5))";
 
 /// Executions of some actions that run.

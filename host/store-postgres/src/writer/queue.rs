@@ -28,7 +28,7 @@ pub(crate) const RENEW: &str =
     "UPDATE executions SET lease_until = $2 WHERE status = 1 AND lease_worker = $1 AND lease_until < $2";
 /// So many of the oldest of each action, and the oldest with each key. What another process
 /// holds is being changed, and needs no call.
-pub(crate) const CALL_BACK: &str = "UPDATE executions AS e SET aside = false, run_at = least(run_at, $5) FROM (\
+pub(crate) const CALL_BACK: &str = "UPDATE executions AS e SET aside = false, offered_at = NULL, run_at = least(run_at, $5) FROM (\
      SELECT a.id FROM unnest($1::uuid[], $2::bigint[]) AS c (action, most) CROSS JOIN LATERAL (\
         SELECT id FROM executions WHERE aside AND action = c.action \
         ORDER BY id LIMIT c.most FOR NO KEY UPDATE SKIP LOCKED) AS a \

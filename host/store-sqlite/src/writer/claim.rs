@@ -37,9 +37,11 @@ pub(crate) fn one_due() -> String {
     format!("SELECT {EXECUTION} FROM executions WHERE id = ? AND status IN (0, 2) AND run_at <= ?")
 }
 
-/// Whether an earlier execution with the same key holds one up.
+/// Whether an earlier execution with the same key holds one up, or any that runs: a retry can come
+/// before what began meanwhile.
 pub(crate) const BEHIND: &str = "SELECT EXISTS (SELECT 1 FROM executions INDEXED BY executions_ordered \
-     WHERE action = ?1 AND ordering_key = ?2 AND id < ?3 AND status NOT IN (4, 6, 7) AND (?4 OR status <> 5))";
+     WHERE action = ?1 AND ordering_key = ?2 AND id <> ?3 AND (id < ?3 OR status = 1) \
+     AND status NOT IN (4, 6, 7) AND (?4 OR status <> 5))";
 
 /// Executions of an action that run.
 pub(crate) const RUNNING_OF: &str =

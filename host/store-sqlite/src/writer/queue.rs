@@ -17,7 +17,7 @@ pub(crate) const REQUEST_CANCEL: &str = "UPDATE executions SET cancel_requested 
 pub(crate) const RENEW: &str = "UPDATE executions INDEXED BY executions_running SET lease_until = ?2 \
      WHERE status = 1 AND lease_worker = ?1 AND lease_until < ?2";
 /// The oldest of an action, and the oldest with a key.
-pub(crate) const CALL_BACK: &str = "UPDATE executions SET aside = NULL, run_at = min(run_at, ?3) WHERE id IN (\
+pub(crate) const CALL_BACK: &str = "UPDATE executions SET aside = NULL, offered_at = NULL, run_at = min(run_at, ?3) WHERE id IN (\
      SELECT id FROM (SELECT id FROM executions INDEXED BY executions_aside \
         WHERE aside = 1 AND action = ?1 ORDER BY id LIMIT ?4) \
      UNION ALL SELECT id FROM (SELECT id FROM executions INDEXED BY executions_aside \

@@ -25,7 +25,7 @@ static INSERT_EVENT: LazyLock<String> = LazyLock::new(|| insert("events", &forma
 
 /// What an execution is (its action, revision, protocol, correlation, creation) does not change.
 pub(crate) const UPDATE_EXECUTION: &str = "UPDATE executions SET status = ?, attempt = ?, started_at = ?, \
-     ended_at = ?, run_at = ?, turn = ?, expires_at = ?, aside = ?, cancel_requested = ?, lease_worker = ?, lease_attempt = ?, lease_until = ?, error = ?, receipt = ? \
+     ended_at = ?, run_at = ?, turn = ?, expires_at = ?, aside = ?, cancel_requested = ?, offered_at = NULL, lease_worker = ?, lease_attempt = ?, lease_until = ?, error = ?, receipt = ? \
      WHERE id = ?";
 
 fn insert(table: &str, columns: &str) -> String {

@@ -129,6 +129,14 @@ pub async fn keys_are_kept_in_order(store: Arc<dyn Store>) {
     end(&w, executions[2].id, Status::Succeeded).await;
     call().await;
     assert_eq!(take(&w, 9).await, [executions[4].id]);
+    // What is tried again waits for what began meanwhile, although that came later.
+    let cancelled = w.execution_now(executions[0].id).await;
+    let again = Execution { status: Status::Waiting, run_at: Some(w.now()), ended_at: None, ..cancelled };
+    w.write(Write::UpdateExecutionIfStatus(Box::new(again), Status::Cancelled, 1)).await;
+    assert!(take(&w, 9).await.is_empty());
+    end(&w, executions[4].id, Status::Succeeded).await;
+    call().await;
+    assert_eq!(take(&w, 9).await, [executions[0].id]);
 }
 
 /// Each gets its time, and keeps it.
@@ -304,6 +312,11 @@ pub async fn what_is_due_is_offered(store: Arc<dyn Store>) {
     assert_eq!(w.store.offer(w.now(), w.now(), 9).await.unwrap(), named, "nobody took them");
     assert_eq!(take(&w, 9).await, [executions[0].id, executions[1].id]);
     assert!(w.store.offer(w.now(), w.now(), 9).await.unwrap().is_empty());
+    // A retry is another thing to name, at once.
+    let running = w.execution_now(executions[0].id).await;
+    let waiting = Execution { run_at: Some(w.now()), ..w.waiting(&running) };
+    w.write(Write::UpdateExecutionIfLeased(Box::new(waiting), running.lease.unwrap())).await;
+    assert_eq!(w.store.offer(w.now(), long_ago, 9).await.unwrap(), [(executions[0].id, 2)]);
 }
 
 /// Of this attempt and of no other.
