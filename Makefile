@@ -42,8 +42,13 @@ check: fmt-check doctrine lint deny ## Formatting, doctrine, clippy with warning
 fmt: ## Format all three workspaces
 	for manifest in $(MANIFESTS); do cargo fmt --manifest-path $$manifest --all; done
 
+.PHONY: soak
+soak: system-test guests ## Kill, stop and restart everything for about an hour, under load
+	cargo build $(LOCKED) -p action-server
+	CHAOS_TRIGGERS=24000 cargo test $(LOCKED) -p action-tests --test it -- --nocapture whatever_dies
+
 .PHONY: bench
-bench: system-run guests ## Measure the service beside its limit, writing docs/benchmarks.md
+bench: system-test guests ## Measure the service and its queue beside their limits, writing docs/benchmarks.md
 	cargo run $(LOCKED) --release -p action-bench -- $(ARGS)
 
 .PHONY: doc

@@ -2,7 +2,7 @@
 
 use crate::{
     http::{Connection, request},
-    load::slice,
+    load::{Good, slice},
     process::Server,
     product::Product,
 };
@@ -38,7 +38,7 @@ impl Guests {
     pub(crate) async fn measure(product: &Product, server: &Server) -> Result<Self> {
         let sandbox_us = sandbox_us(product, server).await?;
         let length = Duration::from_secs(1);
-        let quiet = || slice(server, product.execute("noop"), 1, length);
+        let quiet = || slice(server, product.execute("noop"), Good::Succeeded, 1, length);
         let alone = quiet().await?;
         product.add_loop(server, LOOP_TIMEOUT_MS).await?;
         begin_loops(product, server, NOISY).await?;

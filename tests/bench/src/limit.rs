@@ -5,6 +5,9 @@
 //! waits at that moment at once. The work is nothing, or one HTTP call over a pool of open
 //! connections. It keeps no executions, checks no token and knows no limits: this is meant to
 //! be as fast as such a program can be.
+//!
+//! With `--enqueue` there is no work: the rows of an execution that waits, as many as the service
+//! writes for one, are durable before the request is answered.
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use axum::{
@@ -42,12 +45,16 @@ const BATCH_MAX: usize = 256;
 
 const SCHEMA: &str = "CREATE TABLE events (
     seq INTEGER PRIMARY KEY, execution BLOB NOT NULL, at INTEGER NOT NULL, type TEXT NOT NULL, data BLOB NOT NULL
-) STRICT";
+) STRICT;
+CREATE TABLE executions (id BLOB PRIMARY KEY, status TEXT NOT NULL, run_at INTEGER NOT NULL) STRICT, WITHOUT ROWID";
+/// What is written of an execution that is only accepted, beside its row.
+const ACCEPTED: [&str; 2] = ["received", "queued"];
 
 struct Event {
     execution: Uuid,
     at: i64,
-    kind: &'static str,
+    kinds: &'static [&'static str],
+    waits: bool,
     data: Bytes,
     durable: oneshot::Sender<()>,
 }
@@ -58,7 +65,7 @@ struct Limit {
 }
 
 /// Serves until the process is ended, or until the database fails.
-pub(crate) async fn serve(port: u16, db: &Path, remote: Option<SocketAddr>) -> Result<()> {
+pub(crate) async fn serve(port: u16, db: &Path, remote: Option<SocketAddr>, only_enqueue: bool) -> Result<()> {
     let connection = Connection::open(db)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
@@ -66,7 +73,8 @@ pub(crate) async fn serve(port: u16, db: &Path, remote: Option<SocketAddr>) -> R
     // Every waiting request may have an event in it, so it never holds anybody up.
     let (events, queue) = mpsc::channel(4 * BATCH_MAX);
     let limit = Limit { events, remote: remote.map(Remote::new) };
-    let router = Router::new().route("/execute", post(execute)).with_state(Arc::new(limit));
+    let work = if only_enqueue { post(enqueue) } else { post(execute) };
+    let router = Router::new().route("/execute", work).with_state(Arc::new(limit));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let listener = listener.tap_io(|stream| {
@@ -82,26 +90,37 @@ pub(crate) async fn serve(port: u16, db: &Path, remote: Option<SocketAddr>) -> R
 
 #[expect(clippy::disallowed_methods, reason = "a program of its own, without the service's parts")]
 async fn execute(State(limit): State<Arc<Limit>>, input: Bytes) -> Result<impl IntoResponse, (StatusCode, String)> {
-    let failed = |error: anyhow::Error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"));
     let execution = Uuid::now_v7();
-    limit.record(execution, "started", input.clone()).await.map_err(failed)?;
+    limit.write(execution, &["started"], false, input.clone()).await.map_err(failed)?;
     let output = match &limit.remote {
         Some(remote) => remote.call(input).await.map_err(failed)?,
         None => input,
     };
-    limit.record(execution, "succeeded", output.clone()).await.map_err(failed)?;
+    limit.write(execution, &["succeeded"], false, output.clone()).await.map_err(failed)?;
     let head = format!(r#"{{"id":"{execution}","status":"succeeded","output":"#);
     let body = [head.as_bytes(), &output, b"}"].concat();
     Ok(([(CONTENT_TYPE, "application/json")], body))
 }
 
+#[expect(clippy::disallowed_methods, reason = "a program of its own, without the service's parts")]
+async fn enqueue(State(limit): State<Arc<Limit>>, input: Bytes) -> Result<impl IntoResponse, (StatusCode, String)> {
+    let execution = Uuid::now_v7();
+    limit.write(execution, &ACCEPTED, true, input).await.map_err(failed)?;
+    let body = format!(r#"{{"id":"{execution}","status":"queued"}}"#);
+    Ok((StatusCode::ACCEPTED, [(CONTENT_TYPE, "application/json")], body))
+}
+
+fn failed(error: anyhow::Error) -> (StatusCode, String) {
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))
+}
+
 impl Limit {
-    /// Comes back when the event is on the disk.
+    /// Comes back when everything is on the disk.
     #[expect(clippy::disallowed_methods, reason = "a program of its own, without the service's parts")]
-    async fn record(&self, execution: Uuid, kind: &'static str, data: Bytes) -> Result<()> {
+    async fn write(&self, execution: Uuid, kinds: &'static [&'static str], waits: bool, data: Bytes) -> Result<()> {
         let (durable, told) = oneshot::channel();
         let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64;
-        let event = Event { execution, at, kind, data, durable };
+        let event = Event { execution, at, kinds, waits, data, durable };
         self.events.send(event).await.map_err(|_| anyhow!("the writer is gone"))?;
         told.await.context("the event was not written")
     }
@@ -110,11 +129,17 @@ impl Limit {
 /// The one writer, on a thread of its own, as in the service.
 fn write(connection: &Connection, mut queue: mpsc::Receiver<Event>) -> Result<()> {
     let mut insert = connection.prepare("INSERT INTO events (execution, at, type, data) VALUES (?, ?, ?, ?)")?;
+    let mut queue_up = connection.prepare("INSERT INTO executions (id, status, run_at) VALUES (?, 'queued', ?)")?;
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         for event in &batch {
-            insert.execute((event.execution.as_bytes(), event.at, event.kind, &event.data[..]))?;
+            for kind in event.kinds {
+                insert.execute((event.execution.as_bytes(), event.at, kind, &event.data[..]))?;
+            }
+            if event.waits {
+                queue_up.execute((event.execution.as_bytes(), event.at))?;
+            }
         }
         connection.execute_batch("COMMIT")?;
         for event in batch.drain(..) {

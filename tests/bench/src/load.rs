@@ -4,7 +4,7 @@
 //! what latency a fixed rate would see.
 
 use crate::{
-    http::{Connection, find},
+    http::{Connection, Reply, find},
     process::Server,
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -21,6 +21,24 @@ use tokio::task::{JoinSet, LocalSet};
 const WARM_UP: Duration = Duration::from_millis(300);
 /// What every good answer has in it. A failed execution is answered with 200 as well.
 const SUCCEEDED: &[u8] = b"\"succeeded\"";
+
+/// What is a success.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Good {
+    /// The execution has ended, and well.
+    Succeeded,
+    /// The execution is kept and will run.
+    Accepted,
+}
+
+impl Good {
+    fn has(self, reply: &Reply) -> bool {
+        match self {
+            Self::Succeeded => reply.status == 200 && find(&reply.body, SUCCEEDED).is_some(),
+            Self::Accepted => reply.status == 202,
+        }
+    }
+}
 
 /// What was measured in a slice.
 #[derive(Debug, Clone, Copy)]
@@ -43,29 +61,65 @@ enum Phase {
 struct Shared {
     address: SocketAddr,
     request: Vec<u8>,
+    good: Good,
+    /// Requests that may still be sent.
+    left: Cell<u64>,
     phase: Cell<Phase>,
     latencies_us: RefCell<Histogram<u64>>,
     wrong: Cell<u64>,
     first_wrong: RefCell<Option<String>>,
 }
 
+impl Shared {
+    fn new(server: &Server, request: Vec<u8>, good: Good, left: u64) -> Result<Rc<Self>> {
+        Ok(Rc::new(Self {
+            address: server.address,
+            request,
+            good,
+            left: Cell::new(left),
+            phase: Cell::new(Phase::WarmUp),
+            // A minute is longer than any execution may be waited for.
+            latencies_us: RefCell::new(Histogram::new_with_bounds(1, 60_000_000, 3)?),
+            wrong: Cell::new(0),
+            first_wrong: RefCell::default(),
+        }))
+    }
+
+    fn check(&self) -> Result<()> {
+        if let Some(first) = self.first_wrong.take() {
+            bail!("{} requests were not answered with a success; the first: {first}", self.wrong.get());
+        }
+        Ok(())
+    }
+}
+
 /// Loads a server for a while with one request over and over. An answer that is not a success
 /// makes the slice worthless, and an error of it.
-pub(crate) async fn slice(server: &Server, request: Vec<u8>, connections: usize, length: Duration) -> Result<Slice> {
-    let shared = Rc::new(Shared {
-        address: server.address,
-        request,
-        phase: Cell::new(Phase::WarmUp),
-        // A minute is longer than any execution may be waited for.
-        latencies_us: RefCell::new(Histogram::new_with_bounds(1, 60_000_000, 3)?),
-        wrong: Cell::new(0),
-        first_wrong: RefCell::default(),
-    });
+pub(crate) async fn slice(
+    server: &Server,
+    request: Vec<u8>,
+    good: Good,
+    connections: usize,
+    length: Duration,
+) -> Result<Slice> {
+    let shared = Shared::new(server, request, good, u64::MAX)?;
     let measured = LocalSet::new().run_until(measure(server, shared.clone(), connections, length)).await?;
-    if let Some(first) = shared.first_wrong.take() {
-        bail!("{} requests were not answered with a success; the first: {first}", shared.wrong.get());
-    }
+    shared.check()?;
     Ok(measured)
+}
+
+/// Sends one request so many times.
+pub(crate) async fn send(server: &Server, request: Vec<u8>, good: Good, connections: usize, times: u64) -> Result<()> {
+    let shared = Shared::new(server, request, good, times)?;
+    let send_all = async {
+        let mut tasks = JoinSet::new();
+        (0..connections).for_each(|_| drop(tasks.spawn_local(keep_asking(shared.clone()))));
+        while let Some(ended) = tasks.join_next().await {
+            ended?.context("a connection failed")?;
+        }
+        shared.check()
+    };
+    LocalSet::new().run_until(send_all).await
 }
 
 async fn measure(server: &Server, shared: Rc<Shared>, connections: usize, length: Duration) -> Result<Slice> {
@@ -94,10 +148,11 @@ async fn measure(server: &Server, shared: Rc<Shared>, connections: usize, length
 
 async fn keep_asking(shared: Rc<Shared>) -> Result<()> {
     let mut connection = Connection::open(shared.address).await?;
-    while shared.phase.get() != Phase::Over {
+    while shared.phase.get() != Phase::Over && shared.left.get() > 0 {
+        shared.left.set(shared.left.get() - 1);
         let asked = Instant::now();
         let reply = connection.exchange(&shared.request).await?;
-        if reply.status != 200 || find(&reply.body, SUCCEEDED).is_none() {
+        if !shared.good.has(&reply) {
             shared.wrong.set(shared.wrong.get() + 1);
             let text = || format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));
             shared.first_wrong.borrow_mut().get_or_insert_with(text);

@@ -5,6 +5,8 @@
 //! and the record keeping cost. Absolute figures change with the machine and the hour, so both
 //! run in turn, in slices of seconds, and only their ratios are judged.
 //!
+//! The second part, `queue`, measures durable dispatch beside what its database can do.
+//!
 //! Three programs are in this binary, so that each has a process and a CPU account of its own:
 //! the benchmark with its load generator, `limit`, and `echo`, the remote of the HTTP calls.
 
@@ -15,6 +17,7 @@ mod limit;
 mod load;
 mod process;
 mod product;
+mod queue;
 mod report;
 mod rounds;
 
@@ -34,28 +37,45 @@ struct Cli {
 /// How to measure.
 #[derive(clap::Args)]
 struct Options {
-    /// Length of a slice.
-    #[arg(long, default_value_t = 2)]
-    seconds: u64,
-    /// Rounds; the medians of all are reported.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// One round of one-second slices: shows that everything works, and little else.
+    /// Length of a slice [default: 2, for the queue 1].
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Rounds; the medians of all are reported [default: 5, for the queue 3].
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// One round of one-second slices, and little waiting and stored: shows that everything works,
+    /// and little else.
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    queue: queue::Options,
     /// Where the result is kept. A quick one is only printed, unless this says where to.
     #[arg(long, default_value_if("quick", "true", None), default_value = "docs/benchmarks.md")]
     out: Option<PathBuf>,
     /// Where the components are that scripts/build-guests.sh built.
     #[arg(long, default_value = "tests/fixtures/target/wasm32-wasip2/release")]
     fixtures: PathBuf,
-    /// Where the databases are put meanwhile: a disk, since one in memory syncs nothing.
+    /// Where SQLite's files are put meanwhile: a disk, since one in memory syncs nothing. Postgres and
+    /// NATS have theirs in the folder for temporary files (TMPDIR).
     #[arg(long, default_value = "target")]
     dir: PathBuf,
 }
 
+impl Options {
+    /// Length of a slice, in seconds.
+    fn seconds(&self, default: u64) -> u64 {
+        if self.quick { 1 } else { self.seconds.unwrap_or(default) }
+    }
+
+    fn rounds(&self, default: usize) -> usize {
+        if self.quick { 1 } else { self.rounds.unwrap_or(default) }
+    }
+}
+
 #[derive(Subcommand)]
 enum Role {
+    /// Measures only the queue, and writes only its part of the report.
+    Queue(Options),
     /// Serves the limit: two durable events a request, and native work between them.
     Limit {
         /// 0 takes a free one and prints it.
@@ -67,6 +87,9 @@ enum Role {
         /// Posts each input there; without it, the work is nothing.
         #[arg(long)]
         remote: Option<SocketAddr>,
+        /// Answers when the rows of an execution that waits are durable, and does no work.
+        #[arg(long)]
+        enqueue: bool,
     },
     /// Serves HTTP that gives back what it gets.
     Echo {
@@ -77,7 +100,7 @@ enum Role {
 }
 
 fn main() -> Result<()> {
-    let Cli { role, mut options } = Cli::parse();
+    let Cli { role, options } = Cli::parse();
     // The limit may use all cores, as the service does. The other two are only means and get
     // by on one thread, which leaves more of the machine to what is measured.
     let mut runtime = match role {
@@ -86,29 +109,29 @@ fn main() -> Result<()> {
     };
     let runtime = runtime.enable_all().build()?;
     match role {
-        Some(Role::Limit { port, db, remote }) => runtime.block_on(limit::serve(port, &db, remote)),
+        Some(Role::Limit { port, db, remote, enqueue }) => runtime.block_on(limit::serve(port, &db, remote, enqueue)),
         Some(Role::Echo { port }) => runtime.block_on(echo::serve(port)),
-        None => {
-            if options.quick {
-                (options.seconds, options.rounds) = (1, 1);
-            }
-            runtime.block_on(bench(&options))
-        }
+        Some(Role::Queue(options)) => runtime.block_on(bench(&options, true)),
+        None => runtime.block_on(bench(&options, false)),
     }
 }
 
 /// A missed aim is a result and no error: only what did not work ends with one.
-async fn bench(options: &Options) -> Result<()> {
-    ensure!(options.rounds > 0 && options.seconds > 0, "a slice and a round at least");
+async fn bench(options: &Options, only_queue: bool) -> Result<()> {
+    ensure!(options.rounds != Some(0) && options.seconds != Some(0), "a slice and a round at least");
     if cfg!(debug_assertions) {
         eprintln!("this is a debug build: the figures mean nothing");
     }
     product::build()?;
-    let results = rounds::run(options).await?;
-    let text = report::render(&results);
-    println!("{text}");
-    if let Some(out) = &options.out {
-        std::fs::write(out, text).with_context(|| format!("cannot write {}", out.display()))?;
-    }
-    Ok(())
+    let calls = if only_queue { None } else { Some(report::render(&rounds::run(options).await?)) };
+    let queue = queue::report::render(&queue::run(options).await?);
+    println!("{}\n{queue}", calls.as_deref().unwrap_or_default());
+    let Some(out) = &options.out else { return Ok(()) };
+    let before = match calls {
+        Some(calls) => calls,
+        // The other part stays as it is.
+        None => std::fs::read_to_string(out).unwrap_or_default(),
+    };
+    let before = before.split(queue::report::HEADING).next().unwrap_or_default().trim_end();
+    std::fs::write(out, format!("{before}\n\n{queue}")).with_context(|| format!("cannot write {}", out.display()))
 }

@@ -26,6 +26,8 @@ pub(crate) struct Product {
     binary: PathBuf,
     data: PathBuf,
     bearer: String,
+    role: &'static str,
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Product {
@@ -34,7 +36,19 @@ impl Product {
     pub(crate) fn new(data: PathBuf) -> Result<Self> {
         let binary = binary()?;
         let bearer = format!("Bearer bench-{}", uuid::Uuid::now_v7().simple());
-        Ok(Self { binary, data, bearer })
+        Ok(Self { binary, data, bearer, role: "serve", settings: Vec::new() })
+    }
+
+    /// A part of it in a process and with a folder of its own: `api` or `worker`.
+    pub(crate) fn part(&self, role: &'static str, data: PathBuf) -> Self {
+        let (binary, bearer, settings) = (self.binary.clone(), self.bearer.clone(), self.settings.clone());
+        Self { binary, data, bearer, role, settings }
+    }
+
+    /// The same with a setting.
+    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.settings.push((name, value.to_string()));
+        self
     }
 
     /// Starts it. Says how long it took until it said that it is ready.
@@ -63,38 +77,57 @@ impl Product {
             }
         }
         command
-            .arg("serve")
+            .arg(self.role)
             .env("ACTION_SERVICE_DATA_DIR", &self.data)
             .env("ACTION_SERVICE_PUBLIC_ADDR", "127.0.0.1:0")
             .env("ACTION_SERVICE_PRIVATE_ADDR", "127.0.0.1:0")
             .env("ACTION_SERVICE_ADMIN_TOKEN", self.bearer.trim_start_matches("Bearer "))
             .env("ACTION_SERVICE_EGRESS_PRIVATE", "allow")
-            .env("ACTION_SERVICE_LOG", "off");
+            .env("ACTION_SERVICE_LOG", "off")
+            .envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 
     /// Uploads the components, makes the actions and lets each run once.
     pub(crate) async fn set_up(&self, server: &Server, fixtures: &Path, remote: SocketAddr) -> Result<()> {
-        for file in ["noop.wasm", "echo_http.wasm", "misbehave.wasm"] {
-            let path = fixtures.join(file);
-            let component = std::fs::read(&path)
-                .with_context(|| format!("{} is missing: scripts/build-guests.sh", path.display()))?;
-            self.ask(server, "POST", "/v1/protocols", "application/wasm", &component).await?;
-        }
+        self.upload(server, fixtures, &["noop.wasm", "echo_http.wasm", "misbehave.wasm"]).await?;
         let url = format!("http://{remote}/");
-        for (name, config) in
-            [("noop", json!({})), ("echo-http", json!({"url": url})), ("http", json!({"url": url, "method": "POST"}))]
-        {
-            let action = json!({
-                "name": name, "protocol": name, "config": config, "grants": {"private_networks": true},
-            });
-            self.ask(server, "POST", "/v1/actions", "application/json", action.to_string().as_bytes()).await?;
+        for (name, config) in [
+            ("noop", json!({})),
+            ("echo-http", json!({"url": url})),
+            ("http", json!({"url": url, "method": "POST", "idempotency": "keyed"})),
+        ] {
+            let grants = json!({"private_networks": true});
+            let action = json!({"name": name, "protocol": name, "config": config, "grants": grants});
+            self.create(server, &action).await?;
             let path = format!("/v1/actions/{name}/execute");
             let reply = self.ask(server, "POST", &path, "application/json", INPUT).await?;
             let execution: Value = serde_json::from_slice(&reply.body)?;
             ensure!(execution["status"] == "succeeded", "`{name}` did not succeed: {execution}");
         }
         Ok(())
+    }
+
+    /// Uploads components.
+    pub(crate) async fn upload(&self, server: &Server, fixtures: &Path, files: &[&str]) -> Result<()> {
+        for file in files {
+            let path = fixtures.join(file);
+            let component = std::fs::read(&path)
+                .with_context(|| format!("{} is missing: scripts/build-guests.sh", path.display()))?;
+            self.ask(server, "POST", "/v1/protocols", "application/wasm", &component).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes an action.
+    pub(crate) async fn create(&self, server: &Server, action: &Value) -> Result<()> {
+        self.ask(server, "POST", "/v1/actions", "application/json", action.to_string().as_bytes()).await?;
+        Ok(())
+    }
+
+    /// What the API says.
+    pub(crate) async fn get(&self, server: &Server, path: &str) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.ask(server, "GET", path, "application/json", b"").await?.body)?)
     }
 
     /// The request that executes an action.
@@ -119,8 +152,7 @@ impl Product {
             "name": "loop", "protocol": "misbehave", "config": {"mode": "loop"},
             "limits": {"timeout_ms": timeout_ms, "fuel": 1_000_000_000_000_u64},
         });
-        self.ask(server, "POST", "/v1/actions", "application/json", action.to_string().as_bytes()).await?;
-        Ok(())
+        self.create(server, &action).await
     }
 
     /// The value of the `Authorization` header.

@@ -16,17 +16,14 @@ const PAIRS: [(&str, Work, Work); 3] = [
 
 /// The whole of `docs/benchmarks.md`.
 pub(crate) fn render(results: &Results) -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let build = if cfg!(debug_assertions) { " **A debug build: the figures mean nothing.**" } else { "" };
     format!(
         "# Benchmarks
 
 Written by `make bench`: the service beside the limit, which is the same HTTP server and the
-same durable storage with native code where the service runs a component.{build}
+same durable storage with native code where the service runs a component; and the queue beside
+what its database can do.
 
-- {date}, {revision}
-- {machine}
-- `cargo run --release -p action-bench -- {arguments}`
+{run}
 - `fdatasync` of 4 KiB: {before}/s before, {after}/s after
 
 ## Aims
@@ -55,11 +52,7 @@ CPU is the middle one of 300 no-ops' receipts, from a fresh store and instance o
 and `execute` to everything given back. Only ratios
 compare: between two hours or two machines the absolute figures do not.
 ",
-        date = now(),
-        revision = output_of("git", &["describe", "--always", "--dirty"])
-            .map_or_else(|| "unknown revision".into(), |revision| format!("revision {revision}")),
-        machine = machine(),
-        arguments = arguments.join(" "),
+        run = run(),
         before = thousands(results.syncs[0]),
         after = thousands(results.syncs[1]),
         aims = aims(results),
@@ -73,6 +66,17 @@ compare: between two hours or two machines the absolute figures do not.
         concurrency = std::env::var("ACTION_SERVICE_CONCURRENCY")
             .map_or_else(|_| String::new(), |number| format!(" but ACTION_SERVICE_CONCURRENCY={number}")),
     )
+}
+
+/// When and where this run was, as a list.
+pub(crate) fn run() -> String {
+    let revision = output_of("git", &["describe", "--always", "--dirty"]);
+    let revision = revision.map_or_else(|| "unknown revision".into(), |revision| format!("revision {revision}"));
+    let build = if cfg!(debug_assertions) { "\n- **A debug build: the figures mean nothing.**" } else { "" };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (date, machine) = (now(), machine());
+    let command = format!("cargo run --release -p action-bench -- {}", arguments.join(" "));
+    format!("- {date}, {revision}\n- {machine}\n- `{}`{build}", command.trim_end_matches(" -- "))
 }
 
 fn aims(results: &Results) -> String {
@@ -173,7 +177,8 @@ fn ratios(
     of(results, work, connections).zip(limits).map(move |(own, limit)| figure(&own) / figure(&limit))
 }
 
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
+/// The middle one, or between the middle two.
+pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);
     match figures.len() {
@@ -206,7 +211,7 @@ fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// 12,345
-fn thousands(figure: f64) -> String {
+pub(crate) fn thousands(figure: f64) -> String {
     let digits = format!("{figure:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -219,7 +224,7 @@ fn thousands(figure: f64) -> String {
 }
 
 /// Markdown that is also a table to look at.
-fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let head = head.map(str::to_owned);
     let widths: [usize; N] = std::array::from_fn(|column| {
         let cells = rows.iter().chain([&head]).map(|row| row[column].chars().count());

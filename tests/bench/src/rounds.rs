@@ -8,7 +8,7 @@ use crate::{
     Options,
     guests::Guests,
     http::request,
-    load::{Slice, slice},
+    load::{Good, Slice, slice},
     process::Server,
     product::{INPUT, Product},
 };
@@ -22,6 +22,12 @@ use std::{
 };
 use tokio::process::Command;
 
+/// Length of a slice where nothing is said.
+const SECONDS: u64 = 2;
+/// Rounds where nothing is said.
+const ROUNDS: usize = 5;
+/// How long the disk is measured.
+pub(crate) const SYNCS: Duration = Duration::from_secs(1);
 /// Connections, each with one request under way.
 pub(crate) const CONNECTIONS: [usize; 3] = [1, 64, 256];
 
@@ -82,20 +88,20 @@ pub(crate) async fn run(options: &Options) -> Result<Results> {
     let echo = Server::start(command, "listening on http://").await.context("the echo server")?;
     std::fs::create_dir_all(&options.dir)?;
     let mut results = Results {
-        seconds: options.seconds,
-        rounds: options.rounds,
+        seconds: options.seconds(SECONDS),
+        rounds: options.rounds(ROUNDS),
         slices: Vec::new(),
         ready_ms: Vec::new(),
         idle_mib: Vec::new(),
         after_mib: Vec::new(),
         guests: Vec::new(),
         limit_mib: Vec::new(),
-        syncs: [syncs_a_second(&options.dir)?, 0.0],
+        syncs: [syncs_a_second(&options.dir, SYNCS)?, 0.0],
     };
-    for number in 0..options.rounds {
+    for number in 0..options.rounds(ROUNDS) {
         round(options, number, &echo, &mut results).await.with_context(|| format!("round {}", number + 1))?;
     }
-    results.syncs[1] = syncs_a_second(&options.dir)?;
+    results.syncs[1] = syncs_a_second(&options.dir, SYNCS)?;
     echo.stop().await?;
     Ok(results)
 }
@@ -117,7 +123,7 @@ async fn round(options: &Options, number: usize, echo: &Server, results: &mut Re
     let limit_idle_mib = limit_call.memory_mib()?;
 
     let plain = request("POST", "/execute", &[("content-type", "application/json")], INPUT);
-    let length = Duration::from_secs(options.seconds);
+    let length = Duration::from_secs(options.seconds(SECONDS));
     for connections in CONNECTIONS {
         let mut turns = Work::ALL;
         if number % 2 == 1 {
@@ -129,7 +135,7 @@ async fn round(options: &Options, number: usize, echo: &Server, results: &mut Re
                 None if work == Work::LimitCall => (&limit_call, plain.clone()),
                 None => (&limit_noop, plain.clone()),
             };
-            let slice = slice(loaded, asked, connections, length)
+            let slice = slice(loaded, asked, Good::Succeeded, connections, length)
                 .await
                 .with_context(|| format!("{work:?} over {connections} connections"))?;
             eprintln!(
@@ -159,13 +165,14 @@ async fn limit(db: &Path, remote: Option<SocketAddr>) -> Result<Server> {
     Server::start(command, "listening on http://").await.context("the limit program")
 }
 
-fn myself() -> Result<Command> {
+/// This program, for a part of it that is a process of its own.
+pub(crate) fn myself() -> Result<Command> {
     Ok(Command::new(std::env::current_exe()?))
 }
 
 /// How often the disk takes 4 KiB for good in a second, one after another into space that the
 /// file has already.
-fn syncs_a_second(folder: &Path) -> Result<f64> {
+pub(crate) fn syncs_a_second(folder: &Path, length: Duration) -> Result<f64> {
     const BLOCK: [u8; 4096] = [7; 4096];
     const BLOCKS: u64 = 256;
     let scratch = tempfile::NamedTempFile::new_in(folder)?;
@@ -175,7 +182,7 @@ fn syncs_a_second(folder: &Path) -> Result<f64> {
     }
     file.sync_all()?;
     let (begun, mut count) = (Instant::now(), 0_u64);
-    while begun.elapsed() < Duration::from_secs(1) {
+    while begun.elapsed() < length {
         file.write_all_at(&BLOCK, count % BLOCKS * 4096)?;
         file.sync_data()?;
         count += 1;
