@@ -12,6 +12,7 @@
 )]
 
 mod clock;
+pub mod commit_rate;
 pub mod conformance;
 pub mod differential;
 #[cfg(unix)]

@@ -110,7 +110,7 @@ pub(crate) async fn start(server: Server) -> Result<Started, OpenError> {
         }
     };
     std::thread::Builder::new()
-        .name("store-commit".to_owned())
+        .name("store-writer".to_owned())
         .spawn(body)
         .map_err(|error| unusable.unusable(error))?;
     started.await.map_err(|_| unusable.unusable("the writer ended before it began"))?
