@@ -109,7 +109,8 @@ CREATE TABLE executions (
 -- The indexes of the statuses that an undisturbed execution has (running, succeeded) are as few
 -- as can be: an entry costs a few microseconds of the one writer, and a synchronous execution
 -- would pay for each twice. What runs is little, and can be looked through; what succeeded is
--- most, and is found among the newest.
+-- most, and is found among the newest. Each row that is written is held against the condition of
+-- each index: these are comparisons, since SQLite builds a table of its own for a list of three.
 
 -- Serves: when the next one is due; offering what is due. Holds only what waits.
 CREATE INDEX executions_due ON executions (run_at, id) WHERE status IN (0, 2);
@@ -119,20 +120,20 @@ CREATE INDEX executions_turn ON executions (action, (attempt > 0), run_at, id) W
 CREATE INDEX executions_aside ON executions (action, id) WHERE aside = 1;
 -- Serves: whether an earlier execution with the same key holds one up.
 CREATE INDEX executions_ordered ON executions (action, ordering_key, id)
-    WHERE ordering_key IS NOT NULL AND status NOT IN (4, 6, 7);
+    WHERE ordering_key IS NOT NULL AND status <> 4 AND status < 6;
 -- Serves: what expired before it began.
 CREATE INDEX executions_expiring ON executions (expires_at) WHERE status = 0 AND expires_at IS NOT NULL;
 -- Serves: leases that are over, and everything else about running executions. Holds only what
 -- runs.
 CREATE INDEX executions_running ON executions (lease_until, id) WHERE status = 1;
 -- Serves: executions with a status, newest first.
-CREATE INDEX executions_by_status ON executions (status, id) WHERE status NOT IN (1, 4);
+CREATE INDEX executions_by_status ON executions (status, id) WHERE status <> 1 AND status <> 4;
 -- Serves: executions of an action, newest first.
 CREATE INDEX executions_by_action ON executions (action, id);
 -- Serves: executions of an action with a status, newest first.
-CREATE INDEX executions_by_action_and_status ON executions (action, status, id) WHERE status NOT IN (1, 4);
+CREATE INDEX executions_by_action_and_status ON executions (action, status, id) WHERE status <> 1 AND status <> 4;
 -- Serves: whether an execution that has not ended pins a protocol that is to be removed.
-CREATE INDEX executions_open_by_protocol ON executions (protocol, id) WHERE status IN (0, 2, 3);
+CREATE INDEX executions_open_by_protocol ON executions (protocol, id) WHERE status < 4 AND status <> 1;
 
 -- The words of event types, so that an event carries a small integer. The first four are the
 -- frequent ones: those that every execution has. The others get their codes from each release
@@ -188,13 +189,7 @@ CREATE TABLE pruning (
     execution BLOB PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
--- REPLACE would remove a row without asking the trigger below.
-CREATE TRIGGER events_refuse_replace BEFORE INSERT ON events
-WHEN EXISTS (SELECT 1 FROM events WHERE position = NEW.position)
-BEGIN
-    SELECT RAISE(ABORT, 'events are immutable');
-END;
-
+-- REPLACE asks the trigger of DELETE, on connections with `recursive_triggers`, as all of the service's are.
 CREATE TRIGGER events_refuse_update BEFORE UPDATE ON events
 BEGIN
     SELECT RAISE(ABORT, 'events are immutable');

@@ -34,6 +34,11 @@ fn main() -> ExitCode {
     done.unwrap_or_else(|error| exit::report(&error, json))
 }
 
+/// glibc's allocator takes a lock where one thread frees what another one made, as it is with every unit
+/// of work and every answer here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// At least two threads: one must be left when the other is busy with a disk or a guest.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);

@@ -48,6 +48,9 @@ impl SqliteOptions {
         // NORMAL can lose commits that were answered when the power goes.
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        // So that REPLACE asks the trigger that refuses to delete events. A trigger of its own would cost
+        // every event a look at the table.
+        connection.pragma_update(None, "recursive_triggers", true)?;
         // 16 MiB: the ends of all trees stay in memory.
         connection.pragma_update(None, "cache_size", -16384)?;
         // A checkpoint every 16 MiB of log: fewer syncs of the database file.
@@ -129,4 +132,23 @@ pub async fn migrate_file(path: &Path) -> Result<usize, OpenError> {
         Ok(steps)
     });
     done.await.map_err(|error| options.unusable(error))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_connection_that_writes_can_replace_an_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(&folder.path().join("a.db"));
+        let mut connection = options.writer().unwrap();
+        migrate(&mut connection, &options).unwrap();
+        let event = "INTO events (position, id, type, time, data) VALUES (1, x'00', 1, 1, '{}')";
+        connection.execute(&format!("INSERT {event}"), []).unwrap();
+        for verb in ["REPLACE", "INSERT OR REPLACE"] {
+            let error = connection.execute(&format!("{verb} {event}"), []).unwrap_err();
+            assert!(error.to_string().contains("events are immutable"), "{error}");
+        }
+    }
 }

@@ -36,8 +36,6 @@ async fn events_refuse_update_and_delete() {
         "UPDATE events SET data = '{}'",
         "UPDATE events SET position = 7 WHERE position = 1",
         "DELETE FROM events",
-        "INSERT OR REPLACE INTO events SELECT position, id, type, time, action, revision, execution, correlation_id, \
-         causation_id, attempt, payload, '{}' FROM events",
         "DELETE FROM events WHERE position = 1",
         "INSERT INTO events (position, id, type, time, data) VALUES (1, x'00', 1, 1, '{}')",
     ] {

@@ -95,7 +95,7 @@ pub(crate) fn page_text(filter: &ExecutionFilter) -> String {
             return text(
                 filter,
                 &format!("INDEXED BY {index}"),
-                &format!("status = {status} AND status NOT IN (1, 4) AND "),
+                &format!("status = {status} AND status <> 1 AND status <> 4 AND "),
             );
         }
     };

@@ -28,7 +28,11 @@ use action_domain::{
 use batch::{Answer, Batch, Done};
 use rusqlite::{Connection, ErrorCode};
 use state::State;
-use std::{fs::File, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Units that wait for the writer, at most; who comes then waits at the door.
@@ -38,10 +42,14 @@ const WAITING_MAX: usize = 4096;
 /// else's commit larger still.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
-/// How long the writer waits for more when far fewer units wait than it has just answered: most
-/// of those who were told of the last commit are about to ask for their next one. A commit costs
-/// about as much as twenty rows, whatever is in it.
-const LINGER: Duration = Duration::from_micros(100);
+/// The writer waits for more only where at least this many executions run: their ends are on the way.
+/// Somebody who is alone waits for nothing. (Postgres calls the two `commit_siblings` and `commit_delay`.)
+const SIBLINGS_MIN: usize = 4;
+/// How long the writer waits for more, at most. A commit costs about as much as twenty rows, whatever
+/// is in it, and the writer goes before everybody else: without a wait it would write units by twos.
+const DELAY_MAX: Duration = Duration::from_micros(500);
+/// Between two looks at what has come.
+const DELAY_STEP: Duration = Duration::from_micros(200);
 
 /// What the writer is asked for.
 pub(crate) enum Command {
@@ -160,9 +168,7 @@ impl Writer {
         let mut closed = None;
         while closed.is_none() {
             let Some(first) = commands.blocking_recv() else { break };
-            if commands.len() + 1 < last / 2 {
-                std::thread::sleep(LINGER);
-            }
+            self.wait_for_more(&commands, last);
             let mut bytes = 0;
             let mut next = Some(first);
             while let Some(command) = next {
@@ -181,6 +187,20 @@ impl Writer {
         self.close();
         if let Some(answer) = closed {
             let _ = answer.send(());
+        }
+    }
+
+    /// Waits until about as many units are there as executions run, or have just been answered.
+    fn wait_for_more(&self, commands: &mpsc::Receiver<Command>, last: usize) {
+        let siblings = self.state.running_count();
+        if siblings < SIBLINGS_MIN {
+            return;
+        }
+        // What runs may run for long. Units that come at all come about as many at a time as before.
+        let wanted = siblings.min(2 * last.max(SIBLINGS_MIN));
+        let begun = Instant::now();
+        while commands.len() + 1 < wanted && begun.elapsed() < DELAY_MAX {
+            std::thread::sleep(DELAY_STEP);
         }
     }
 

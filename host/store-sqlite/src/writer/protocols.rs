@@ -18,7 +18,7 @@ pub(crate) const ACTION_ON: &str = "SELECT name FROM actions INDEXED BY actions_
 /// protocol, and is little.
 pub(crate) const EXECUTION_ON: &str = "SELECT min(id) FROM (\
      SELECT id FROM (SELECT id FROM executions INDEXED BY executions_open_by_protocol \
-        WHERE protocol = ?1 AND status IN (0, 2, 3) ORDER BY id LIMIT 1) \
+        WHERE protocol = ?1 AND status < 4 AND status <> 1 ORDER BY id LIMIT 1) \
      UNION ALL SELECT id FROM executions INDEXED BY executions_running WHERE status = 1 AND protocol = ?1)";
 pub(crate) const REMOVED: &str = "SELECT digest FROM removed_protocols WHERE name = ? AND version = ?";
 const REMEMBER: &str = "INSERT INTO removed_protocols (name, version, digest) \

@@ -57,6 +57,11 @@ impl State {
         Ok(Self { position, running })
     }
 
+    /// How many executions run.
+    pub(crate) fn running_count(&self) -> usize {
+        self.running.len()
+    }
+
     /// A running execution's guard.
     pub(crate) fn running(&self, id: ExecutionId) -> Option<Guard> {
         self.running.get(&id).copied()
