@@ -1,8 +1,7 @@
 //! Takes up what a lost worker left behind.
 //!
-//! What can be decided at once is. Where a protocol has to be asked what became of an attempt, the
-//! execution is taken over first, and asked about apart: a remote that does not answer holds up
-//! nobody but itself.
+//! What may be repeated is decided about at once. An execution whose repeat may do harm is taken over
+//! first, and looked at and asked about apart: a remote that does not answer holds up nobody but itself.
 
 use crate::{
     Engine, EngineError,
@@ -19,7 +18,7 @@ use action_domain::{
     repositories::{CommitError, Conflict, UnitOfWork, Write},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// How many are looked at in one go.
 const BATCH: u32 = 100;
@@ -28,6 +27,8 @@ const AT_ONCE: usize = 16;
 /// How many protocols are asked at once. Each takes the place of an attempt as well; with a few,
 /// what a large worker left behind does not keep everything else from running.
 pub(crate) const QUESTIONS_AT_ONCE: usize = 8;
+/// Between looks at what an attempt has said, while the store is unavailable.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Ends every attempt whose worker is gone, and decides what comes next like after any
@@ -62,17 +63,17 @@ impl Engine {
             }
         };
         tracing::warn!(execution = %execution.id, attempt = execution.attempt, worker = %lease.worker, "engine.recover.worker_lost");
-        let (lost, abandoned) = self.lost(&execution, ready.as_deref(), false).await?;
-        if execution.cancel_requested {
-            let view = self.conclude_cancelled(execution, vec![abandoned]).await;
-            self.announce(view);
-            return Ok(());
-        }
-        let is_in_doubt = |ready: &Ready| self.step(ready, &execution, &lost, self.now()) == Step::Reconcile;
         match ready {
-            Some(ready) if is_in_doubt(&ready) => self.ask_apart(execution, ready, lost, abandoned),
+            Some(ready) if ready.action.effect == Effect::Unsafe && !execution.cancel_requested => {
+                self.recover_apart(execution, ready);
+            }
             ready => {
-                let view = self.conclude(execution, &lost, vec![abandoned], ready.as_deref()).await;
+                let (lost, abandoned) = self.lost(&execution, false, Sent::MaybeSent);
+                let view = if execution.cancel_requested {
+                    self.conclude_cancelled(execution, vec![abandoned]).await
+                } else {
+                    self.conclude(execution, &lost, vec![abandoned], ready.as_deref()).await
+                };
                 self.announce(view);
             }
         }
@@ -80,51 +81,50 @@ impl Engine {
     }
 
     /// An attempt of which nobody will hear any more, and the event that says so.
-    async fn lost(
-        &self,
-        execution: &Execution,
-        ready: Option<&Ready>,
-        handed_on: bool,
-    ) -> Result<(Concluded, NewEvent), EngineError> {
-        let effect = ready.map_or(Effect::Unsafe, |ready| ready.action.effect);
-        // Before an unsafe attempt sends, it says so; the others do not pay for this.
-        let said = self.reader().has_sent(execution.id, execution.attempt).await?;
-        let silent = effect == Effect::Unsafe && !said;
+    fn lost(&self, execution: &Execution, handed_on: bool, sent: Sent) -> (Concluded, NewEvent) {
         let lost = Concluded {
             output: None,
             error: Some(ExecutionError::new(ErrorCode::WorkerLost, "the process that ran the attempt is gone")),
             receipt: None,
-            sent: if silent { Sent::NotSent } else { Sent::MaybeSent },
+            sent,
             effect: None,
             handed_on,
             reconciled: None,
         };
         let worker = execution.lease.map_or(self.inner.worker, |lease| lease.worker);
         let context = crate::dispatch_action::context_of(execution, None);
-        Ok((lost, self.event(context, &Fact::AttemptAbandoned { worker })))
+        (lost, self.event(context, &Fact::AttemptAbandoned { worker }))
     }
 
-    /// Takes an execution over and asks about it as soon as there is room, while others go on.
-    fn ask_apart(&self, execution: Execution, ready: Arc<Ready>, lost: Concluded, abandoned: NewEvent) {
+    /// How far an attempt got of which nobody hears any more: before an unsafe one sends, it says so;
+    /// the others do not pay for this.
+    async fn sent(&self, execution: &Execution, effect: Effect) -> Result<Sent, EngineError> {
+        let silent = effect == Effect::Unsafe && !self.reader().has_sent(execution.id, execution.attempt).await?;
+        Ok(if silent { Sent::NotSent } else { Sent::MaybeSent })
+    }
+
+    /// Decides about an attempt whose repeat may do harm, while others go on.
+    fn recover_apart(&self, execution: Execution, ready: Arc<Ready>) {
         // From here on it runs here: it is not taken up once more, and can be stopped.
         let place = self.inner.running.enter(execution.id);
         let engine = self.clone();
         // A task for all of it: whoever has taken an execution over has to see it through.
         self.inner.tasks.spawn(async move {
-            let view = engine.take_over_and_ask(execution, &ready, lost, abandoned, place).await;
+            let view = engine.take_over_and_ask(execution, &ready, place).await;
             engine.announce(view);
         });
     }
 
+    /// The lease first: a worker that was only late can say no more that it is about to send, and
+    /// what it has said is there to be seen. Only then is looked, and asked as soon as there is room.
     async fn take_over_and_ask(
         &self,
         mut execution: Execution,
         ready: &Ready,
-        mut lost: Concluded,
-        abandoned: NewEvent,
         mut place: Place,
     ) -> Option<ExecutionView> {
         let old = execution.lease?;
+        let (_, abandoned) = self.lost(&execution, false, Sent::MaybeSent);
         let mut events = vec![abandoned];
         execution.lease = Some(self.lease_for(&ready.limits, execution.attempt, self.now()));
         let take_over = Write::UpdateExecutionIfLeased(Box::new(execution.clone()), old);
@@ -139,6 +139,19 @@ impl Engine {
                 tracing::warn!(execution = %execution.id, %error, "engine.recover.take_over");
                 return None;
             }
+        }
+        let sent = loop {
+            match self.sent(&execution, ready.action.effect).await {
+                Ok(sent) => break sent,
+                Err(error) => tracing::error!(execution = %execution.id, %error, "engine.recover.sent"),
+            }
+            if !self.pause(LOOK_AGAIN).await {
+                return None;
+            }
+        };
+        let (mut lost, _) = self.lost(&execution, false, sent);
+        if self.step(ready, &execution, &lost, self.now()) != Step::Reconcile {
+            return self.conclude(execution, &lost, events, Some(ready)).await;
         }
         let room = async {
             let question = self.inner.questions.clone().acquire_owned().await;
@@ -169,13 +182,14 @@ impl Engine {
         mut events: Vec<NewEvent>,
         ready: &Ready,
     ) -> Option<ExecutionView> {
-        let (mut lost, abandoned) = match self.lost(&execution, Some(ready), true).await {
-            Ok(lost) => lost,
+        let sent = match self.sent(&execution, ready.action.effect).await {
+            Ok(sent) => sent,
             Err(error) => {
                 tracing::error!(execution = %execution.id, %error, "engine.recover.sent");
                 return None;
             }
         };
+        let (mut lost, abandoned) = self.lost(&execution, true, sent);
         events.push(abandoned);
         // A place of its own: the attempt's has been told to stop.
         let mut place = self.inner.running.enter(execution.id);

@@ -75,7 +75,7 @@ impl Engine {
     }
 
     /// Sleeps, unless the service stops. Whether it does not.
-    async fn pause(&self, time: Duration) -> bool {
+    pub(crate) async fn pause(&self, time: Duration) -> bool {
         tokio::select! {
             () = self.inner.stopping.cancelled() => false,
             () = tokio::time::sleep(time) => true,
