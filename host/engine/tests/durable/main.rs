@@ -122,13 +122,12 @@ impl ProtocolRuntime for Scripted {
 
     async fn reconcile(&self, request: AttemptRequest) -> ReconcileReport {
         let found = self.findings.lock().unwrap().pop();
-        let found = match found {
-            Some(found) => found,
-            None => {
-                let (answer, answered) = oneshot::channel();
-                self.questions.send(Question { request, answer }).unwrap_or_else(|_| panic!("the test is over"));
-                answered.await.unwrap()
-            }
+        let found = if let Some(found) = found {
+            found
+        } else {
+            let (answer, answered) = oneshot::channel();
+            self.questions.send(Question { request, answer }).unwrap_or_else(|_| panic!("the test is over"));
+            answered.await.unwrap()
         };
         ReconcileReport { result: Ok(found), receipt: Receipt::default() }
     }
