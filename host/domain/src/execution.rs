@@ -116,6 +116,18 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// Whether it ends, or says itself that it is to be stopped: then a request to stop it is not
+    /// lost by writing it down like this.
+    pub fn heeds_cancel(&self) -> bool {
+        self.cancel_requested || self.status.is_terminal()
+    }
+
+    /// Whether it has failed and holds up those behind it, those too that are yet to come, until
+    /// somebody retries or dismisses it.
+    pub fn blocks_its_order(&self) -> bool {
+        self.status == Status::Failed && self.turn.ordering_key.is_some() && self.turn.order_blocks
+    }
+
     /// Its next attempt begins now; who runs it adds the lease.
     pub fn begin_attempt(&mut self, now: Timestamp) {
         self.status = Status::Running;

@@ -27,6 +27,8 @@ pub struct Lane {
     pub running: u32,
     /// See [`Facts::pace`].
     pub pace: Option<Timestamp>,
+    /// See [`Facts::paused_until`].
+    pub paused_until: Option<Timestamp>,
 }
 
 /// Due executions of a lane that are worth looking up, where there are this many lanes.
@@ -72,7 +74,8 @@ fn take_from(lane: &mut Lane, now: Timestamp, limit: u32, plan: &mut Plan) {
         }
         plan.last = Some(lane.action);
         let Some((mut execution, behind_another)) = lane.due.pop_front() else { return };
-        let facts = Facts { now, running: lane.running, behind_another, pace: lane.pace };
+        let Lane { running, pace, paused_until, .. } = *lane;
+        let facts = Facts { now, running, behind_another, pace, paused_until };
         match take_turn(&execution, &facts) {
             Verdict::Begin { pace } => {
                 lane.set_pace(pace, plan);
@@ -121,7 +124,7 @@ mod tests {
             change(&mut execution);
             (execution, false)
         };
-        Lane { action, due: (0..due).map(one).collect(), running: 0, pace: None }
+        Lane { action, due: (0..due).map(one).collect(), running: 0, pace: None, paused_until: None }
     }
 
     fn begun(plan: &Plan) -> Vec<u128> {

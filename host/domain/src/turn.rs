@@ -90,11 +90,6 @@ const fn one() -> u32 {
 }
 
 impl Rate {
-    /// The pace that lets nothing begin before a time, whatever the burst.
-    pub fn pace_of_pause(&self, until: Timestamp) -> Timestamp {
-        until.plus(self.tolerance())
-    }
-
     fn tolerance(&self) -> Duration {
         self.interval() * self.burst.saturating_sub(1)
     }
@@ -114,9 +109,10 @@ pub struct Facts {
     /// Whether an earlier execution with the same key has not ended, or has failed and blocks.
     pub behind_another: bool,
     /// The action's pace: when the next execution would begin if they came evenly (the theoretical
-    /// arrival time of the generic cell rate algorithm, ITU-T I.371), or until when a remote asked
-    /// the action to wait.
+    /// arrival time of the generic cell rate algorithm, ITU-T I.371).
     pub pace: Option<Timestamp>,
+    /// Until when a remote asked the action to wait.
+    pub paused_until: Option<Timestamp>,
 }
 
 /// What becomes of a candidate.
@@ -149,15 +145,18 @@ pub fn take_turn(execution: &Execution, facts: &Facts) -> Verdict {
     if facts.behind_another || turn.max_concurrent.is_some_and(|most| facts.running >= most) {
         return Verdict::Aside;
     }
-    if turn.counted {
+    let pause = facts.paused_until.filter(|until| *until > facts.now);
+    let Some(rate) = &turn.rate else {
+        return pause.map_or(Verdict::Begin { pace: None }, |time| Verdict::At { time, pace: None });
+    };
+    // A place in the pace that lies in a pause is lost, and the next free one is given: if all of
+    // them began when the pause is over, they would be a burst that no rate allows.
+    if turn.counted && pause.is_none() {
         return Verdict::Begin { pace: None };
     }
-    let pace = facts.pace.unwrap_or(facts.now).max(facts.now);
-    let Some(rate) = &turn.rate else {
-        // No pace of its own: it only waits as long as a remote asked for.
-        let wait = pace > facts.now;
-        return if wait { Verdict::At { time: pace, pace: None } } else { Verdict::Begin { pace: None } };
-    };
+    // Nor does a burst follow a pause: a remote that asked to wait is not run into at once.
+    let behind_pause = facts.paused_until.map(|until| until.plus(rate.tolerance()));
+    let pace = facts.pace.max(behind_pause).unwrap_or(facts.now).max(facts.now);
     let next = pace.plus(rate.interval());
     let may = pace.minus(rate.tolerance());
     if may <= facts.now { Verdict::Begin { pace: Some(next) } } else { Verdict::At { time: may, pace: Some(next) } }
@@ -269,14 +268,14 @@ pub(crate) mod tests {
     }
 
     fn facts(now: i64) -> Facts {
-        Facts { now: at(now), running: 0, behind_another: false, pace: None }
+        Facts { now: at(now), running: 0, behind_another: false, pace: None, paused_until: None }
     }
 
     #[test]
     fn what_has_no_rules_begins() {
         assert_eq!(take_turn(&execution(), &facts(0)), Verdict::Begin { pace: None });
         // A remote asked the action to wait.
-        let asked = Facts { pace: Some(at(700)), ..facts(0) };
+        let asked = Facts { paused_until: Some(at(700)), ..facts(0) };
         assert_eq!(take_turn(&execution(), &asked), Verdict::At { time: at(700), pace: None });
         assert_eq!(take_turn(&execution(), &Facts { now: at(700), ..asked }), Verdict::Begin { pace: None });
     }
@@ -312,6 +311,31 @@ pub(crate) mod tests {
         assert_eq!(times, [1000, 1000, 1100, 1200, 1300], "two at once, and then ten a second");
         paced.turn.counted = true;
         assert_eq!(take_turn(&paced, &Facts { pace, ..facts(1100) }), Verdict::Begin { pace: None });
+    }
+
+    #[test]
+    fn a_pause_stops_what_was_counted_and_allows_no_burst_behind_it() {
+        let mut paced = execution();
+        paced.turn.rate = Some(Rate { per_second: 10.0, burst: 5 });
+        let mut pace = Some(at(3000));
+        let mut times = Vec::new();
+        for counted in [true, true, false] {
+            paced.turn.counted = counted;
+            let asked = Facts { pace, paused_until: Some(at(9000)), ..facts(1000) };
+            let Verdict::At { time, pace: next } = take_turn(&paced, &asked) else { panic!("{asked:?}") };
+            pace = next;
+            times.push(time.as_micros() / 1000);
+        }
+        assert_eq!(times, [9000, 9100, 9200]);
+        paced.turn.counted = true;
+        let over = Facts { pace, paused_until: Some(at(9000)), ..facts(9000) };
+        assert_eq!(take_turn(&paced, &over), Verdict::Begin { pace: None });
+        paced.turn.counted = false;
+        let long_over = Facts { pace: Some(at(9800)), paused_until: Some(at(9000)), ..facts(60_000) };
+        assert_eq!(take_turn(&paced, &long_over), Verdict::Begin { pace: Some(at(60_100)) });
+        // Many places were given out before somebody asked to wait: they are not given twice.
+        let far = Facts { pace: Some(at(20_000)), paused_until: Some(at(9000)), ..facts(1000) };
+        assert_eq!(take_turn(&paced, &far), Verdict::At { time: at(19_600), pace: Some(at(20_100)) });
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Engine {
         let busy = EngineError::Busy { retry_after: RETRY_AFTER };
         let _waiter = self.inner.waiters.try_acquire().map_err(|_| busy)?;
         let execution = self.new_execution(&ready, &dispatch);
-        if !self.may_begin_at_once(&execution) {
+        if !self.may_begin_at_once(&execution).await? {
             return self.enqueue_and_wait(execution, &dispatch, wait).await;
         }
         // Nothing is promised yet, so a short wait for room costs less than the way over the queue.
@@ -88,9 +88,11 @@ impl Engine {
     }
 
     /// Whether it need not take its turn in the queue.
-    fn may_begin_at_once(&self, execution: &Execution) -> bool {
-        let slowed = || self.inner.slowed.get(&execution.action).is_some_and(|until| until > execution.created_at);
-        self.inner.parts.runs_attempts && !execution.turn.waits_for_others() && !slowed()
+    async fn may_begin_at_once(&self, execution: &Execution) -> Result<bool, EngineError> {
+        if !self.inner.parts.runs_attempts || execution.turn.waits_for_others() {
+            return Ok(false);
+        }
+        Ok(!self.is_paused(execution.action, execution.created_at).await?)
     }
 
     async fn run_at_once(

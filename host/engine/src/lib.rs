@@ -13,6 +13,7 @@ mod cancel_execution;
 mod dispatch_action;
 mod error;
 mod loops;
+mod pauses;
 mod prune_events;
 mod reconcile;
 mod recover;
@@ -40,22 +41,16 @@ use action_domain::{
     egress::EgressPolicy,
     event::{Context, Fact, NewEvent},
     execution::WorkerId,
-    id::ActionId,
     limits::LimitsPolicy,
     repositories::Store,
     services::{Broker, Clock, ProtocolRuntime, Random},
-    time::Timestamp,
 };
-use moka::sync::Cache;
 use std::{
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-/// Actions that are remembered to have been asked to wait; the store knows all.
-const SLOWED_MAX: u64 = 10_000;
 
 /// What an engine is made of. The server's `compose.rs` fills it in.
 pub struct Parts {
@@ -98,6 +93,8 @@ struct Inner {
     cache: cache::Cache,
     /// A permit for each attempt that runs.
     attempts: Arc<Semaphore>,
+    /// A permit for each protocol that is asked about a lost worker's attempt.
+    questions: Arc<Semaphore>,
     /// A permit for each caller that waits.
     waiters: Arc<Semaphore>,
     /// Rung when something was queued.
@@ -110,8 +107,8 @@ struct Inner {
     waiting: waiters::Waiters,
     /// Attempts that run here, by execution.
     running: Arc<running::Running>,
-    /// Actions that a remote asked to wait, as far as this process knows.
-    slowed: Cache<ActionId, Timestamp>,
+    /// Until when remotes asked actions to wait.
+    pauses: pauses::Pauses,
     /// Everything that was spawned.
     tasks: TaskTracker,
     /// Set at shutdown: nothing is taken any more.
@@ -128,13 +125,14 @@ impl Engine {
             worker,
             cache: cache::Cache::new(),
             attempts,
+            questions: Arc::new(Semaphore::new(recover::QUESTIONS_AT_ONCE)),
             waiters,
             queued: Notify::new(),
             offers: Notify::new(),
             broker_well: AtomicBool::new(false),
             waiting: waiters::Waiters::default(),
             running: Arc::default(),
-            slowed: Cache::new(SLOWED_MAX),
+            pauses: pauses::Pauses::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             parts,

@@ -26,7 +26,7 @@ impl Engine {
                 let fact = Fact::EventsPruned { before, executions, events, payloads };
                 NewEvent::new(id, now, Context::default(), &fact)
             });
-            let pruned = self.store().prune(Prune { before, limit: BATCH, recorded }).await?;
+            let pruned = self.store().prune(Prune { before, now, limit: BATCH, recorded }).await?;
             if pruned.executions == 0 {
                 return Ok(all);
             }

@@ -1,13 +1,17 @@
 //! Asking a protocol what became of an attempt in doubt.
 
-use crate::{Engine, cache::Ready, dispatch_action::context_of, run_task::Concluded};
+use crate::{
+    Engine,
+    cache::Ready,
+    dispatch_action::context_of,
+    run_task::Concluded,
+    running::{Place, Stop},
+};
 use action_domain::{
     decide::{Reconciled, Step},
     event::{Fact, NewEvent},
-    execution::{Execution, Lease},
-    limits::LEASE_MARGIN,
+    execution::Execution,
     payload::Payload,
-    repositories::{UnitOfWork, Write},
     services::{Journal, Reconciliation},
 };
 use std::sync::Arc;
@@ -15,37 +19,43 @@ use std::sync::Arc;
 impl Engine {
     /// Asks the protocol where its answer decides what comes next. What it did meanwhile goes to
     /// `events`, what it found out to `concluded`. `input` is looked up where it is not given.
-    pub(crate) async fn reconcile_if_in_doubt(
+    ///
+    /// # Errors
+    /// Where the question was stopped, like an attempt is.
+    pub(crate) async fn ask_if_in_doubt(
         &self,
         ready: &Ready,
-        execution: &mut Execution,
+        execution: &Execution,
         concluded: &mut Concluded,
         input: Option<Payload>,
         events: &mut Vec<NewEvent>,
-    ) {
+        place: &mut Place,
+    ) -> Result<(), Stop> {
         if self.step(ready, execution, concluded, self.now()) != Step::Reconcile {
-            return;
+            return Ok(());
         }
         concluded.reconciled = Some(Reconciled::Unknown);
         let input = match input {
-            Some(input) => input,
-            None => match self.input_of(execution.id).await {
-                Ok(input) => input,
-                Err(error) => return tracing::error!(execution = %execution.id, %error, "engine.reconcile.input"),
-            },
+            Some(input) => Ok(input),
+            None => self.input_of(execution.id).await,
         };
-        // The lease has to outlive the question, and may have been a lost worker's.
-        let Some(old) = execution.lease else { return };
-        let until = self.now().plus(ready.limits.timeout() + LEASE_MARGIN);
-        execution.cancel_requested = self.is_to_cancel(execution).await;
-        execution.lease = Some(Lease { worker: self.inner.worker, until, ..old });
-        let unit = UnitOfWork::new().write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), old));
-        if let Err(error) = self.store().commit(unit).await {
-            return tracing::warn!(execution = %execution.id, %error, "engine.reconcile.lease");
-        }
+        let input = match input {
+            Ok(input) => input,
+            Err(error) => {
+                tracing::error!(execution = %execution.id, %error, "engine.reconcile.input");
+                return Ok(());
+            }
+        };
         let journal = Arc::new(Journal::new());
         let request = self.attempt_request(ready, execution, input, &journal);
-        let report = self.inner.parts.runtime.reconcile(request).await;
+        let report = tokio::select! {
+            biased;
+            report = self.inner.parts.runtime.reconcile(request) => report,
+            why = place.stopped() => {
+                events.extend(self.journal_events(execution, &journal));
+                return Err(why);
+            }
+        };
         events.extend(self.journal_events(execution, &journal));
         let found = match report.result {
             Ok(Reconciliation::TookEffect(outcome)) => {
@@ -67,5 +77,6 @@ impl Engine {
             _ => "reconciled_unknown",
         };
         events.push(self.event(context_of(execution, None), &Fact::ExecutionResolved { r#as: r#as.to_owned() }));
+        Ok(())
     }
 }

@@ -54,7 +54,7 @@ impl Engine {
     pub(crate) async fn run_attempt(
         &self,
         ready: &Ready,
-        mut execution: Execution,
+        execution: Execution,
         input: Payload,
     ) -> Option<ExecutionView> {
         let journal = Arc::new(Journal::new());
@@ -65,19 +65,18 @@ impl Engine {
         let mut place = self.inner.running.enter(execution.id);
         let ran = self.run_and_flush(&execution, request, &journal, &mut place).await;
         let mut events = self.journal_events(&execution, &journal);
-        match ran {
+        let ended = match ran {
             Ok(report) => {
-                let mut concluded = Concluded::of_report(report);
-                self.reconcile_if_in_doubt(ready, &mut execution, &mut concluded, Some(input), &mut events).await;
-                // Whoever cancelled it meanwhile wants no further attempt.
-                let step = self.step(ready, &execution, &concluded, self.now());
-                if !matches!(step, Step::Succeed | Step::GiveUp) && self.is_to_cancel(&execution).await {
-                    return self.conclude_cancelled(execution, events).await;
-                }
-                self.conclude(execution, &concluded, events, Some(ready)).await
+                let mut ended = Concluded::of_report(report);
+                let asked = self.ask_if_in_doubt(ready, &execution, &mut ended, Some(input), &mut events, &mut place);
+                asked.await.map(|()| ended)
             }
+            Err(why) => Err(why),
+        };
+        match ended {
+            Ok(concluded) => self.conclude(execution, &concluded, events, Some(ready)).await,
             Err(Stop::Cancelled) => self.conclude_cancelled(execution, events).await,
-            Err(Stop::Released) => self.abandon(execution, events, Some(ready), true).await,
+            Err(Stop::Released) => self.hand_on(execution, events, ready).await,
             Err(Stop::LeaseLost) => {
                 tracing::warn!(execution = %execution.id, attempt = execution.attempt, "engine.run_task.lease_lost");
                 None
@@ -94,7 +93,8 @@ impl Engine {
         let mut unit = self.cancelled(&mut execution, None);
         unit.events.splice(..0, events);
         let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
-        self.commit_outcome(&execution, lease.until, unit).await.then_some(ExecutionView { execution, output: None })
+        self.commit_outcome(&execution, lease.until, unit).await.ok()?;
+        Some(ExecutionView { execution, output: None })
     }
 
     /// Runs the component and writes down what it does, about every second. Where it is stopped,
@@ -184,9 +184,21 @@ impl Engine {
             // Its action cannot be read: there is no rule by which to try again.
             None => Step::GiveUp,
         };
+        let goes_on = !matches!(step, Step::Succeed | Step::GiveUp);
+        if goes_on && execution.cancel_requested {
+            execution.lease = Some(lease);
+            return self.conclude_cancelled(execution, events).await;
+        }
+        // In case that somebody wants it stopped before this is written: what ends, ends.
+        let so_far = if goes_on { events.clone() } else { Vec::new() };
         execution.receipt = concluded.receipt.or(execution.receipt);
         execution.error.clone_from(&concluded.error);
         let mut unit = UnitOfWork::new();
+        if let Some(wait) = concluded.remote_asked_to_wait() {
+            let until = now.plus(wait);
+            self.inner.pauses.extend(execution.action, until);
+            unit = unit.write(Write::SlowDown(execution.action, until));
+        }
         let mut output = None;
         let fact = match step {
             Step::Succeed => {
@@ -208,14 +220,9 @@ impl Engine {
             Step::RetryAt(at) => {
                 execution.status = Status::Waiting;
                 execution.run_at = Some(at);
-                if concluded.remote_asked_to_wait() {
-                    self.inner.slowed.insert(execution.action, at);
-                    let pace = execution.turn.rate.map_or(at, |rate| rate.pace_of_pause(at));
-                    unit = unit.write(Write::SlowDown(execution.action, pace));
-                }
                 Fact::AttemptFailed { error: concluded.known_error(), receipt: concluded.receipt, retry_at: at }
             }
-            // What cannot be asked is held: see `reconcile_if_in_doubt`.
+            // What cannot be asked is held: see `ask_if_in_doubt`.
             Step::Hold | Step::Reconcile => {
                 execution.status = Status::InDoubt;
                 Fact::AttemptInDoubt { error: concluded.known_error(), receipt: concluded.receipt }
@@ -225,7 +232,14 @@ impl Engine {
         unit.events = events;
         let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
         let unit = call_back(unit, &execution, now);
-        self.commit_outcome(&execution, lease.until, unit).await.then_some(ExecutionView { execution, output })
+        match self.commit_outcome(&execution, lease.until, unit).await {
+            Ok(()) => Some(ExecutionView { execution, output }),
+            Err(Unwritten::ToCancel) => {
+                execution.lease = Some(lease);
+                self.conclude_cancelled(execution, so_far).await
+            }
+            Err(Unwritten::Lost) => None,
+        }
     }
 
     /// What comes after an attempt, by the action's rules.
@@ -245,12 +259,6 @@ impl Engine {
             Step::GiveUp | Step::RetryAt(_) if concluded.handed_on => Step::RetryAt(now),
             step => step,
         }
-    }
-
-    pub(crate) async fn is_to_cancel(&self, execution: &Execution) -> bool {
-        let Some(lease) = execution.lease else { return false };
-        let wanted = self.reader().to_cancel(lease.worker).await;
-        wanted.is_ok_and(|wanted| wanted.contains(&execution.id))
     }
 
     /// The last event of an execution that ran.
@@ -275,14 +283,15 @@ impl Engine {
     }
 
     /// Writes an outcome; as long as the lease holds, again if the store is unavailable.
-    async fn commit_outcome(&self, execution: &Execution, until: Timestamp, unit: UnitOfWork) -> bool {
+    async fn commit_outcome(&self, execution: &Execution, until: Timestamp, unit: UnitOfWork) -> Result<(), Unwritten> {
         loop {
             // Only a store that is unavailable needs the unit once more, and then its cost is nothing.
             match self.store().commit(unit.clone()).await {
-                Ok(_) => return true,
+                Ok(_) => return Ok(()),
+                Err(CommitError::Conflict(Conflict::CancelRequested)) => return Err(Unwritten::ToCancel),
                 Err(CommitError::Conflict(Conflict::LeaseLost)) => {
                     tracing::warn!(execution = %execution.id, "engine.run_task.lease_lost");
-                    return false;
+                    return Err(Unwritten::Lost);
                 }
                 Err(CommitError::Unavailable(error)) if self.now() < until => {
                     tracing::error!(execution = %execution.id, %error, "engine.run_task.commit");
@@ -290,11 +299,19 @@ impl Engine {
                 }
                 Err(error) => {
                     tracing::error!(execution = %execution.id, %error, "engine.run_task.commit");
-                    return false;
+                    return Err(Unwritten::Lost);
                 }
             }
         }
     }
+}
+
+/// Why an outcome was not written.
+enum Unwritten {
+    /// Somebody wants the execution stopped, and it would have gone on.
+    ToCancel,
+    /// Somebody else has it now, or the store is not to be had.
+    Lost,
 }
 
 /// Records that an attempt is about to send what must not be sent twice.
@@ -370,9 +387,13 @@ impl Concluded {
         self.error.clone().unwrap_or_else(|| ExecutionError::new(ErrorCode::HostError, "it ended without a reason"))
     }
 
-    /// Whether the remote said when to come back: then the whole action waits.
-    fn remote_asked_to_wait(&self) -> bool {
-        matches!(self.ended(), Ended::Reported(Advice::RetryAfterMs(_)))
+    /// How long the remote wants to be left alone, if it said so: then the whole action waits, also
+    /// where this execution is not tried again.
+    fn remote_asked_to_wait(&self) -> Option<Duration> {
+        match self.ended() {
+            Ended::Reported(Advice::RetryAfterMs(ms)) => Some(Duration::from_millis(ms.into())),
+            _ => None,
+        }
     }
 
     fn ended(&self) -> Ended {

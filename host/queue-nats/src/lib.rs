@@ -104,6 +104,11 @@ impl Broker for NatsBroker {
         session.attempt(session.publish(due)).await
     }
 
+    async fn backlog(&self) -> Result<u64, BrokerUnavailable> {
+        let session = self.session().await?;
+        session.attempt(session.answered(session.backlog())).await
+    }
+
     /// A call that is dropped before it returns may leave messages with nobody; they come again
     /// after [`NatsOptions::ack_wait`].
     async fn pull(&self, limit: usize, wait: Duration) -> Result<Vec<Box<dyn Carried>>, BrokerUnavailable> {

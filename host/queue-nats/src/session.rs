@@ -151,6 +151,12 @@ impl Session {
         stream::iter(sent).buffer_unordered(IN_FLIGHT_MAX).try_collect().await
     }
 
+    /// What is in the stream: delivered or not, nobody has said that it is done.
+    pub(crate) async fn backlog(&self) -> Result<u64, Trouble> {
+        let stream = self.context.get_stream(&self.stream).await.map_err(Trouble::lost)?;
+        Ok(stream.cached_info().state.messages)
+    }
+
     async fn publish_one(&self, execution: ExecutionId, attempt: u32) -> Result<(), Trouble> {
         let text = format!("{execution}/{attempt}");
         let message = PublishMessage::build().message_id(&text).payload(text.into());

@@ -13,7 +13,7 @@ use action_domain::{
     egress::EgressPolicy,
     limits::{LEASE, LimitsPolicy},
     repositories::{Store, StoreUnavailable},
-    services::{Broker, ComponentSource},
+    services::{Broker, Clock, ComponentSource},
 };
 use action_engine::{Engine, Parts};
 use action_queue_nats::{NatsBroker, NatsOptions};
@@ -32,6 +32,9 @@ use std::{
 
 /// The subcommand in which this program compiles a component for its parent.
 pub(crate) const COMPILE_COMPONENT: &str = "compile-component";
+
+/// Clocks that differ by more are worth a word: people compare the log with other logs.
+const SKEW_TOLD: Duration = Duration::from_secs(1);
 
 /// The service without its listeners.
 pub(crate) struct Service {
@@ -65,6 +68,20 @@ impl OpenStore {
             Self::Postgres(store) => store.clone(),
             Self::Memory(store) => store.clone(),
         }
+    }
+
+    /// What time it is. Processes that share a store go by its clock, or each would have a time of
+    /// its own for what all of them have to see alike: whether a lease is over, what is due.
+    fn clock(&self) -> Arc<dyn Clock> {
+        let own = SystemClock;
+        let Self::Postgres(store) = self else { return Arc::new(own) };
+        let clock = store.clock();
+        let (here, there) = (own.now(), clock.now());
+        let skew = here.since(there).max(there.since(here));
+        if skew > SKEW_TOLD {
+            tracing::warn!(?skew, "this machine's clock is not the database's, by which the service goes");
+        }
+        clock
     }
 
     /// Whether other processes may have it open.
@@ -113,7 +130,7 @@ impl Service {
 
     fn compose(ground: Ground, (cache_dir, cache_key_file): (PathBuf, PathBuf)) -> anyhow::Result<Self> {
         let Ground { store, broker, compiler, egress, capacity, lease, runs_attempts } = ground;
-        let clock = Arc::new(SystemClock);
+        let clock = store.clock();
         let runtime = WasmRuntime::new(RuntimeConfig {
             cache_dir,
             cache_key_file,
@@ -127,8 +144,8 @@ impl Service {
             store: store.as_store(),
             concurrency: runtime.concurrency(),
             runtime: Arc::new(runtime),
-            clock,
-            random: Arc::new(SystemRandom::new()),
+            clock: clock.clone(),
+            random: Arc::new(SystemRandom::new(clock.clone())),
             limits: LimitsPolicy::default(),
             egress,
             waiters_max: capacity.waiters,
@@ -159,7 +176,8 @@ async fn open_store(database: &Database) -> anyhow::Result<OpenStore> {
     match database {
         Database::Sqlite(path) => Ok(OpenStore::Sqlite(Arc::new(SqliteStore::open(path).await?))),
         Database::Postgres(place) => {
-            let store = PostgresStore::open(place.expose(), PostgresOptions::default()).await?;
+            let store = PostgresStore::open(place.expose(), PostgresOptions::default());
+            let store = store.await.with_context(|| format!("the database (from {})", names::DATABASE_URL))?;
             Ok(OpenStore::Postgres(Arc::new(store)))
         }
         Database::Memory => {
@@ -190,7 +208,10 @@ pub(crate) enum Migrated {
 pub(crate) async fn migrate(database: &Database) -> anyhow::Result<Migrated> {
     match database {
         Database::Sqlite(path) => Ok(Migrated::Steps(action_store_sqlite::migrate(path).await?)),
-        Database::Postgres(place) => Ok(Migrated::Steps(action_store_postgres::migrate(place.expose()).await?)),
+        Database::Postgres(place) => {
+            let steps = action_store_postgres::migrate(place.expose()).await;
+            Ok(Migrated::Steps(steps.with_context(|| format!("the database (from {})", names::DATABASE_URL))?))
+        }
         Database::Memory => Ok(Migrated::NothingToMigrate),
     }
 }

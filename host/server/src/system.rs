@@ -5,7 +5,7 @@ use action_domain::{
     time::Timestamp,
 };
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 use uuid::{Builder, Uuid};
@@ -34,6 +34,8 @@ const TAIL_BITS: u32 = 74;
 
 /// Ids and chances from the operating system's randomness.
 pub(crate) struct SystemRandom {
+    /// Of the times in ids: ids of several processes that share a store grow together.
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
 
@@ -49,9 +51,9 @@ struct State {
 
 impl SystemRandom {
     /// Ready to use.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         let state = State { pool: Box::new([0; POOL_BYTES]), used: POOL_BYTES, milliseconds: 0, tail: 0 };
-        Self { state: Mutex::new(state) }
+        Self { clock, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,7 +63,7 @@ impl SystemRandom {
 
 impl Random for SystemRandom {
     fn uuid(&self) -> Uuid {
-        let milliseconds = u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX);
+        let milliseconds = u64::try_from(self.clock.now().as_micros() / 1000).unwrap_or(0);
         let mut state = self.state();
         state.next_id(milliseconds)
     }
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn ids_grow_and_are_version_7() {
-        let random = SystemRandom::new();
+        let random = SystemRandom::new(Arc::new(SystemClock));
         let ids: Vec<Uuid> = (0..10_000).map(|_| random.uuid()).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
         assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn ids_grow_also_when_the_clock_is_set_back_or_a_millisecond_is_full() {
-        let mut state = SystemRandom::new().state.into_inner().unwrap();
+        let mut state = SystemRandom::new(Arc::new(SystemClock)).state.into_inner().unwrap();
         let first = state.next_id(1_000);
         let second = state.next_id(10);
         state.tail = (1 << TAIL_BITS) - 1;
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn fractions_are_between_0_and_1_and_differ() {
-        let random = SystemRandom::new();
+        let random = SystemRandom::new(Arc::new(SystemClock));
         let fractions: Vec<f64> = (0..1_000).map(|_| random.fraction()).collect();
         assert!(fractions.iter().all(|fraction| (0.0..1.0).contains(fraction)));
         let different: HashSet<u64> = fractions.iter().map(|fraction| fraction.to_bits()).collect();

@@ -79,7 +79,8 @@ impl State {
             .executions_of
             .range((action, nil())..=(action, max()))
             .filter(|(_, id)| self.executions.get(id).is_some_and(|execution| execution.status == Status::Running));
-        Lane { action, due, running: running.count() as u32, pace: self.paces.get(&action).copied() }
+        let paused_until = self.pauses.get(&action).copied();
+        Lane { action, due, running: running.count() as u32, pace: self.paces.get(&action).copied(), paused_until }
     }
 
     /// Actions that have something due, behind one and in the order of their ids.

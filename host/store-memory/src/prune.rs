@@ -4,14 +4,22 @@ use crate::state::State;
 use action_domain::{
     execution::Execution,
     id::ExecutionId,
-    repositories::{Prune, Pruned},
+    limits::IDEMPOTENCY_KEY_FOR,
+    repositories::{IdempotencyKey, Prune, Pruned},
     time::Timestamp,
 };
+use std::collections::BTreeSet;
 
 impl State {
     pub(crate) fn prune(&mut self, prune: &Prune) -> Pruned {
+        let young = |key: &&IdempotencyKey| key.created_at.plus(IDEMPOTENCY_KEY_FOR) > prune.now;
+        let named: BTreeSet<ExecutionId> =
+            self.idempotency_keys.values().filter(young).map(|key| key.execution).collect();
         let ended = |execution: &&Execution| {
-            execution.status.is_terminal() && execution.ended_at.is_some_and(|ended| ended < prune.before)
+            execution.status.is_terminal()
+                && execution.ended_at.is_some_and(|ended| ended < prune.before)
+                && !execution.blocks_its_order()
+                && !named.contains(&execution.id)
         };
         let old: Vec<ExecutionId> =
             self.executions.values().filter(ended).take(prune.limit as usize).map(|execution| execution.id).collect();

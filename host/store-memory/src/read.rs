@@ -158,6 +158,10 @@ impl Reader for MemoryStore {
         Ok(self.read().due_at.first().map(|(run_at, _)| *run_at))
     }
 
+    async fn paused_until(&self, action: ActionId) -> Result<Option<Timestamp>, StoreUnavailable> {
+        Ok(self.read().pauses.get(&action).copied())
+    }
+
     async fn events(&self, filter: &EventFilter, page: Page<Position>) -> Result<Vec<Event>, StoreUnavailable> {
         Ok(self.read().log.select(filter, page.after.unwrap_or(0), page.limit as usize))
     }

@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) expire_at: BTreeSet<(Timestamp, ExecutionId)>,
     /// The pace of actions that have one.
     pub(crate) paces: BTreeMap<ActionId, Timestamp>,
+    /// Until when a remote asked an action to wait.
+    pub(crate) pauses: BTreeMap<ActionId, Timestamp>,
     /// When an execution was last offered to a broker.
     pub(crate) offered: BTreeMap<ExecutionId, Timestamp>,
     pub(crate) idempotency_keys: BTreeMap<(ActionId, Arc<str>), IdempotencyKey>,

@@ -170,7 +170,14 @@ impl State {
     }
 
     fn update_if_leased(&mut self, execution: Execution, lease: Lease) -> Result<Undo, CommitError> {
-        if self.holds(execution.id, lease) { Ok(self.replace(execution)) } else { Err(Conflict::LeaseLost.into()) }
+        if !self.holds(execution.id, lease) {
+            return Err(Conflict::LeaseLost.into());
+        }
+        let to_stop = self.executions.get(&execution.id).is_some_and(|stored| stored.cancel_requested);
+        if to_stop && !execution.heeds_cancel() {
+            return Err(Conflict::CancelRequested.into());
+        }
+        Ok(self.replace(execution))
     }
 
     fn holds(&self, id: ExecutionId, lease: Lease) -> bool {
@@ -224,12 +231,12 @@ impl State {
     }
 
     fn slow_down(&mut self, action: ActionId, until: Timestamp) -> Undo {
-        let old = self.paces.get(&action).copied();
-        self.paces.insert(action, old.map_or(until, |old| old.max(until)));
+        let old = self.pauses.get(&action).copied();
+        self.pauses.insert(action, old.map_or(until, |old| old.max(until)));
         Box::new(move |state| {
             match old {
-                Some(old) => state.paces.insert(action, old),
-                None => state.paces.remove(&action),
+                Some(old) => state.pauses.insert(action, old),
+                None => state.pauses.remove(&action),
             };
         })
     }

@@ -21,6 +21,7 @@
 //! a new file there, and a line in `open.rs`. Each statement over a large table has a test that
 //! looks at its plan (`plans.rs`).
 
+mod clock;
 mod codes;
 mod error;
 mod listen;
@@ -32,18 +33,20 @@ mod row;
 mod writer;
 
 pub use error::OpenError;
-pub use open::{PostgresOptions, migrate};
+pub use open::{PostgresOptions, check_address, migrate};
 
 use action_domain::{
     event::Position,
     id::ExecutionId,
     repositories::{Claim, Claimed, CommitError, Prune, Pruned, Signal, Store, StoreUnavailable, UnitOfWork},
+    services::Clock,
     time::Timestamp,
 };
 use async_trait::async_trait;
+use clock::DatabaseClock;
 use open::{CONNECT_TIMEOUT, Server};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use writer::Command;
 
@@ -54,6 +57,7 @@ pub struct PostgresStore {
     commands: mpsc::Sender<Command>,
     positions: watch::Receiver<Position>,
     signals: broadcast::Receiver<Signal>,
+    clock: Arc<DatabaseClock>,
     readers: PgPool,
     read_timeout: Duration,
 }
@@ -77,8 +81,13 @@ impl PostgresStore {
             .connect_with(server.reader())
             .await
             .map_err(|error| server.unusable(error))?;
-        let writer::Started { commands, positions, signals } = writer::start(server).await?;
-        Ok(Self { commands, positions, signals, readers, read_timeout })
+        let writer::Started { commands, positions, signals, clock } = writer::start(server).await?;
+        Ok(Self { commands, positions, signals, clock, readers, read_timeout })
+    }
+
+    /// The database's clock: the one by which all processes that share it go.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
     }
 
     /// Writes what waits and gives all connections back. Whatever is asked of the store

@@ -5,24 +5,33 @@
 //! when it has one, it looks at the log instead: what notifies makes things quick, and nothing
 //! depends on it.
 
-use crate::open::Server;
+use crate::{
+    clock::{DatabaseClock, LOOK},
+    open::Server,
+};
 use action_domain::{
     event::Position,
     id::ExecutionId,
     repositories::{Positions, Signal, Signals},
+    time::Timestamp,
 };
 use async_trait::async_trait;
 use sqlx::{
     Executor, Postgres,
     postgres::{PgListener, PgPool, PgPoolOptions},
 };
-use std::{convert::Infallible, io::ErrorKind, time::Duration};
+use std::{
+    convert::Infallible,
+    io::ErrorKind,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     sync::{
         broadcast::{self, error::RecvError},
         watch,
     },
-    time::timeout,
+    time::{timeout, timeout_at},
 };
 
 /// Carries the log's new end.
@@ -35,8 +44,8 @@ pub(crate) const CANCEL_CHANNEL: &str = "action_service_cancel";
 /// Signals that a listener may be behind by; it is told that work is due if it was further.
 const SIGNALS_MAX: usize = 1024;
 
-/// How often the log is looked at by a listener that hears nothing: its connection may be dead,
-/// or go through a pooler that passes no notifications on.
+/// How often the log and the clock are looked at by a listener: its connection may be dead, or go
+/// through a pooler that passes no notifications on.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often a new connection is tried, and the log looked at meanwhile.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -48,11 +57,13 @@ pub(crate) const LAST_POSITION: &str = "SELECT position FROM log WHERE one";
 pub(crate) struct News {
     positions: watch::Sender<Position>,
     signals: broadcast::Sender<Signal>,
+    pub(crate) clock: Arc<DatabaseClock>,
 }
 
 impl News {
-    pub(crate) fn new(position: Position) -> Self {
-        Self { positions: watch::Sender::new(position), signals: broadcast::Sender::new(SIGNALS_MAX) }
+    pub(crate) fn new(position: Position, clock: DatabaseClock) -> Self {
+        let (positions, signals) = (watch::Sender::new(position), broadcast::Sender::new(SIGNALS_MAX));
+        Self { positions, signals, clock: Arc::new(clock) }
     }
 
     pub(crate) fn positions(&self) -> watch::Receiver<Position> {
@@ -137,11 +148,14 @@ async fn hear(pool: &PgPool, news: &News, lost: &mut bool) -> sqlx::Result<Infal
     // What happened before it listened.
     look(&mut listener, news).await?;
     news.signal(Signal::Due);
+    let next_look = || tokio::time::Instant::now() + LOOK_EVERY;
+    let mut at = next_look();
     loop {
         // Waiting can be given up at any point: a message is taken whole or not at all.
-        let Ok(heard) = timeout(LOOK_EVERY, listener.try_recv()).await else {
+        let Ok(heard) = timeout_at(at, listener.try_recv()).await else {
             let looked = timeout(LOOK_EVERY, look(&mut listener, news)).await;
             looked.map_err(|_| broken(ErrorKind::TimedOut))??;
+            at = next_look();
             continue;
         };
         match heard? {
@@ -162,7 +176,9 @@ async fn hear(pool: &PgPool, news: &News, lost: &mut bool) -> sqlx::Result<Infal
 }
 
 async fn look<'c>(connection: impl Executor<'c, Database = Postgres>, news: &News) -> sqlx::Result<()> {
-    let end = sqlx::query_scalar(LAST_POSITION).fetch_one(connection).await?;
+    let asked_at = Instant::now();
+    let (end, time) = sqlx::query_as(LOOK).fetch_one(connection).await?;
+    news.clock.heard(asked_at, Instant::now(), Timestamp::from_micros(time));
     news.grown_to(end);
     Ok(())
 }

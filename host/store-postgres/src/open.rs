@@ -68,11 +68,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(url: &str, options: PostgresOptions) -> Result<Self, OpenError> {
-        // The driver takes any scheme for its own.
-        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(OpenError::Address("another scheme".to_owned()));
-        }
-        let address = url.parse::<PgConnectOptions>().map_err(|error| OpenError::Address(error.to_string()))?;
+        let address = address(url)?;
         let host = address.get_socket().map_or_else(|| address.get_host().into(), |path| path.display().to_string());
         let name = address.get_database().unwrap_or(address.get_username());
         let place = format!("postgres://{}@{host}:{}/{name}", address.get_username(), address.get_port());
@@ -138,10 +134,15 @@ impl Server {
         let steps = MIGRATIONS.map(|(version, name, sql)| {
             Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
         });
-        let before = applied(connection).await;
+        // Who owns nothing here may not even ask for the table of migrations to be made.
+        let applied = applied(connection).await;
+        let known = steps.iter().map(|step| (step.version, step.checksum.to_vec()));
+        if applied.iter().cloned().eq(known) {
+            return Ok(0);
+        }
         // It takes an advisory lock of its own for all of its work.
         match Migrator::with_migrations(steps.to_vec()).run_direct(None, connection, false).await {
-            Ok(()) => Ok(MIGRATIONS.len() - before),
+            Ok(()) => Ok(MIGRATIONS.len() - applied.len().min(MIGRATIONS.len())),
             Err(MigrateError::VersionMissing(found) | MigrateError::VersionTooNew(found, _)) => {
                 let known = MIGRATIONS[MIGRATIONS.len() - 1].0;
                 Err(OpenError::Newer { place: self.place.clone(), found, known })
@@ -151,6 +152,54 @@ impl Server {
     }
 }
 
+/// Whether this is the address of a database; nothing is contacted.
+///
+/// # Errors
+/// What is wrong with it, without its password.
+pub fn check_address(url: &str) -> Result<(), OpenError> {
+    address(url).map(drop)
+}
+
+fn address(url: &str) -> Result<PgConnectOptions, OpenError> {
+    // The driver takes any scheme for its own.
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(OpenError::Address("another scheme".to_owned()));
+    }
+    // What the driver does not know it would ignore, and log with its value.
+    let query = url.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
+    let names = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split('=').next().unwrap_or_default());
+    let is_known = |name: &&str| PARAMETERS.contains(name) || name.starts_with("options[");
+    if let Some(unknown) = names.into_iter().find(|name| !is_known(name)) {
+        return Err(OpenError::Address(format!("the parameter `{unknown}` is not known")));
+    }
+    url.parse().map_err(|error: sqlx::Error| match error {
+        sqlx::Error::Configuration(why) => OpenError::Address(why.to_string()),
+        error => OpenError::Address(error.to_string()),
+    })
+}
+
+/// What the driver reads behind the `?` of an address.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
 /// A server that is there answers sooner, also across the world.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -158,13 +207,17 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RELEASE_MIN: u32 = 15;
 
 /// The schema's steps, in their order. Forward only: a released file never changes.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "everything", include_str!("../../../migrations/postgres/0001_everything.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (1, "everything", include_str!("../../../migrations/postgres/0001_everything.sql")),
+    (2, "pauses", include_str!("../../../migrations/postgres/0002_pauses.sql")),
+    (3, "retention", include_str!("../../../migrations/postgres/0003_retention.sql")),
+];
 
-async fn applied(connection: &mut PgConnection) -> usize {
+/// The steps that were applied, each with the checksum of its text.
+async fn applied(connection: &mut PgConnection) -> Vec<(i64, Vec<u8>)> {
     // Before the first migration its table is not there: none was applied.
-    let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM _sqlx_migrations").fetch_one(connection).await;
-    count.ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0).min(MIGRATIONS.len())
+    let applied = "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
+    sqlx::query_as(applied).fetch_all(connection).await.unwrap_or_default()
 }
 
 /// Brings the schema of a database up to date; gives the number of steps that it took.

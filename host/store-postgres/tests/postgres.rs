@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
 use action_domain::{
+    event::{EventType, NewEvent},
     execution::Status,
-    repositories::{CommitError, Reader as _, Store as _, UnitOfWork, Write},
+    repositories::{CommitError, Prune, Reader as _, Store as _, UnitOfWork, Write},
     services::Random as _,
 };
 use action_store_postgres::{OpenError, PostgresOptions, PostgresStore, migrate};
@@ -49,6 +50,93 @@ async fn events_refuse_update_delete_and_truncate() {
     assert_eq!(w.log().await.len(), 1);
 }
 
+/// Nobody removes events by the name of what still goes on, or without a word about it.
+#[tokio::test]
+async fn retention_is_not_used_by_mistake() {
+    let database = Server::shared().database();
+    let (_store, w) = world(&database.url).await;
+    let action = w.action("a", "http@1.0.0");
+    let (queued, ended) = (w.queued(&action), w.succeeded(&w.running(&action, w.random.uuid())));
+    for execution in [&queued, &ended] {
+        let event = w.event(EventType::TriggerReceived, w.context(execution));
+        w.commit(UnitOfWork::new().write(Write::AddExecution(Box::new(execution.clone()))).event(event)).await;
+    }
+    let mut connection = raw(&database.url).await;
+    let name = "INSERT INTO pruning (execution) VALUES ($1)";
+    let error = sqlx::query(name).bind(queued.id.uuid()).execute(&mut connection).await.unwrap_err();
+    assert!(error.to_string().contains("have ended"), "{error}");
+    for tidy in [true, false] {
+        let mut transaction = connection.begin().await.unwrap();
+        sqlx::query(name).bind(ended.id.uuid()).execute(&mut *transaction).await.unwrap();
+        let remove = "DELETE FROM events WHERE execution = $1";
+        sqlx::query(remove).bind(ended.id.uuid()).execute(&mut *transaction).await.unwrap();
+        if tidy {
+            transaction.execute("DELETE FROM pruning").await.unwrap();
+        }
+        let error = transaction.commit().await.unwrap_err();
+        assert!(error.to_string().contains("recorded"), "{error}");
+    }
+    // Nor with the record of another time.
+    let event = w.any_event();
+    let prune = Prune {
+        before: w.now(),
+        now: w.now(),
+        limit: 1,
+        recorded: Box::new(move |_| NewEvent { r#type: EventType::EventsPruned, ..event.clone() }),
+    };
+    w.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(w.store.prune(Prune { before: w.now(), ..prune }).await.unwrap().executions, 1);
+    let later = w.succeeded(&w.running(&action, w.random.uuid()));
+    w.write(Write::AddExecution(Box::new(later.clone()))).await;
+    let mut transaction = connection.begin().await.unwrap();
+    sqlx::query(name).bind(later.id.uuid()).execute(&mut *transaction).await.unwrap();
+    transaction.execute("DELETE FROM pruning").await.unwrap();
+    assert!(transaction.commit().await.is_err());
+}
+
+/// Then it cannot take the triggers away that guard the log.
+#[tokio::test]
+async fn the_service_runs_as_a_role_that_owns_nothing() {
+    let database = Server::shared().database();
+    migrate(&database.url).await.unwrap();
+    let mut admin = raw(&database.admin_url).await;
+    let name: String = sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut admin).await.unwrap();
+    let role = format!("tenant_of_{name}");
+    for sql in [
+        format!("CREATE ROLE {role} LOGIN"),
+        format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"),
+    ] {
+        admin.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+    let (_, place) = database.url.split_once('@').unwrap();
+    let url = format!("postgres://{role}@{place}");
+    let (store, w) = world(&url).await;
+    w.commit(UnitOfWork::new().event(w.any_event())).await;
+    let mut tenant = raw(&url).await;
+    for sql in ["DROP TRIGGER events_refuse_delete ON events", "ALTER TABLE events DISABLE TRIGGER ALL"] {
+        let error = tenant.execute(sql).await.unwrap_err();
+        assert!(error.to_string().contains("must be owner"), "{error}");
+    }
+    drop(tenant);
+    store.close().await;
+    for sql in [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")] {
+        admin.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+}
+
+/// By the database's clock go all who share it, whatever their own shows.
+#[tokio::test]
+async fn the_time_is_the_databases() {
+    let database = Server::shared().database();
+    let mut connection = raw(&database.url).await;
+    let ask = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    let before: i64 = sqlx::query_scalar(ask).fetch_one(&mut connection).await.unwrap();
+    let store = PostgresStore::open(&database.url, PostgresOptions::default()).await.unwrap();
+    let now = store.clock().now().as_micros();
+    let after: i64 = sqlx::query_scalar(ask).fetch_one(&mut connection).await.unwrap();
+    assert!(before <= now && now <= after, "{before} {now} {after}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_processes_may_open_a_new_database_at_once() {
     let database = Server::shared().database();
@@ -68,13 +156,13 @@ async fn many_processes_may_open_a_new_database_at_once() {
 #[tokio::test]
 async fn a_newer_database_is_refused_with_its_version() {
     let database = Server::shared().database();
-    assert_eq!(migrate(&database.url).await.unwrap(), 1);
+    assert_eq!(migrate(&database.url).await.unwrap(), 3);
     assert_eq!(migrate(&database.url).await.unwrap(), 0);
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (99, 'of tomorrow', true, ''::bytea, 1)";
     raw(&database.url).await.execute(newer).await.unwrap();
     let error = PostgresStore::open(&database.url, PostgresOptions::default()).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 3, .. }), "{error}");
     assert!(error.to_string().contains("schema version 99"), "{error}");
 }
 

@@ -96,7 +96,11 @@ impl SqliteOptions {
 
 /// The schema's steps, in their order. Forward only: a released file never changes. A database
 /// says in its `user_version` how many of them it has.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_everything.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../../migrations/sqlite/0001_everything.sql"),
+    include_str!("../../../migrations/sqlite/0002_pauses.sql"),
+    include_str!("../../../migrations/sqlite/0003_retention.sql"),
+];
 
 /// Brings the schema up to date; gives the number of steps that it took.
 pub(crate) fn migrate(connection: &mut Connection, options: &SqliteOptions) -> Result<usize, OpenError> {

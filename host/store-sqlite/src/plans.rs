@@ -68,6 +68,7 @@ fn executions_are_read_over_indexes() {
     plans.searches(&claim::one_due(), &["PRIMARY KEY (id=?)"]);
     plans.searches(claim::NEXT_ACTION, &["executions_turn (action>?)"]);
     plans.searches(claim::PACE, &["PRIMARY KEY (action=?)"]);
+    plans.searches(claim::PAUSED_UNTIL, &["PRIMARY KEY (action=?)"]);
     plans.searches(&executions::expired_text(), &["executions_expiring"]);
     plans.searches(queue::KEY, &["PRIMARY KEY (action=? AND key=?)"]);
     plans.searches(queue::CALL_BACK, &["executions_aside (action=?)"]);

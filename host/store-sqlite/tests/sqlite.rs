@@ -47,6 +47,33 @@ async fn events_refuse_update_and_delete() {
     assert_eq!(world(&path).await.1.log().await.len(), 1);
 }
 
+/// Nobody removes events by the name of what still goes on, or without a word about it.
+#[tokio::test]
+async fn retention_is_not_used_by_mistake() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let (store, w) = world(&path).await;
+    let action = w.action("a", "http@1.0.0");
+    let (queued, ended) = (w.queued(&action), w.succeeded(&w.running(&action, w.random.uuid())));
+    for execution in [&queued, &ended] {
+        let event = w.event(action_domain::event::EventType::TriggerReceived, w.context(execution));
+        w.commit(UnitOfWork::new().write(Write::AddExecution(Box::new(execution.clone()))).event(event)).await;
+    }
+    store.close().await;
+    let mut connection = raw(&path);
+    let name = "INSERT INTO pruning (execution) VALUES (?)";
+    let error = connection.execute(name, [queued.id.uuid().as_bytes()]).unwrap_err();
+    assert!(error.to_string().contains("have ended"), "{error}");
+    let transaction = connection.transaction().unwrap();
+    transaction.execute(name, [ended.id.uuid().as_bytes()]).unwrap();
+    transaction.execute("DELETE FROM events WHERE execution = ?", [ended.id.uuid().as_bytes()]).unwrap();
+    let error = transaction.execute("DELETE FROM pruning", []).unwrap_err();
+    assert!(error.to_string().contains("recorded"), "{error}");
+    drop(transaction);
+    connection.close().unwrap();
+    assert_eq!(world(&path).await.1.log().await.len(), 2);
+}
+
 #[tokio::test]
 async fn everything_is_there_after_reopening() {
     let folder = tempdir().unwrap();
@@ -124,13 +151,13 @@ async fn a_closed_store_refuses_and_ends_its_followers() {
 async fn a_newer_database_is_refused_with_its_version() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.db");
-    assert_eq!(migrate(&path).await.unwrap(), 1);
+    assert_eq!(migrate(&path).await.unwrap(), 3);
     assert_eq!(migrate(&path).await.unwrap(), 0);
     let connection = raw(&path);
     connection.pragma_update(None, "user_version", 99).unwrap();
     connection.close().unwrap();
     let error = SqliteStore::open(&path).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 3, .. }), "{error}");
     assert!(error.to_string().contains("schema version 99"), "{error}");
 }
 

@@ -4,7 +4,7 @@ use crate::World;
 use action_domain::{
     action::Action,
     digest::Digest,
-    event::{EventType, NewEvent},
+    event::{Context, EventType, NewEvent},
     execution::{Execution, Status},
     repositories::{
         ActionFilter, ActionKey, EventFilter, ExecutionFilter, IdempotencyKey, Page, Prune, Store, UnitOfWork, Write,
@@ -32,9 +32,11 @@ pub async fn run(left: Arc<dyn Store>, right: Arc<dyn Store>, seed: u16, steps: 
             continue;
         }
         if w.random.once_in(60) {
-            let event = w.any_event();
+            let event = w.event(EventType::EventsPruned, Context::default());
             let prune = |event: NewEvent| Prune {
                 before: w.now().minus(Duration::from_secs(5)),
+                // Keys of the run's first half are too old to count.
+                now: w.now().plus(Duration::from_hours(24)).minus(Duration::from_secs(40)),
                 limit: 3,
                 recorded: Box::new(move |_| event.clone()),
             };
@@ -97,7 +99,7 @@ impl Known {
         for _ in 0..w.random.below(4) {
             let context = match self.executions.last() {
                 Some(_) if w.random.once_in(2) => w.context(w.random.one_of(&self.executions)),
-                _ => action_domain::event::Context::default(),
+                _ => Context::default(),
             };
             unit = unit.event(w.event(*w.random.one_of(EventType::ALL), context));
         }
@@ -246,6 +248,7 @@ async fn compare(left: &dyn Store, right: &dyn Store, w: &World, known: &Known, 
     same!(abandoned(w.now(), Some(w.random.uuid()), 500));
     same!(expired(w.now(), 500));
     for action in &known.actions {
+        same!(paused_until(action.id));
         for name in NAMES {
             same!(idempotency_key(action.id, name));
         }

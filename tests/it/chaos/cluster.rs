@@ -12,10 +12,14 @@ use action_testkit::{
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
+    io::Write as _,
     process::{Child, Command, Stdio},
     sync::{Arc, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// Kinds of blows.
+pub(super) const KINDS: u64 = 9;
 
 /// How long a worker may be silent, in seconds.
 const LEASE_SECONDS: u64 = 3;
@@ -156,8 +160,8 @@ impl Cluster {
         self.heal().await;
         let worker = dice.below(self.workers.len() as u64) as usize;
         let api = dice.below(self.apis.len() as u64) as usize;
-        let first = *self.first.get_or_insert_with(|| dice.below(8));
-        let kind = (self.blows as u64 + first) % 8;
+        let first = *self.first.get_or_insert_with(|| dice.below(KINDS));
+        let kind = (self.blows as u64 + first) % KINDS;
         self.blows += 1;
         println!("blow {}: kind {kind}, worker {worker}, api {api}", self.blows);
         match kind {
@@ -182,6 +186,7 @@ impl Cluster {
             5 => self.end_connections(),
             // Somebody holds what every writer needs, and does nothing with it.
             6 => self.hold("BEGIN; LOCK TABLE executions IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(3); ROLLBACK", 1),
+            7 => self.hold_and_idle().await,
             // Somebody has all the connections that there are.
             _ => self.hold("SELECT pg_sleep(3)", CONNECTIONS),
         }
@@ -196,6 +201,35 @@ impl Cluster {
         }
     }
 
+    /// A tool that looks at everything, locks what it looked at, among it the end of the log, and
+    /// then does nothing any more, in the middle of its transaction: for longer than a lease lasts
+    /// and than the service waits for a lock, but not as long as it tries.
+    async fn hold_and_idle(&mut self) {
+        let script = "BEGIN;\n\
+            SELECT count(*) FROM events;\n\
+            SELECT id FROM executions FOR UPDATE;\n\
+            SELECT position FROM log FOR UPDATE;\n\
+            \\! sleep 7\n\
+            ROLLBACK;\n";
+        let mut command = Command::new("psql");
+        command.args([&self.database.url, "-qt"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut holder = command.spawn().unwrap();
+        holder.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        self.holders.push(holder);
+        let idles = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
+                     AND application_name = 'psql' AND datname = current_database()";
+        let begun = Instant::now();
+        while self.as_admin(idles).trim() == "0" {
+            assert!(begun.elapsed() < PATIENCE, "it gets what it wants and idles");
+        }
+    }
+
+    fn as_admin(&self, sql: &str) -> String {
+        let done = Command::new("psql").args([&self.database.admin_url, "-qtc", sql]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
     /// `kill -9`.
     pub(super) async fn kill_worker(&mut self, number: usize) {
         drop(self.workers[number].take().unwrap().kill().await);
@@ -205,8 +239,7 @@ impl Cluster {
     fn end_connections(&self) {
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
                    AND datname = current_database()";
-        let done = Command::new("psql").args([&self.database.admin_url, "-qtc", sql]).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        self.as_admin(sql);
     }
 
     /// Mends what was broken. Who was paused past its lease goes on, and may write no more.
@@ -226,6 +259,14 @@ impl Cluster {
             tokio::task::block_in_place(|| broker.restart());
         }
         self.revive().await;
+    }
+
+    /// Executions in the order in which they came to the remote.
+    pub(super) fn order(&self) -> Vec<String> {
+        let of = |request: &hyper::Request<bytes::Bytes>| {
+            Some(request.headers().get("x-execution")?.to_str().unwrap().to_owned())
+        };
+        self.remote.requests().iter().filter_map(of).collect()
     }
 
     /// How often each execution came to the remote.
@@ -266,7 +307,7 @@ pub(super) struct Doors {
 impl Doors {
     /// Triggers until it is accepted, always with the same key; gives the execution.
     pub(super) async fn trigger(&self, action: &str, number: usize) -> String {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         for door in number.. {
             assert!(begun.elapsed() < PATIENCE, "nobody accepts trigger {number}");
             let base = {

@@ -22,6 +22,11 @@ impl Ledger {
         self.accepted.lock().unwrap().clone()
     }
 
+    /// Executions of an action.
+    pub(super) fn of(&self, action: &str) -> Vec<String> {
+        self.all().into_iter().filter(|(_, of)| *of == action).map(|(id, _)| id).collect()
+    }
+
     /// Waits until everything has ended or is held.
     pub(super) async fn settle(&self, cluster: &Cluster) {
         for id in self.all().keys() {

@@ -6,7 +6,7 @@
 mod cluster;
 mod ledger;
 
-use cluster::{Cluster, Dice};
+use cluster::{Cluster, Dice, KINDS};
 use ledger::Ledger;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -17,7 +17,7 @@ const TRIGGERS: usize = 240;
 /// Callers at once.
 const CALLERS: usize = 8;
 /// What is broken, one after the other, while so many triggers come in.
-const BLOWS: usize = 8;
+const BLOWS: usize = KINDS as usize;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_accepted_happens_whatever_dies() {
@@ -78,4 +78,31 @@ async fn a_task_that_kills_its_worker_ends_in_the_dead_letters() {
     assert_eq!((ended["status"].as_str(), ended["error"]["code"].as_str()), (Some("failed"), Some("worker_lost")));
     let letters = cluster.api().get("/v1/executions?status=failed").await.json(200);
     assert_eq!(letters["items"][0]["id"], id.as_str());
+}
+
+/// A flood of high priority, and behind it a little of low.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_high_priority_starves_nobody() {
+    const FLOOD: usize = 160;
+    const TRICKLE: usize = 8;
+    let mut cluster = Cluster::start_small().await;
+    for priority in ["high", "low"] {
+        cluster.action(priority, json!({"effect": null}), json!({"priority": priority})).await;
+    }
+    // All of it waits before anybody takes it, the low last.
+    cluster.kill_worker(0).await;
+    let ledger = Ledger::default();
+    let doors = cluster.doors();
+    for number in 0..FLOOD + TRICKLE {
+        let action = if number < FLOOD { "high" } else { "low" };
+        ledger.accepted(&doors.trigger(action, number).await, action);
+    }
+    cluster.revive().await;
+    ledger.settle(&cluster).await;
+    ledger.check(&cluster).await;
+    let order = cluster.order();
+    let low = ledger.of("low");
+    let last = order.iter().rposition(|id| low.contains(id)).unwrap();
+    // One in five is its share: a fifth more for those that were on their way at once.
+    assert!(last < TRICKLE * 6 + 8, "the last of {TRICKLE} comes as number {last} of {}", order.len());
 }

@@ -68,6 +68,11 @@ pub trait Store: Reader + Send + Sync {
     /// idempotency keys, and payloads that nothing refers to any more. The only way in which an
     /// event goes. Positions of what stays do not change. If there was anything, the event of
     /// `prune` is appended with it.
+    ///
+    /// - What still holds something up stays ([`Execution::blocks_its_order`](crate::execution::Execution::blocks_its_order)): who removed it would
+    ///   let begin what must not.
+    /// - So does what a key younger than [`IDEMPOTENCY_KEY_FOR`](crate::limits::IDEMPOTENCY_KEY_FOR)
+    ///   leads to: the same trigger again would be another execution.
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreUnavailable>;
 }
 
@@ -75,6 +80,8 @@ pub trait Store: Reader + Send + Sync {
 pub struct Prune {
     /// Executions that ended before this.
     pub before: Timestamp,
+    /// The time: from it, the age of idempotency keys.
+    pub now: Timestamp,
     /// At most this many executions.
     pub limit: u32,
     /// The event that records it.

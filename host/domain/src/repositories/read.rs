@@ -211,6 +211,9 @@ pub trait Reader: Send + Sync {
     /// When the next queued or waiting execution is due.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreUnavailable>;
 
+    /// Until when a remote asked an action to wait, also if that is over; `None` if none ever did.
+    async fn paused_until(&self, action: ActionId) -> Result<Option<Timestamp>, StoreUnavailable>;
+
     /// Events by position. A reader that follows positions misses none and sees none twice.
     async fn events(&self, filter: &EventFilter, page: Page<Position>) -> Result<Vec<Event>, StoreUnavailable>;
 

@@ -67,7 +67,9 @@ pub enum Write {
     /// by ids.
     AddExecution(Box<Execution>),
     /// Replaces a running execution, if `Lease`'s worker and attempt still have it (its time
-    /// does not count: whoever takes over changes the lease); else [`Conflict::LeaseLost`]. What
+    /// does not count: whoever takes over changes the lease); else [`Conflict::LeaseLost`].
+    /// [`Conflict::CancelRequested`] where somebody wants it stopped and it would go on without
+    /// saying so: a request that was accepted is not written over. What
     /// an execution is (action, revision, protocol, correlation, trace, creation) never changes,
     /// and stores need not write it again.
     UpdateExecutionIfLeased(Box<Execution>, Lease),
@@ -85,7 +87,8 @@ pub enum Write {
     /// [`CALLED_BACK_MAX`](crate::turn::CALLED_BACK_MAX) of all and, where a key is given, the oldest
     /// with that key.
     CallBack(ActionId, Option<Arc<str>>, Timestamp),
-    /// No execution of the action begins before this, unless one was counted already.
+    /// A remote asked the action to wait: no claim begins an execution of it before this. Never
+    /// to an earlier time.
     SlowDown(ActionId, Timestamp),
     /// Remembers which execution a trigger led to; [`Conflict::KeyUsed`] if the action has the
     /// key, and got it less than [`IDEMPOTENCY_KEY_FOR`](crate::limits::IDEMPOTENCY_KEY_FOR) before.
@@ -140,6 +143,9 @@ pub enum Conflict {
     /// A trigger with this key came before.
     #[error("a trigger with this idempotency key led to {}", .0.execution)]
     KeyUsed(Box<IdempotencyKey>),
+    /// Somebody wants the execution stopped, and it would go on.
+    #[error("somebody wants the execution stopped")]
+    CancelRequested,
     /// The execution has moved on.
     #[error("the execution's status has changed")]
     StatusMismatch,

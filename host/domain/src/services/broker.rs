@@ -20,6 +20,9 @@ pub trait Broker: Send + Sync {
     /// the broker's window for duplicates is dropped. Returns when the broker has them for good.
     async fn publish(&self, due: &[(ExecutionId, u32)]) -> Result<(), BrokerUnavailable>;
 
+    /// How many it has that nobody has dealt with: whoever hands over can see that it has enough.
+    async fn backlog(&self) -> Result<u64, BrokerUnavailable>;
+
     /// Takes up to `limit`, waiting up to `wait` for the first.
     async fn pull(&self, limit: usize, wait: Duration) -> Result<Vec<Box<dyn Carried>>, BrokerUnavailable>;
 }

@@ -4,11 +4,14 @@
 //! claimed twice, and the worker's own look at the queue goes on beside it.
 
 use crate::{Engine, EngineError};
-use action_domain::services::Carried;
+use action_domain::services::{BrokerUnavailable, Carried};
 use std::{sync::atomic::Ordering, time::Duration};
 
 /// Executions that are offered at once.
 const OFFER_MAX: u32 = 500;
+/// The broker is offered nothing while it has this many: what ten workers take in a second. All
+/// others wait in the store only, so that offering does not grow with what waits.
+const CARRIED_MAX: u64 = 5_000;
 /// What nobody claimed is offered again after this.
 const OFFER_AGAIN: Duration = Duration::from_secs(30);
 /// How often is looked for something to offer, if nobody rings.
@@ -18,12 +21,29 @@ const PULL_WAIT: Duration = Duration::from_secs(5);
 /// After the broker or the store was unavailable.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
+/// What the broker was offered.
+enum Offered {
+    /// It has enough.
+    Nothing,
+    /// As many as it may be offered at once: there may be more.
+    AsManyAsMayBe,
+    /// All that is due.
+    AllThatIsDue,
+}
+
+fn unavailable(error: BrokerUnavailable) -> EngineError {
+    EngineError::Unavailable(error.to_string())
+}
+
 impl Engine {
     pub(crate) async fn offer_to_broker(self) {
         loop {
-            let pause = match self.offer_what_is_due().await {
-                Ok(offered) if offered == OFFER_MAX as usize => Duration::ZERO,
-                Ok(_) => LOOK_EVERY,
+            let offered = self.offer_what_is_due().await;
+            // While it has enough, something new is nothing to offer at once.
+            let has_enough = matches!(offered, Ok(Offered::Nothing));
+            let pause = match offered {
+                Ok(Offered::AsManyAsMayBe) => Duration::ZERO,
+                Ok(Offered::Nothing | Offered::AllThatIsDue) => LOOK_EVERY,
                 Err(error) => {
                     tracing::error!(%error, "engine.broker.offer");
                     self.inner.broker_well.store(false, Ordering::Relaxed);
@@ -33,20 +53,24 @@ impl Engine {
             };
             tokio::select! {
                 () = self.inner.stopping.cancelled() => return,
-                () = self.inner.offers.notified() => {}
+                () = self.inner.offers.notified(), if !has_enough => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    async fn offer_what_is_due(&self) -> Result<usize, EngineError> {
-        let Some(broker) = &self.inner.parts.broker else { return Ok(0) };
+    async fn offer_what_is_due(&self) -> Result<Offered, EngineError> {
+        let Some(broker) = &self.inner.parts.broker else { return Ok(Offered::Nothing) };
+        // Not in small pieces: to find the next ones, the store passes by all that were offered.
+        if broker.backlog().await.map_err(unavailable)? + u64::from(OFFER_MAX) > CARRIED_MAX {
+            return Ok(Offered::Nothing);
+        }
         let now = self.now();
         let due = self.store().offer(now, now.minus(OFFER_AGAIN), OFFER_MAX).await?;
         if !due.is_empty() {
-            broker.publish(&due).await.map_err(|error| EngineError::Unavailable(error.to_string()))?;
+            broker.publish(&due).await.map_err(unavailable)?;
         }
-        Ok(due.len())
+        Ok(if due.len() == OFFER_MAX as usize { Offered::AsManyAsMayBe } else { Offered::AllThatIsDue })
     }
 
     pub(crate) async fn pull_from_broker(self) {
@@ -74,8 +98,6 @@ impl Engine {
 
     async fn pull_and_run(&self) -> Result<(), EngineError> {
         let Some(broker) = &self.inner.parts.broker else { return Ok(()) };
-        let unavailable =
-            |error: action_domain::services::BrokerUnavailable| EngineError::Unavailable(error.to_string());
         let permits = self.permits().await?;
         let carried = broker.pull(permits.len(), PULL_WAIT).await.map_err(unavailable)?;
         if carried.is_empty() {

@@ -15,6 +15,11 @@ impl Engine {
                 return;
             }
             let until = self.now().plus(lease);
+            // A process that runs no attempts has leases only while it asks about those of others.
+            if !self.inner.parts.runs_attempts && self.inner.running.is_empty() {
+                kept_until = until;
+                continue;
+            }
             let renew = Write::RenewLeases(self.inner.worker, until);
             match self.store().commit(UnitOfWork::new().write(renew)).await {
                 Ok(_) => kept_until = until,

@@ -31,10 +31,8 @@ impl Engine {
         if !parts.exclusive_store {
             self.spawn(Self::listen);
             self.spawn(Self::follow_ends);
-            if parts.runs_attempts {
-                // Not waited for at the end: it ends behind the last attempt.
-                tokio::spawn(self.clone().keep_leases());
-            }
+            // Not waited for at the end: it ends behind the last attempt.
+            tokio::spawn(self.clone().keep_leases());
         }
         if parts.broker.is_some() {
             self.spawn(Self::offer_to_broker);
@@ -77,7 +75,7 @@ impl Engine {
     }
 
     /// Sleeps, unless the service stops. Whether it does not.
-    async fn pause(&self, time: Duration) -> bool {
+    pub(crate) async fn pause(&self, time: Duration) -> bool {
         tokio::select! {
             () = self.inner.stopping.cancelled() => false,
             () = tokio::time::sleep(time) => true,

@@ -15,6 +15,27 @@ async fn what_is_published_is_pulled_by_its_id_and_gone_when_it_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_backlog_is_what_nobody_has_said_to_be_done() {
+    let server = NatsServer::start();
+    let broker = broker(&server);
+    let backlog = async || bounded(broker.backlog()).await.unwrap();
+    assert_eq!(backlog().await, 0);
+    bounded(broker.publish(&due(3))).await.unwrap();
+    assert_eq!(backlog().await, 3);
+    let taken = pull(&broker, 1).await;
+    assert_eq!(backlog().await, 3, "taken is not done");
+    for message in taken {
+        message.done().await.unwrap();
+    }
+    stream_is(&look(&server).await, |state| state.messages == 2).await;
+    assert_eq!(backlog().await, 2);
+    // Who deletes the stream is heard of, and there is an empty one again.
+    look(&server).await.delete_stream("action-service").await.unwrap();
+    trouble(bounded(broker.backlog()).await);
+    assert_eq!(backlog().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_than_one_batch_is_published_in_one_call_and_pulled_in_several() {
     let server = NatsServer::start();
     let broker = broker(&server);

@@ -2,6 +2,7 @@
 
 use super::{Place, SettingsError, Sources, names};
 use action_domain::limits::LEASE;
+use action_queue_nats::{NatsBroker, NatsOptions};
 use std::{
     fmt,
     net::{SocketAddr, ToSocketAddrs},
@@ -152,6 +153,7 @@ fn database(text: &str) -> Result<Database, String> {
         return Ok(Database::Memory);
     }
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        action_store_postgres::check_address(text).map_err(|error| error.to_string())?;
         return Place::parse(text, &["postgres", "postgresql"]).map(Database::Postgres);
     }
     match text.strip_prefix("sqlite://") {
@@ -164,7 +166,10 @@ fn database(text: &str) -> Result<Database, String> {
 }
 
 fn queue(text: &str) -> Result<Place, String> {
-    Place::parse(text, &["nats", "tls"])
+    let place = Place::parse(text, &["nats", "tls"])?;
+    // It contacts nobody.
+    NatsBroker::new(text, NatsOptions::default()).map_err(|error| error.to_string())?;
+    Ok(place)
 }
 
 fn lease(text: &str) -> Result<Duration, String> {
@@ -259,6 +264,30 @@ mod tests {
         let error = database("mysql://u:hunter2@x").unwrap_err().to_string();
         assert!(error.contains(names::DATABASE_URL) && !error.contains("hunter2"), "{error}");
         assert!(database("sqlite://").is_err());
+    }
+
+    /// Before anything is begun, as every other wrong setting.
+    #[test]
+    fn what_is_no_address_is_named_with_its_setting_and_without_its_password() {
+        for (name, url) in [
+            (names::DATABASE_URL, "postgres://u:hunter2@h:99999/d"),
+            (names::DATABASE_URL, "postgres://u:hunter2@[::1/d"),
+            (names::DATABASE_URL, "postgres://u:hunter2@h/d?sslmode=hunter2-no"),
+            (names::DATABASE_URL, "postgres://u:hunter2@h/d?port=x"),
+            (names::DATABASE_URL, "postgres://h/d?pasword=hunter2"),
+            (names::DATABASE_URL, "postgresql://u:hunter2@h:5432x/d"),
+            (names::QUEUE_URL, "nats://u:hunter2@n:99999"),
+            (names::QUEUE_URL, "nats://u:hunter2@n?colour=blue"),
+        ] {
+            let error = settings(&[(name, url)]).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name} (in the environment): ")), "{url}: {error}");
+            assert!(!error.replace("hunter2-no", "").contains("hunter2"), "{url}: {error}");
+        }
+        for fine in
+            ["postgres:///d?host=/run/postgresql&user=u", "postgres://u:p%40@h:1/d?sslmode=require&options[a]=b"]
+        {
+            assert!(settings(&[(names::DATABASE_URL, fine)]).is_ok(), "{fine}");
+        }
     }
 
     #[test]

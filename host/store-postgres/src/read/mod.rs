@@ -12,7 +12,7 @@ use crate::{
     PostgresStore,
     error::{Fault, fault, unavailable},
     listen::{self, Follow, Heard},
-    writer::queue::{KEYS, read_key},
+    writer::queue::{KEYS, PAUSED_UNTIL, read_key},
 };
 use action_domain::{
     action::Action,
@@ -180,6 +180,11 @@ impl Reader for PostgresStore {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreUnavailable> {
         let read = |row: &PgRow| row.try_get(0).map(Timestamp::from_micros);
         self.first(|| sqlx::query(executions::NEXT_DUE), read).await
+    }
+
+    async fn paused_until(&self, action: ActionId) -> Result<Option<Timestamp>, StoreUnavailable> {
+        let read = |row: &PgRow| Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros));
+        Ok(self.first(|| sqlx::query(PAUSED_UNTIL).bind(action.uuid()), read).await?.flatten())
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<Position>) -> Result<Vec<Event>, StoreUnavailable> {

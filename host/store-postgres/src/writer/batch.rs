@@ -194,8 +194,9 @@ impl<'a> Batch<'a> {
                 return if held { Ok(()) } else { Err(Conflict::LeaseLost) };
             }
             Write::RequestCancelIfRunning(id, attempt) => {
-                let found = self.known(*id, own).map(|guard| (guard.status, guard.attempt));
-                return if found == Some((Status::Running, *attempt)) { Ok(()) } else { Err(Conflict::StatusMismatch) };
+                let runs = |guard: &Guard| guard.status == Status::Running && guard.attempt == *attempt;
+                let guard = self.known(*id, own).filter(runs).ok_or(Conflict::StatusMismatch)?;
+                own.executions.push((*id, guard.to_be_stopped()));
             }
             Write::AddIdempotencyKey(key) => {
                 let place = (key.action, Arc::clone(&key.key));
@@ -208,8 +209,9 @@ impl<'a> Batch<'a> {
                 own.keys.push((**key).clone());
             }
             Write::UpdateExecutionIfLeased(execution, lease) => {
-                if !self.known(execution.id, own).is_some_and(|guard| guard.is_held_by(lease)) {
-                    return Err(Conflict::LeaseLost);
+                let held = self.known(execution.id, own).filter(|guard| guard.is_held_by(lease));
+                if held.ok_or(Conflict::LeaseLost)?.cancel_requested && !execution.heeds_cancel() {
+                    return Err(Conflict::CancelRequested);
                 }
                 own.executions.push((execution.id, Guard::of(execution)));
             }
@@ -236,7 +238,7 @@ impl<'a> Batch<'a> {
             Write::RequestCancelIfRunning(id, _) => self.stage.request_cancel(*id),
             Write::RenewLeases(worker, until) => self.stage.changes.renew(*worker, *until),
             Write::CallBack(action, key, now) => self.stage.changes.call_back(*action, key.as_ref(), *now),
-            Write::SlowDown(action, until) => self.stage.changes.set_pace(*action, *until),
+            Write::SlowDown(action, until) => self.stage.changes.pause(*action, *until),
             Write::AddIdempotencyKey(key) => self.stage.changes.add_key(key),
             _ => {}
         }

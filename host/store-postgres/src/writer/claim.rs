@@ -67,7 +67,7 @@ pub(crate) const BEHIND: &str = "SELECT asked.id \
 pub(crate) const RUNNING_OF: &str =
     "SELECT action, count(*) FROM executions WHERE status = 1 AND action = ANY($1) GROUP BY action";
 
-pub(crate) const PACES: &str = "SELECT action, pace FROM action_paces WHERE action = ANY($1)";
+pub(crate) const PACES: &str = "SELECT action, pace, paused_until FROM action_paces WHERE action = ANY($1)";
 
 /// Holds those that are still due.
 pub(crate) static HOLD: LazyLock<String> = LazyLock::new(|| {
@@ -76,6 +76,9 @@ pub(crate) static HOLD: LazyLock<String> = LazyLock::new(|| {
 
 /// Checked of the few that are named: not a way to find them.
 const STILL_DUE: &str = "(status IN (0, 2) AND run_at <= $2) IS TRUE";
+
+/// See [`Lane`].
+type Pace = (Option<Timestamp>, Option<Timestamp>);
 
 /// What a claim did not look at.
 #[derive(Default)]
@@ -206,23 +209,37 @@ impl Batch<'_> {
         }
         let limited = lanes.iter().filter(|(_, due)| due.iter().any(|one| one.turn.max_concurrent.is_some()));
         let limited: Vec<Uuid> = limited.map(|(action, _)| action.uuid()).collect();
-        let running = if limited.is_empty() { HashMap::new() } else { self.numbers(RUNNING_OF, limited).await? };
-        let paces = self.numbers(PACES, lanes.iter().map(|(action, _)| action.uuid()).collect()).await?;
+        let running = if limited.is_empty() { HashMap::new() } else { self.running_of(limited).await? };
+        let paces = self.paces(lanes.iter().map(|(action, _)| action.uuid()).collect()).await?;
         let behind = self.behind(lanes.iter().flat_map(|(_, due)| due)).await?;
-        let lane = |(action, due): (ActionId, Vec<Execution>)| Lane {
-            action,
-            due: due.into_iter().map(|one| (behind.contains(&one.id), one)).map(|(is, one)| (one, is)).collect(),
-            running: running.get(&action).map_or(0, |count| u32::try_from(*count).unwrap_or(u32::MAX)),
-            pace: paces.get(&action).copied().map(Timestamp::from_micros),
+        let lane = |(action, due): (ActionId, Vec<Execution>)| {
+            let (pace, paused_until) = paces.get(&action).copied().unwrap_or_default();
+            Lane {
+                action,
+                due: due.into_iter().map(|one| (behind.contains(&one.id), one)).map(|(is, one)| (one, is)).collect(),
+                running: running.get(&action).map_or(0, |count| u32::try_from(*count).unwrap_or(u32::MAX)),
+                pace,
+                paused_until,
+            }
         };
         Ok(lanes.into_iter().map(lane).collect())
     }
 
-    async fn numbers(&mut self, sql: &'static str, actions: Vec<Uuid>) -> sqlx::Result<HashMap<ActionId, i64>> {
-        let rows = sqlx::query(sql).bind(actions).fetch_all(&mut *self.connection).await?;
+    async fn running_of(&mut self, actions: Vec<Uuid>) -> sqlx::Result<HashMap<ActionId, i64>> {
+        let rows = sqlx::query(RUNNING_OF).bind(actions).fetch_all(&mut *self.connection).await?;
         let read = |row| {
             let mut columns = Columns::of(row);
             Ok((ActionId::from_uuid(columns.take()?), columns.take()?))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Of each action its pace, and until when it was asked to wait.
+    async fn paces(&mut self, actions: Vec<Uuid>) -> sqlx::Result<HashMap<ActionId, Pace>> {
+        let rows = sqlx::query(PACES).bind(actions).fetch_all(&mut *self.connection).await?;
+        let read = |row| {
+            let mut columns = Columns::of(row);
+            Ok((ActionId::from_uuid(columns.take()?), (columns.maybe_time()?, columns.maybe_time()?)))
         };
         rows.iter().map(read).collect()
     }

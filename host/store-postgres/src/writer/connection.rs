@@ -1,11 +1,11 @@
 //! The writer's connection, and what became of a batch when it was lost.
 
 use crate::{
+    clock::{DatabaseClock, LOOK},
     error::{Fault, OpenError, fault},
-    listen::LAST_POSITION,
     open::{CONNECT_TIMEOUT, Server},
 };
-use action_domain::event::Position;
+use action_domain::{event::Position, time::Timestamp};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
 use std::{
     io::ErrorKind,
@@ -62,8 +62,8 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// The first connection, and the log's end.
-    pub(crate) async fn open(server: Server) -> Result<(Self, PgConnection, Position), OpenError> {
+    /// The first connection, the log's end and the time.
+    pub(crate) async fn open(server: Server) -> Result<(Self, PgConnection, Position, DatabaseClock), OpenError> {
         let unusable = |error: sqlx::Error| server.unusable(error);
         let mut connection = connect(&server).await.map_err(unusable)?;
         sqlx::query(FORGET).execute(&mut connection).await.map_err(unusable)?;
@@ -74,8 +74,9 @@ impl Link {
         }
         let link = Self { writer: row.try_get(0).map_err(unusable)?, server: server.clone() };
         link.register(&mut connection).await.map_err(unusable)?;
-        let position = sqlx::query_scalar(LAST_POSITION).fetch_one(&mut connection).await.map_err(unusable)?;
-        Ok((link, connection, position))
+        let (position, time) = sqlx::query_as(LOOK).fetch_one(&mut connection).await.map_err(unusable)?;
+        let clock = DatabaseClock::new(Instant::now(), Timestamp::from_micros(time));
+        Ok((link, connection, position, clock))
     }
 
     /// Another connection, after one was lost.

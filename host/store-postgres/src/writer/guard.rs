@@ -17,12 +17,20 @@ pub(crate) struct Guard {
     pub(crate) attempt: u32,
     /// The lease's worker and attempt.
     lease: Option<(Uuid, u32)>,
+    /// Somebody wants it stopped.
+    pub(crate) cancel_requested: bool,
 }
 
 impl Guard {
     pub(crate) fn of(execution: &Execution) -> Self {
         let lease = execution.lease.map(|lease| (lease.worker, lease.attempt));
-        Self { status: execution.status, attempt: execution.attempt, lease }
+        let cancel_requested = execution.cancel_requested;
+        Self { status: execution.status, attempt: execution.attempt, lease, cancel_requested }
+    }
+
+    /// The same, with somebody who wants it stopped.
+    pub(crate) fn to_be_stopped(self) -> Self {
+        Self { cancel_requested: true, ..self }
     }
 
     /// Whether whoever has this lease still has the execution.
@@ -33,7 +41,7 @@ impl Guard {
 
 /// By id, whatever the order of the batch: processes that want the same rows wait for each
 /// other in the same order.
-pub(crate) const GUARDS: &str = "SELECT id, status, attempt, lease_worker, lease_attempt FROM executions \
+pub(crate) const GUARDS: &str = "SELECT id, status, attempt, lease_worker, lease_attempt, cancel_requested FROM executions \
      WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
 
 /// What a worker runs.
@@ -68,7 +76,8 @@ pub(crate) async fn hold<'a>(
         let status = status_of(columns.take()?).ok_or_else(|| damaged("an unknown status"))?;
         let attempt = columns.number()?;
         let worker: Option<Uuid> = columns.take()?;
-        Ok((id, Guard { status, attempt, lease: worker.zip(columns.maybe_number()?) }))
+        let lease = worker.zip(columns.maybe_number()?);
+        Ok((id, Guard { status, attempt, lease, cancel_requested: columns.take()? }))
     };
     rows.iter().map(guard).collect()
 }

@@ -17,6 +17,7 @@ pub(crate) mod queue;
 mod stage;
 
 use crate::{
+    clock::DatabaseClock,
     error::{Fault, OpenError, fault, unavailable},
     listen::{self, News},
     open::Server,
@@ -95,6 +96,7 @@ pub(crate) struct Started {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) positions: watch::Receiver<Position>,
     pub(crate) signals: broadcast::Receiver<Signal>,
+    pub(crate) clock: Arc<DatabaseClock>,
 }
 
 /// Starts the writer of a database whose schema is there.
@@ -127,12 +129,17 @@ fn raise_priority() {
 
 async fn live(server: Server, ready: oneshot::Sender<Result<Started, OpenError>>) {
     let (sender, commands) = mpsc::channel(WAITING_MAX);
-    let (link, connection, position) = match Link::open(server.clone()).await {
+    let (link, connection, position, clock) = match Link::open(server.clone()).await {
         Ok(opened) => opened,
         Err(error) => return drop(ready.send(Err(error))),
     };
-    let news = Arc::new(News::new(position));
-    let started = Started { commands: sender, positions: news.positions(), signals: news.signals() };
+    let news = Arc::new(News::new(position, clock));
+    let started = Started {
+        commands: sender,
+        positions: news.positions(),
+        signals: news.signals(),
+        clock: Arc::clone(&news.clock),
+    };
     let units_max = server.options.batch_units_max.max(1);
     let writer = Writer { link, connection: Some(connection), batch: 0, units_max, news: Arc::clone(&news) };
     if ready.send(Ok(started)).is_ok() {

@@ -38,6 +38,11 @@ pub(crate) const CALL_BACK: &str = "UPDATE executions AS e SET aside = false, of
 pub(crate) const SET_PACES: &str = "INSERT INTO action_paces AS p (action, pace) \
      SELECT * FROM unnest($1::uuid[], $2::bigint[]) \
      ON CONFLICT (action) DO UPDATE SET pace = greatest(p.pace, excluded.pace)";
+/// Where there is no pace yet: one of long ago.
+pub(crate) const PAUSE: &str = "INSERT INTO action_paces AS p (action, pace, paused_until) \
+     SELECT action, 0, until FROM unnest($1::uuid[], $2::bigint[]) AS paused (action, until) \
+     ON CONFLICT (action) DO UPDATE SET paused_until = greatest(p.paused_until, excluded.paused_until)";
+pub(crate) const PAUSED_UNTIL: &str = "SELECT paused_until FROM action_paces WHERE action = $1";
 pub(crate) const KEYS: &str = "SELECT k.action, k.key, k.fingerprint, k.execution, k.created_at \
      FROM unnest($1::uuid[], $2::bytea[]) AS asked (action, key) \
      JOIN idempotency_keys AS k ON k.action = asked.action AND k.key = asked.key";
@@ -67,6 +72,7 @@ pub(crate) struct Changes<'a> {
     called_keys: BTreeSet<Key>,
     called_at: Option<Timestamp>,
     paces: BTreeMap<ActionId, Timestamp>,
+    pauses: BTreeMap<ActionId, Timestamp>,
 }
 
 impl<'a> Changes<'a> {
@@ -76,6 +82,7 @@ impl<'a> Changes<'a> {
             && self.renewals.is_empty()
             && self.calls.is_empty()
             && self.paces.is_empty()
+            && self.pauses.is_empty()
     }
 
     pub(crate) fn add_key(&mut self, key: &'a IdempotencyKey) {
@@ -98,9 +105,14 @@ impl<'a> Changes<'a> {
         *known = pace.max(*known);
     }
 
+    pub(crate) fn pause(&mut self, action: ActionId, until: Timestamp) {
+        let known = self.pauses.entry(action).or_insert(until);
+        *known = until.max(*known);
+    }
+
     /// Writes all of it; gives the time from which what was called back is due.
     pub(crate) async fn flush(&mut self, connection: &mut PgConnection) -> sqlx::Result<Option<Timestamp>> {
-        let Changes { keys, cancels, renewals, calls, called_keys, called_at, paces } = std::mem::take(self);
+        let Changes { keys, cancels, renewals, calls, called_keys, called_at, paces, pauses } = std::mem::take(self);
         if !keys.is_empty() {
             add_keys(connection, &keys).await?;
         }
@@ -111,12 +123,14 @@ impl<'a> Changes<'a> {
         for (worker, until) in renewals {
             sqlx::query(RENEW).bind(worker).bind(until.as_micros()).execute(&mut *connection).await?;
         }
-        if !paces.is_empty() {
-            sqlx::query(SET_PACES)
-                .bind(paces.keys().map(ActionId::uuid).bind_iter())
-                .bind(paces.values().map(|pace| pace.as_micros()).bind_iter())
-                .execute(&mut *connection)
-                .await?;
+        for (sql, times) in [(SET_PACES, paces), (PAUSE, pauses)] {
+            if !times.is_empty() {
+                sqlx::query(sql)
+                    .bind(times.keys().map(ActionId::uuid).bind_iter())
+                    .bind(times.values().map(|time| time.as_micros()).bind_iter())
+                    .execute(&mut *connection)
+                    .await?;
+            }
         }
         let Some(now) = called_at else { return Ok(None) };
         let called = sqlx::query(CALL_BACK)

@@ -11,7 +11,10 @@ pub(crate) mod protocols;
 use crate::{
     Follow, SqliteStore,
     row::Columns,
-    writer::queue::{KEY, read_key},
+    writer::{
+        claim::PAUSED_UNTIL,
+        queue::{KEY, read_key},
+    },
 };
 use action_domain::{
     action::Action,
@@ -171,6 +174,11 @@ impl Reader for SqliteStore {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreUnavailable> {
         let read = |row: &Row<'_>| row.get(0).map(Timestamp::from_micros);
         self.first(query(executions::NEXT_DUE), read).await
+    }
+
+    async fn paused_until(&self, action: ActionId) -> Result<Option<Timestamp>, StoreUnavailable> {
+        let read = |row: &Row<'_>| Ok(row.get::<_, Option<i64>>(0)?.map(Timestamp::from_micros));
+        Ok(self.first(query(PAUSED_UNTIL).bind_id(action.uuid()), read).await?.flatten())
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<Position>) -> Result<Vec<Event>, StoreUnavailable> {

@@ -133,7 +133,7 @@ impl<'a> Batch<'a> {
         Ok(Ok(()))
     }
 
-    fn write_cold(&mut self, write: &Write, own: &Own) -> rusqlite::Result<Result<(), Conflict>> {
+    fn write_cold(&mut self, write: &Write, own: &mut Own) -> rusqlite::Result<Result<(), Conflict>> {
         match write {
             Write::AddProtocol(protocol, component) => self.add_protocol(protocol, component),
             Write::RemoveProtocolIfUnused(pin) => self.remove_protocol(pin),
@@ -141,12 +141,12 @@ impl<'a> Batch<'a> {
             Write::AddRevisionIfCurrent(action) => self.add_revision(action),
             Write::RemoveActionIfCurrent(id, revision) => self.remove_action(*id, *revision),
             Write::RequestCancelIfRunning(id, attempt) => {
-                let known = self.known(*id, own);
-                self.request_cancel(*id, *attempt, known)
+                let requested = self.request_cancel(*id, *attempt, self.known(*id, own))?;
+                Ok(requested.map(|guard| own.push((*id, guard))))
             }
             Write::RenewLeases(worker, until) => self.renew_leases(*worker, *until).map(Ok),
             Write::CallBack(action, key, now) => self.call_back(*action, key.as_deref(), *now).map(Ok),
-            Write::SlowDown(action, until) => self.set_pace(*action, *until).map(Ok),
+            Write::SlowDown(action, until) => self.pause(*action, *until).map(Ok),
             Write::AddIdempotencyKey(key) => self.add_idempotency_key(key),
             Write::AddPayload(..)
             | Write::AddExecution(_)
@@ -166,8 +166,11 @@ impl<'a> Batch<'a> {
             Write::UpdateExecutionIfLeased(execution, lease) => {
                 // Who is not known to run does not run: no look into the database.
                 let guard = self.known(execution.id, own);
-                if !guard.is_some_and(|guard| guard.is_held_by(lease)) {
+                let Some(guard) = guard.filter(|guard| guard.is_held_by(lease)) else {
                     return Ok(Err(Conflict::LeaseLost));
+                };
+                if guard.cancel_requested && !execution.heeds_cancel() {
+                    return Ok(Err(Conflict::CancelRequested));
                 }
                 own.push((execution.id, Guard::of(execution)));
             }

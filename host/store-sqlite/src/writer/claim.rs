@@ -47,9 +47,14 @@ pub(crate) const BEHIND: &str = "SELECT EXISTS (SELECT 1 FROM executions INDEXED
 pub(crate) const RUNNING_OF: &str =
     "SELECT count(*) FROM executions INDEXED BY executions_running WHERE status = 1 AND action = ?";
 
-pub(crate) const PACE: &str = "SELECT pace FROM action_paces WHERE action = ?";
+pub(crate) const PACE: &str = "SELECT pace, paused_until FROM action_paces WHERE action = ?";
 pub(crate) const SET_PACE: &str = "INSERT INTO action_paces (action, pace) VALUES (?1, ?2) \
      ON CONFLICT (action) DO UPDATE SET pace = max(pace, ?2)";
+/// Where there is no pace yet: one of long ago.
+pub(crate) const PAUSE: &str = "INSERT INTO action_paces (action, pace, paused_until) VALUES (?1, 0, ?2) \
+     ON CONFLICT (action) DO UPDATE SET paused_until = max(coalesce(paused_until, ?2), ?2)";
+
+pub(crate) const PAUSED_UNTIL: &str = "SELECT paused_until FROM action_paces WHERE action = ?";
 
 /// What a claim did not look at.
 #[derive(Default)]
@@ -96,6 +101,11 @@ impl Batch<'_> {
     pub(super) fn set_pace(&self, action: ActionId, pace: Timestamp) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(SET_PACE)?;
         statement.execute((action.uuid().as_bytes(), pace.as_micros())).map(drop)
+    }
+
+    pub(super) fn pause(&self, action: ActionId, until: Timestamp) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(PAUSE)?;
+        statement.execute((action.uuid().as_bytes(), until.as_micros())).map(drop)
     }
 
     /// The lanes whose turn it is, and what was not looked at.
@@ -183,11 +193,15 @@ impl Batch<'_> {
             0
         };
         let mut pace = self.connection.prepare_cached(PACE)?;
-        let pace: Option<i64> = pace.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
+        let read = |row: &Row<'_>| {
+            let mut columns = Columns::of(row);
+            Ok((columns.maybe_time()?, columns.maybe_time()?))
+        };
+        let (pace, paused_until) = pace.query_row([id.as_bytes()], read).optional()?.unwrap_or_default();
         let with_order = |execution: Execution| Ok((self.is_behind_another(&execution)?, execution));
         let due = due.into_iter().map(with_order).map(|both| both.map(|(behind, execution)| (execution, behind)));
         let due: rusqlite::Result<VecDeque<_>> = due.collect();
-        Ok(Lane { action, due: due?, running, pace: pace.map(Timestamp::from_micros) })
+        Ok(Lane { action, due: due?, running, pace, paused_until })
     }
 
     fn is_behind_another(&self, execution: &Execution) -> rusqlite::Result<bool> {

@@ -2,12 +2,20 @@
 
 use super::{batch::Batch, rows};
 use crate::error::damaged;
-use action_domain::repositories::{Prune, Pruned};
+use action_domain::{
+    limits::IDEMPOTENCY_KEY_FOR,
+    repositories::{Prune, Pruned},
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Chosen from the oldest id: what has not ended among those is little.
+/// Chosen from the oldest id: what has not ended among those is little, and so is what is still
+/// needed. Whether a failed one blocks its order says its document, which is written by us and
+/// without spaces; inside a text of it each quote has a backslash, so this finds the member itself.
 pub(crate) const CHOOSE: &str = "INSERT INTO pruning (execution) \
-     SELECT id FROM executions WHERE ended_at < ? AND status IN (4, 5, 6, 7) ORDER BY id LIMIT ?";
+     SELECT id FROM executions WHERE ended_at < ?1 AND status IN (4, 5, 6, 7) \
+     AND NOT (status = 5 AND ordering_key IS NOT NULL AND instr(turn, '\"order_blocks\":true') > 0) \
+     AND NOT EXISTS (SELECT 1 FROM idempotency_keys INDEXED BY idempotency_keys_by_execution \
+        WHERE execution = executions.id AND created_at > ?3) ORDER BY id LIMIT ?2";
 const PAYLOADS: &str = "CREATE TEMP TABLE IF NOT EXISTS pruned_payloads (digest BLOB PRIMARY KEY) WITHOUT ROWID";
 pub(crate) const CHOOSE_PAYLOADS: &str = "INSERT OR IGNORE INTO pruned_payloads (digest) \
      SELECT e.payload FROM pruning p CROSS JOIN events e INDEXED BY events_by_execution ON e.execution = p.execution \
@@ -24,13 +32,13 @@ impl Batch<'_> {
         self.flush()?;
         let run = |sql: &str| self.connection.execute(sql, []).map(|rows| rows as u64);
         run(PAYLOADS)?;
-        let executions = self.connection.execute(CHOOSE, (prune.before.as_micros(), prune.limit))? as u64;
+        let keys_after = prune.now.minus(IDEMPOTENCY_KEY_FOR).as_micros();
+        let executions = self.connection.execute(CHOOSE, (prune.before.as_micros(), prune.limit, keys_after))? as u64;
         run(CHOOSE_PAYLOADS)?;
         let events = run(EVENTS)?;
         let payloads = run(NEEDLESS)?;
         run(KEYS)?;
         run(EXECUTIONS)?;
-        run("DELETE FROM pruning")?;
         run("DELETE FROM pruned_payloads")?;
         let pruned = Pruned { executions, events, payloads };
         if executions > 0 {
@@ -39,6 +47,7 @@ impl Batch<'_> {
             let recorded = recorded.map_err(|_| damaged("the event panicked"))?;
             rows::insert_events(self.connection, self.types(), self.stage.position(), [&recorded].into_iter())?;
             self.stage.skip(1);
+            run("DELETE FROM pruning")?;
         }
         Ok(pruned)
     }

@@ -37,12 +37,11 @@ impl Batch<'_> {
         id: ExecutionId,
         attempt: u32,
         known: Option<Guard>,
-    ) -> rusqlite::Result<Result<(), Conflict>> {
-        if !known.is_some_and(|guard| guard.status == Status::Running && guard.attempt == attempt) {
-            return Ok(Err(Conflict::StatusMismatch));
-        }
+    ) -> rusqlite::Result<Result<Guard, Conflict>> {
+        let runs = |guard: &Guard| guard.status == Status::Running && guard.attempt == attempt;
+        let Some(guard) = known.filter(runs) else { return Ok(Err(Conflict::StatusMismatch)) };
         self.connection.prepare_cached(REQUEST_CANCEL)?.execute([id.uuid().as_bytes()])?;
-        Ok(Ok(()))
+        Ok(Ok(guard.to_be_stopped()))
     }
 
     pub(super) fn renew_leases(&mut self, worker: WorkerId, until: Timestamp) -> rusqlite::Result<()> {

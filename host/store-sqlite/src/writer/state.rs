@@ -17,12 +17,20 @@ pub(crate) struct Guard {
     pub(crate) attempt: u32,
     /// The lease's worker and attempt.
     lease: Option<(Uuid, u32)>,
+    /// Somebody wants it stopped.
+    pub(crate) cancel_requested: bool,
 }
 
 impl Guard {
     pub(crate) fn of(execution: &Execution) -> Self {
         let lease = execution.lease.map(|lease| (lease.worker, lease.attempt));
-        Self { status: execution.status, attempt: execution.attempt, lease }
+        let cancel_requested = execution.cancel_requested;
+        Self { status: execution.status, attempt: execution.attempt, lease, cancel_requested }
+    }
+
+    /// The same, with somebody who wants it stopped.
+    pub(crate) fn to_be_stopped(self) -> Self {
+        Self { cancel_requested: true, ..self }
     }
 
     /// Whether whoever has this lease still has the execution.
@@ -52,7 +60,8 @@ impl State {
             let id = ExecutionId::from_uuid(columns.uuid()?);
             let attempt = columns.number()?;
             let lease = columns.maybe_uuid()?.zip(columns.maybe_number()?);
-            running.insert(id, Guard { status: Status::Running, attempt, lease });
+            let cancel_requested = columns.take::<Option<bool>>()?.unwrap_or(false);
+            running.insert(id, Guard { status: Status::Running, attempt, lease, cancel_requested });
         }
         Ok(Self { position, running })
     }
@@ -80,5 +89,4 @@ impl State {
     }
 }
 
-pub(crate) const RUNNING: &str =
-    "SELECT id, attempt, lease_worker, lease_attempt FROM executions INDEXED BY executions_running WHERE status = 1";
+pub(crate) const RUNNING: &str = "SELECT id, attempt, lease_worker, lease_attempt, cancel_requested FROM executions INDEXED BY executions_running WHERE status = 1";

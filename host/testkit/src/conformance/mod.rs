@@ -45,15 +45,18 @@ macro_rules! conformance_suite {
             keys_are_kept_in_order
             a_rate_spreads_an_action
             an_action_can_be_slowed_down
+            a_pause_stops_what_a_rate_has_counted
             what_is_too_late_is_found
             a_claim_can_name_what_it_wants
             a_cancel_request_reaches_the_worker
+            a_cancel_request_is_not_written_over
             a_lease_can_be_required
             leases_are_renewed
             idempotency_keys_are_used_once
             what_is_due_is_offered
             what_was_sent_is_known
             what_ended_long_ago_is_removed
+            what_is_still_needed_is_not_removed
             events_of_a_unit_get_consecutive_positions
             what_was_committed_is_read_at_once
             a_refused_unit_leaves_nothing_behind

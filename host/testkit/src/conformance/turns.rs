@@ -4,9 +4,10 @@ use crate::World;
 use action_domain::{
     action::Action,
     digest::Digest,
-    event::EventType,
+    event::{Context, EventType},
     execution::{Execution, Status},
     id::ExecutionId,
+    limits::IDEMPOTENCY_KEY_FOR,
     repositories::{Claim, Conflict, IdempotencyKey, Prune, Store, UnitOfWork, Write},
     services::Random as _,
     turn::{ASIDE, Rate, Turn},
@@ -161,12 +162,45 @@ pub async fn an_action_can_be_slowed_down(store: Arc<dyn Store>) {
     let executions = [w.queued(&slow), w.queued(&other)];
     add(&w, &executions).await;
     let until = w.now().plus(Duration::from_secs(7));
+    assert_eq!(w.store.paused_until(slow.id).await.unwrap(), None);
     w.write(Write::SlowDown(slow.id, until)).await;
     w.write(Write::SlowDown(slow.id, w.now())).await;
+    assert_eq!(w.store.paused_until(slow.id).await.unwrap(), Some(until));
+    assert_eq!(w.store.paused_until(other.id).await.unwrap(), None);
     assert_eq!(take(&w, 9).await, [executions[1].id]);
     assert_eq!(w.execution_now(executions[0].id).await.run_at, Some(until));
     w.clock.advance(Duration::from_secs(7));
     assert_eq!(take(&w, 9).await, [executions[0].id]);
+}
+
+/// Also what its rate has given a time already, and without a burst behind the pause.
+pub async fn a_pause_stops_what_a_rate_has_counted(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let action = w.action("a", "http@1.0.0");
+    let paced = Turn { rate: Some(Rate { per_second: 1.0, burst: 2 }), ..Turn::default() };
+    let executions: Vec<Execution> = (0..6).map(|_| with(&w, &action, paced.clone())).collect();
+    add(&w, &executions).await;
+    assert_eq!(take(&w, 9).await, [executions[0].id, executions[1].id]);
+    let asked = w.now();
+    let after = |seconds| Some(asked.plus(Duration::from_secs(seconds)));
+    w.write(Write::SlowDown(action.id, after(3).unwrap())).await;
+    for seconds in [1, 2] {
+        w.clock.set(after(seconds).unwrap());
+        assert!(take(&w, 9).await.is_empty(), "counted for {seconds} s, and asked to wait");
+    }
+    assert_eq!(w.store.paused_until(action.id).await.unwrap(), after(3));
+    let mut times = Vec::new();
+    for execution in &executions[2..] {
+        let waits = w.execution_now(execution.id).await;
+        assert!(waits.turn.counted);
+        times.push(waits.run_at);
+    }
+    // The last two keep the places that they had, and the others come behind them.
+    assert_eq!(times, [after(5), after(6), after(3), after(4)]);
+    for number in [4, 5, 2, 3] {
+        w.clock.advance(Duration::from_secs(1));
+        assert_eq!(take(&w, 9).await, [executions[number].id]);
+    }
 }
 
 /// Not taken, and found.
@@ -227,6 +261,38 @@ pub async fn a_cancel_request_reaches_the_worker(store: Arc<dyn Store>) {
     assert!(w.store.to_cancel(theirs).await.unwrap().is_empty());
     end(&w, running[0].id, Status::Cancelled).await;
     assert!(w.store.to_cancel(mine).await.unwrap().is_empty());
+}
+
+/// Whoever writes how the attempt ended either ends the execution or hears of the request.
+pub async fn a_cancel_request_is_not_written_over(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let worker = w.random.uuid();
+    let running = [0; 4].map(|_| w.running(&w.action("a", "http@1.0.0"), worker));
+    add(&w, &running).await;
+    let lease = running[0].lease.unwrap();
+    let update = |execution: Execution| Write::UpdateExecutionIfLeased(Box::new(execution), lease);
+    let in_doubt = |execution: &Execution| Execution { status: Status::InDoubt, ..w.waiting(execution) };
+    for execution in &running[..3] {
+        w.write(Write::RequestCancelIfRunning(execution.id, 1)).await;
+        let later = Execution { lease: Some(w.lease(worker, 1)), ..execution.clone() };
+        for goes_on in [w.waiting(execution), in_doubt(execution), later] {
+            let unit = UnitOfWork::new().write(update(goes_on)).event(w.any_event());
+            assert_eq!(w.refused(unit).await, Conflict::CancelRequested);
+        }
+        assert!(w.execution_now(execution.id).await.cancel_requested);
+    }
+    // What says so itself stays asked to stop, also in the next unit.
+    w.write(update(Execution { cancel_requested: true, ..running[0].clone() })).await;
+    assert_eq!(w.refused(UnitOfWork::new().write(update(w.waiting(&running[0])))).await, Conflict::CancelRequested);
+    w.write(update(Execution { status: Status::Cancelled, lease: None, ..running[0].clone() })).await;
+    // It had ended before anybody could stop it.
+    w.write(update(w.succeeded(&running[1]))).await;
+    w.write(update(Execution { status: Status::Failed, ..w.succeeded(&running[2]) })).await;
+    // Within one unit too; and whoever has lost the lease hears that first.
+    let both = UnitOfWork::new().write(Write::RequestCancelIfRunning(running[3].id, 1));
+    assert_eq!(w.refused(both.write(update(w.waiting(&running[3])))).await, Conflict::CancelRequested);
+    w.write(update(w.waiting(&running[3]))).await;
+    assert_eq!(w.refused(UnitOfWork::new().write(update(w.waiting(&running[3])))).await, Conflict::LeaseLost);
 }
 
 /// Also where nothing else is written.
@@ -352,8 +418,8 @@ pub async fn what_ended_long_ago_is_removed(store: Arc<dyn Store>) {
     let before = executions[2].ended_at.unwrap();
     let log = w.log().await;
     let prune = |limit| {
-        let event = w.any_event();
-        Prune { before, limit, recorded: Box::new(move |_| event.clone()) }
+        let event = w.event(EventType::EventsPruned, Context::default());
+        Prune { before, now: w.now(), limit, recorded: Box::new(move |_| event.clone()) }
     };
     let one = w.store.prune(prune(1)).await.unwrap();
     assert_eq!((one.executions, one.events, one.payloads), (1, 1, 1));
@@ -370,4 +436,50 @@ pub async fn what_ended_long_ago_is_removed(store: Arc<dyn Store>) {
     let after = w.log().await;
     assert_eq!(after.iter().map(|event| event.position).collect::<Vec<_>>(), [stays, vec![7, 8]].concat());
     assert_eq!(w.commit(UnitOfWork::new().event(w.any_event())).await, 9, "positions are not used again");
+}
+
+/// What holds something up, and what a young key leads to.
+pub async fn what_is_still_needed_is_not_removed(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let action = w.action("a", "http@1.0.0");
+    // A key may say anything, also what the rules say elsewhere.
+    let key = r#""order_blocks":true"#;
+    let order = |order_blocks| Turn { ordering_key: Some(key.into()), order_blocks, ..Turn::default() };
+    let ended = |status, turn| Execution { status, turn, ..w.succeeded(&w.running(&action, w.random.uuid())) };
+    let blocking = ended(Status::Failed, order(true));
+    let executions = [
+        blocking.clone(),
+        ended(Status::Failed, order(false)),
+        ended(Status::Failed, Turn::default()),
+        ended(Status::Succeeded, order(true)),
+        ended(Status::Succeeded, Turn::default()),
+    ];
+    add(&w, &executions).await;
+    let keyed = &executions[4];
+    let key = IdempotencyKey {
+        action: action.id,
+        key: "order-7".into(),
+        fingerprint: Digest::of(b"body"),
+        execution: keyed.id,
+        created_at: w.now(),
+    };
+    w.write(Write::AddIdempotencyKey(Box::new(key.clone()))).await;
+    let prune = async || {
+        let event = w.event(EventType::EventsPruned, Context::default());
+        let before = w.now().plus(Duration::from_secs(1));
+        let prune = Prune { before, now: w.now(), limit: 9, recorded: Box::new(move |_| event.clone()) };
+        w.store.prune(prune).await.unwrap().executions
+    };
+    w.clock.set(w.now().plus(IDEMPOTENCY_KEY_FOR).minus(Duration::from_micros(1)));
+    assert_eq!(prune().await, 3);
+    assert_eq!(w.execution_now(blocking.id).await, blocking);
+    assert_eq!(w.store.idempotency_key(action.id, "order-7").await.unwrap(), Some(key));
+    assert_eq!(w.execution_now(keyed.id).await, *keyed);
+    w.clock.advance(Duration::from_micros(1));
+    assert_eq!(prune().await, 1);
+    assert_eq!(w.store.idempotency_key(action.id, "order-7").await.unwrap(), None);
+    let dismissed = Execution { status: Status::Cancelled, ..blocking.clone() };
+    w.write(Write::UpdateExecutionIfStatus(Box::new(dismissed), Status::Failed, 1)).await;
+    assert_eq!(prune().await, 1);
+    assert!(w.store.execution(blocking.id).await.unwrap().is_none());
 }

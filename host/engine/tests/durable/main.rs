@@ -2,6 +2,10 @@
 //! runtime does what the test says, and time moves by itself whenever everybody waits.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
+mod broker;
+mod doubt;
+mod pauses;
+
 use action_domain::{
     action::{Action, Delivery, OnDoubt},
     digest::Digest,
@@ -73,11 +77,19 @@ impl Attempt {
     }
 }
 
+/// A protocol that is asked what became of an attempt, until the test answers.
+struct Question {
+    request: AttemptRequest,
+    answer: oneshot::Sender<Reconciliation>,
+}
+
 /// Hands each attempt to the test.
 struct Scripted {
     attempts: mpsc::UnboundedSender<Attempt>,
     /// What a reconciling protocol finds out, one after the other.
     findings: Mutex<Vec<Reconciliation>>,
+    /// Hands each question to the test for which there is no finding.
+    questions: mpsc::UnboundedSender<Question>,
 }
 
 #[async_trait]
@@ -108,8 +120,15 @@ impl ProtocolRuntime for Scripted {
         }
     }
 
-    async fn reconcile(&self, _: AttemptRequest) -> ReconcileReport {
-        let found = self.findings.lock().unwrap().remove(0);
+    async fn reconcile(&self, request: AttemptRequest) -> ReconcileReport {
+        let found = self.findings.lock().unwrap().pop();
+        let found = if let Some(found) = found {
+            found
+        } else {
+            let (answer, answered) = oneshot::channel();
+            self.questions.send(Question { request, answer }).unwrap_or_else(|_| panic!("the test is over"));
+            answered.await.unwrap()
+        };
         ReconcileReport { result: Ok(found), receipt: Receipt::default() }
     }
 }
@@ -121,6 +140,7 @@ struct Test {
     clock: Arc<RuntimeClock>,
     runtime: Arc<Scripted>,
     attempts: mpsc::UnboundedReceiver<Attempt>,
+    questions: mpsc::UnboundedReceiver<Question>,
     action: Action,
 }
 
@@ -141,13 +161,18 @@ impl Test {
         change(&mut action);
         w.write(Write::AddAction(Box::new(action.clone()))).await;
         let (sender, attempts) = mpsc::unbounded_channel();
-        let runtime = Arc::new(Scripted { attempts: sender, findings: Mutex::default() });
+        let (asker, questions) = mpsc::unbounded_channel();
+        let runtime = Arc::new(Scripted { attempts: sender, findings: Mutex::default(), questions: asker });
         let clock = Arc::new(RuntimeClock { begun: Instant::now(), start: w.now() });
-        Self { w, store, clock, runtime, attempts, action }
+        Self { w, store, clock, runtime, attempts, questions, action }
     }
 
     async fn process(&self, runs_attempts: bool, seed: u16) -> Engine {
-        let engine = Engine::new(Parts {
+        self.process_with(seed, |parts| parts.runs_attempts = runs_attempts).await
+    }
+
+    async fn process_with(&self, seed: u16, change: impl FnOnce(&mut Parts)) -> Engine {
+        let mut parts = Parts {
             store: self.store.clone(),
             runtime: self.runtime.clone(),
             clock: self.clock.clone(),
@@ -156,11 +181,13 @@ impl Test {
             egress: EgressPolicy::default(),
             concurrency: 8,
             waiters_max: 8,
-            runs_attempts,
+            runs_attempts: true,
             broker: None,
             lease: LEASE,
             exclusive_store: false,
-        });
+        };
+        change(&mut parts);
+        let engine = Engine::new(parts);
         engine.start().await.unwrap();
         engine
     }
