@@ -43,10 +43,16 @@ impl Engine {
         if let Err(error) = self.store().commit(unit).await {
             return tracing::warn!(execution = %execution.id, %error, "engine.reconcile.lease");
         }
-        let journal = Arc::new(Journal::new());
-        let request = self.attempt_request(ready, execution, input, &journal);
-        let report = self.inner.parts.runtime.reconcile(request).await;
-        events.extend(self.journal_events(execution, &journal));
+        let armed = match self.arm(ready).await {
+            Ok(armed) => armed,
+            Err(error) => {
+                return tracing::error!(execution = %execution.id, message = error.message, "engine.reconcile.arm");
+            }
+        };
+        let journal = Arc::new(Journal::without(armed.secrets.clone()));
+        let request = self.attempt_request(ready, &armed, execution, input, &journal);
+        let report = armed.clean_found(self.inner.parts.runtime.reconcile(request).await);
+        events.extend(self.journal_events(execution, journal.finish()));
         let found = match report.result {
             Ok(Reconciliation::TookEffect(outcome)) => {
                 concluded.output = Some(outcome.output);

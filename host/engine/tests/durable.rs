@@ -24,6 +24,7 @@ use action_domain::{
 use action_engine::{DeadLetters, Dispatch, Dispatched, Engine, EngineError, Parts};
 use action_store_memory::MemoryStore;
 use action_testkit::{FakeClock, SeededRandom, World};
+use action_vault::Keyring;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
@@ -150,6 +151,7 @@ impl Test {
         let engine = Engine::new(Parts {
             store: self.store.clone(),
             runtime: self.runtime.clone(),
+            vault: Arc::new(Keyring::default()),
             clock: self.clock.clone(),
             random: Arc::new(SeededRandom::new(FakeClock::at(self.clock.now()), seed)),
             limits: LimitsPolicy::default(),
