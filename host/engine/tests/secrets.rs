@@ -165,7 +165,8 @@ impl World {
     async fn record(&self) -> String {
         let page = Page { after: None, limit: 500 };
         let events = self.store.events(&EventFilter::default(), page).await.unwrap();
-        events.iter().map(|event| format!("{} {}\n", event.r#type, event.data.get())).collect()
+        let lines: Vec<_> = events.iter().map(|event| format!("{} {}", event.r#type, event.data.get())).collect();
+        lines.join("\n")
     }
 }
 
