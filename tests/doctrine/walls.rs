@@ -19,6 +19,7 @@ const WASMTIME: &str = "wasmtime";
 const AXUM: &str = "axum";
 const SQL: &str = "sql";
 const NATS: &str = "async-nats";
+const CIPHER: &str = "chacha20poly1305";
 const TOKIO: &str = "tokio";
 
 const ALL: &[&str] = &[
@@ -29,6 +30,7 @@ const ALL: &[&str] = &[
     "action-store-postgres",
     "action-store-memory",
     "action-queue-nats",
+    "action-vault",
     "action-api",
     "action-testkit",
 ];
@@ -36,15 +38,16 @@ const ALL: &[&str] = &[
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     Row { name: "action-domain", own: &[], in_tests: &[], never: &[TOKIO, AXUM, SQL, WASMTIME] },
-    Row { name: "action-engine", own: &["action-domain"], in_tests: &["action-testkit", "action-store-memory"], never: &[AXUM, SQL, WASMTIME] },
+    Row { name: "action-engine", own: &["action-domain"], in_tests: &["action-testkit", "action-store-memory", "action-vault"], never: &[AXUM, SQL, WASMTIME] },
     Row { name: "action-wasm", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQL] },
     // Random histories must leave both stores with equal logs, so its tests open the other one too.
     Row { name: "action-store-sqlite", own: &["action-domain"], in_tests: &["action-testkit", "action-store-memory"], never: &[AXUM, WASMTIME] },
     Row { name: "action-store-postgres", own: &["action-domain"], in_tests: &["action-testkit", "action-store-memory"], never: &[AXUM, WASMTIME] },
     Row { name: "action-store-memory", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQL, WASMTIME] },
     Row { name: "action-queue-nats", own: &["action-domain"], in_tests: &["action-testkit"], never: &[AXUM, SQL, WASMTIME] },
+    Row { name: "action-vault", own: &["action-domain"], in_tests: &[], never: &[TOKIO, AXUM, SQL, WASMTIME] },
     Row { name: "action-testkit", own: &["action-domain"], in_tests: &[], never: &[AXUM, SQL, WASMTIME] },
-    Row { name: "action-api", own: &["action-domain", "action-engine"], in_tests: &["action-testkit", "action-store-memory"], never: &[SQL, WASMTIME] },
+    Row { name: "action-api", own: &["action-domain", "action-engine"], in_tests: &["action-testkit", "action-store-memory", "action-vault"], never: &[SQL, WASMTIME] },
     // Puts all of it together, by their own words: it serves what `api` gives and opens what a store gives.
     Row { name: "action-server", own: ALL, in_tests: ALL, never: &[AXUM, SQL, WASMTIME] },
     // They see the service as its users do: through its binary and its ports.
@@ -137,11 +140,12 @@ fn a_crate_imports_nothing_that_its_row_forbids() {
 
 #[test]
 fn wasmtime_axum_and_sql_have_one_home_each() {
-    let homes: [(&str, &[&str]); 4] = [
+    let homes: [(&str, &[&str]); 5] = [
         (WASMTIME, &["action-wasm"]),
         (AXUM, &["action-api", "action-bench"]),
         (SQL, &["action-store-sqlite", "action-store-postgres", "action-bench"]),
         (NATS, &["action-queue-nats"]),
+        (CIPHER, &["action-vault"]),
     ];
     let mut breaches = Vec::new();
     for found in crates("Cargo.toml") {

@@ -18,6 +18,7 @@ mod gate;
 mod http_protocol;
 mod limits;
 mod roles;
+mod secrets;
 mod skew;
 mod wasi;
 mod whole_path;

@@ -6,12 +6,16 @@ use crate::{
     limits::{self, LimitsSpec},
     name::Name,
     protocol::Pin,
+    secret::reference,
     time::Timestamp,
     turn::{KeyPath, Priority, Rate, Turn},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// One revision of an action. A save makes a new one; the old ones stay readable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,7 +129,7 @@ pub struct Grants {
     /// allow it too.
     #[serde(default)]
     pub private_networks: bool,
-    /// Secrets that the protocol may see. Not available yet.
+    /// Secrets of the config whose values the protocol may see, by name.
     #[serde(default)]
     pub reveal: Vec<String>,
 }
@@ -260,8 +264,25 @@ impl ActionSpec {
                 issues.push(Issue::new(format!("/grants/egress/{index}/ports/{place}"), "invalid_port", message));
             }
         }
+        self.check_reveal(&mut issues);
         self.delivery.check(&mut issues);
         issues
+    }
+
+    /// The secrets that it needs.
+    pub fn secrets(&self) -> BTreeSet<Name> {
+        reference::names(&self.config)
+    }
+
+    /// A name that is none, or that the config does not use, would grant nothing and look as if it did.
+    fn check_reveal(&self, issues: &mut Vec<Issue>) {
+        let used = self.secrets();
+        for (index, name) in self.grants.reveal.iter().enumerate() {
+            if !used.iter().any(|used| used.as_str() == name) {
+                let message = format!("the config does not use a secret `{name}`");
+                issues.push(Issue::new(format!("/grants/reveal/{index}"), "secret_not_used", message));
+            }
+        }
     }
 
     fn check_what_is_not_there_yet(&self, issues: &mut Vec<Issue>) {
@@ -278,12 +299,6 @@ impl ActionSpec {
         }
         if self.output_transform.is_some() {
             refuse("/output_transform".into(), "transforms are");
-        }
-        if !self.grants.reveal.is_empty() {
-            refuse("/grants/reveal".into(), "secrets are");
-        }
-        for pointer in secret_references(&self.config) {
-            refuse(format!("/config{pointer}"), "secrets are");
         }
     }
 }
@@ -333,25 +348,6 @@ impl Delivery {
     }
 }
 
-/// JSON Pointers to every `{"$secret": …}` in a config.
-fn secret_references(config: &Value) -> Vec<String> {
-    fn walk(value: &Value, pointer: &str, found: &mut Vec<String>) {
-        match value {
-            Value::Object(map) if map.contains_key("$secret") => found.push(pointer.to_owned()),
-            Value::Object(map) => {
-                map.iter().for_each(|(key, value)| walk(value, &format!("{pointer}/{}", escape_pointer(key)), found));
-            }
-            Value::Array(list) => {
-                list.iter().enumerate().for_each(|(index, value)| walk(value, &format!("{pointer}/{index}"), found));
-            }
-            _ => {}
-        }
-    }
-    let mut found = Vec::new();
-    walk(config, "", &mut found);
-    found
-}
-
 /// A key as a part of a JSON Pointer (RFC 6901 section 3).
 pub fn escape_pointer(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
@@ -363,13 +359,13 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_not_there_yet_is_refused_with_its_place() {
+    fn what_is_wrong_or_not_there_yet_is_refused_with_its_place() {
         let spec: ActionSpec = serde_json::from_value(json!({
             "name": "a", "protocol": "http",
             "config": {"headers": {"a/b": {"$secret": "x"}}},
             "triggers": [{"type": "call"}, {"type": "schedule", "cron": "* * * * *"}],
             "input_transform": {"language": "jq", "expression": "."},
-            "grants": {"reveal": ["x"], "egress": [{"host": "http://x", "ports": [0, 80, 0]}, {"host": "x"}]},
+            "grants": {"reveal": ["x", "y"], "egress": [{"host": "http://x", "ports": [0, 80, 0]}, {"host": "x"}]},
             "delivery": {"max_attempts": 0, "rate": {"per_second": 0}, "ordering_key": "x", "backoff": {"factor": 0.5}}
         }))
         .unwrap();
@@ -379,11 +375,10 @@ mod tests {
             [
                 "/triggers/1",
                 "/input_transform",
-                "/grants/reveal",
-                "/config/headers/a~1b",
                 "/grants/egress/0/host",
                 "/grants/egress/0/ports/0",
                 "/grants/egress/0/ports/2",
+                "/grants/reveal/1",
                 "/delivery/max_attempts",
                 "/delivery/backoff/factor",
                 "/delivery/rate/per_second",

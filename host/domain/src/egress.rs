@@ -9,6 +9,7 @@ mod from_config;
 mod schema;
 
 pub use address::{AddressClass, classify};
+pub(crate) use from_config::for_each_value;
 pub use from_config::{RuleSource, rules_of_config};
 pub use schema::issues_of_schema;
 

@@ -38,6 +38,12 @@ pub enum Fact {
     ActionUpdated { name: Name, protocol: Pin },
     /// An action was deleted.
     ActionDeleted { name: Name },
+    /// A secret has a new value. Its name and version; never more.
+    SecretSet { name: Name, version: u32 },
+    /// A secret was deleted, in this version.
+    SecretDeleted { name: Name, version: u32 },
+    /// Secrets were sealed anew, so many of them, with this key.
+    SecretsRewrapped { secrets: u64, key: Arc<str> },
     /// A connection was tested.
     ConnectionTested { protocol: Pin, verdict: String, report: Value },
     /// A trigger came.
@@ -132,6 +138,9 @@ event_types! {
     ActionCreated = "action_created",
     ActionUpdated = "action_updated",
     ActionDeleted = "action_deleted",
+    SecretSet = "secret_set",
+    SecretDeleted = "secret_deleted",
+    SecretsRewrapped = "secrets_rewrapped",
     ConnectionTested = "connection_tested",
     TriggerReceived = "trigger_received",
     TriggerRefused = "trigger_refused",
@@ -258,6 +267,10 @@ mod tests {
             form(Fact::ProtocolUploaded { protocol: pin, digest: Digest::of(b""), bytes: 0 }),
             r#"{"protocol":"http@0.1.0","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","bytes":0}"#
         );
+        let name = || "orders-token".parse().unwrap();
+        assert_eq!(form(Fact::SecretSet { name: name(), version: 3 }), r#"{"name":"orders-token","version":3}"#);
+        assert_eq!(form(Fact::SecretDeleted { name: name(), version: 3 }), r#"{"name":"orders-token","version":3}"#);
+        assert_eq!(form(Fact::SecretsRewrapped { secrets: 2, key: "k".into() }), r#"{"secrets":2,"key":"k"}"#);
         assert_eq!(
             form(Fact::ActionExecuted {
                 success: false,

@@ -23,6 +23,7 @@ pub mod protocol;
 pub mod receipt;
 pub mod repositories;
 pub mod rounds;
+pub mod secret;
 pub mod services;
 pub mod time;
 pub mod turn;

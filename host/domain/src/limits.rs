@@ -59,6 +59,11 @@ pub const LEASE_MARGIN: Duration = Duration::from_secs(30);
 pub const LABELS_MAX: usize = 64;
 /// Longest key or value of a label, in bytes.
 pub const LABEL_BYTES_MAX: usize = 255;
+/// Shortest secret: a shorter value is found in texts that have nothing to do with it, and taking it
+/// out would ruin them.
+pub const SECRET_BYTES_MIN: usize = 6;
+/// Largest secret: room for keys and chains of certificates.
+pub const SECRET_BYTES_MAX: usize = 64 << 10;
 /// Most attempts that a delivery rule may ask for.
 pub const ATTEMPTS_MAX: u32 = 100;
 

@@ -11,6 +11,7 @@ use action_domain::{
     limits::ISSUES_MAX,
     protocol::{Descriptor, Example, Pin, Protocol},
     repositories::{CommitError, Conflict, UnitOfWork, Write},
+    secret,
     services::{Admitted, RawDescriptor, RuntimeError},
 };
 use bytes::Bytes;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 const TEXT_BYTES_MAX: usize = 1 << 20;
 /// Longest summary, in bytes.
 const SUMMARY_BYTES_MAX: usize = 500;
+/// What an example's secrets look like to its schema.
+const EXAMPLE_HANDLE: &str = "sec_00000000000000000000000000000000";
 /// Most examples.
 const EXAMPLES_MAX: usize = 100;
 
@@ -169,7 +172,11 @@ fn check_descriptor(raw: &RawDescriptor) -> Result<Descriptor, Vec<Issue>> {
     match Schemas::compile(&descriptor) {
         Ok(schemas) => {
             for (index, example) in descriptor.examples.iter().enumerate() {
-                let found = issues_of(&schemas.config, &example.config);
+                let mut found = secret::reference::references(&example.config).1;
+                found.extend(secret::reference::misplaced(&descriptor.config_schema, &example.config));
+                // As the schema sees it: a text in the place of each secret.
+                let seen = secret::reference::replaced(&example.config, &mut |_| EXAMPLE_HANDLE.to_owned());
+                found.extend(issues_of(&schemas.config, &seen));
                 issues.extend(found.into_iter().map(|issue| issue.below(&format!("/examples/{index}/config"))));
             }
         }

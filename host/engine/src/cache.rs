@@ -6,7 +6,7 @@
 
 use crate::{Engine, EngineError, schema::Schemas};
 use action_domain::{
-    action::Action, digest::Digest, egress::Egress, id::ActionId, limits::Limits, protocol::Protocol,
+    action::Action, digest::Digest, egress::Egress, id::ActionId, limits::Limits, name::Name, protocol::Protocol,
     repositories::ActionKey,
 };
 use moka::sync::Cache as Moka;
@@ -32,6 +32,8 @@ pub(crate) struct Ready {
     pub(crate) protocol: Arc<Protocol>,
     pub(crate) schemas: Arc<Schemas>,
     pub(crate) config: Arc<str>,
+    /// The secrets that its config names; mostly none.
+    pub(crate) secrets: Vec<Name>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,
 }
@@ -117,6 +119,7 @@ impl Engine {
         let egress = Egress::of_action(&protocol.descriptor.config_schema, &action.spec.config, &action.spec.grants);
         let ready = Arc::new(Ready {
             config: action.spec.config.to_string().into(),
+            secrets: action.spec.secrets().into_iter().collect(),
             egress: Arc::new(egress),
             limits: self.inner.parts.limits.resolve(&action.spec.limits),
             action,

@@ -4,6 +4,7 @@ use crate::{Engine, EngineError, schema::issues_of};
 use action_domain::{
     failure::Issue,
     protocol::{Pin, Protocol},
+    secret::reference,
     services::{Accepted, ValidateError},
 };
 use serde_json::Value;
@@ -25,14 +26,25 @@ impl Engine {
         config: &Value,
     ) -> Result<Result<Accepted, Vec<Issue>>, EngineError> {
         let below_config = |issues: Vec<Issue>| issues.into_iter().map(|issue| issue.below("/config")).collect();
-        let issues = issues_of(&self.schemas(protocol)?.config, config);
+        let (_, mut issues) = reference::references(config);
+        issues.extend(reference::misplaced(&protocol.descriptor.config_schema, config));
+        issues.extend(self.missing_secrets(config).await?);
+        // The protocol and its schema see texts in the place of secrets, here as in an attempt.
+        let (config, secrets) = self.disguise(config)?;
+        issues.extend(issues_of(&self.schemas(protocol)?.config, &config));
         if !issues.is_empty() {
             return Ok(Err(below_config(issues)));
         }
         // A component may count on its schema: it is not asked about what breaks that.
         match self.inner.parts.runtime.validate_config(protocol.digest, config.to_string().into()).await {
-            Ok(accepted) => Ok(Ok(accepted)),
-            Err(ValidateError::Refused(issues)) => Ok(Err(below_config(issues))),
+            Ok(mut accepted) => {
+                secrets.redactor().issues(&mut accepted.warnings);
+                Ok(Ok(accepted))
+            }
+            Err(ValidateError::Refused(mut issues)) => {
+                secrets.redactor().issues(&mut issues);
+                Ok(Err(below_config(issues)))
+            }
             Err(ValidateError::Runtime(error)) => Err(error.into()),
         }
     }

@@ -26,7 +26,8 @@ pub enum EngineError {
     /// It clashes with what is there.
     #[error("{message}")]
     Conflict {
-        /// Stable word: `name_taken`, `version_exists`, `in_use`, `action_disabled`.
+        /// Stable word: `name_taken`, `version_exists`, `in_use`, `action_disabled`,
+        /// `secret_key_missing`.
         code: &'static str,
         /// For people.
         message: String,
@@ -90,6 +91,7 @@ impl From<Conflict> for EngineError {
             Conflict::NameTaken => Self::Conflict { code: "name_taken", message },
             Conflict::VersionExists | Conflict::VersionWasOther => Self::Conflict { code: "version_exists", message },
             Conflict::InUse { .. } => Self::Conflict { code: "in_use", message },
+            Conflict::SecretMissing(_) => Self::Invalid(vec![Issue::new("", "secret_missing", message)]),
             Conflict::LeaseLost | Conflict::StatusMismatch | Conflict::CancelRequested => {
                 Self::Conflict { code: "status_changed", message }
             }

@@ -7,6 +7,7 @@
 //! To add a use case: a file, and a method of [`Engine`] in it.
 
 mod admit_protocol;
+mod arm;
 mod cache;
 mod call_protocol;
 mod cancel_execution;
@@ -18,12 +19,15 @@ mod prune_events;
 mod reconcile;
 mod recover;
 mod remove_protocol;
+mod remove_secret;
 mod resolve_execution;
 mod retry_execution;
+mod rewrap_secrets;
 mod run_task;
 mod running;
 mod save_action;
 mod schema;
+mod set_secret;
 mod test_connection;
 mod view;
 mod waiters;
@@ -33,8 +37,10 @@ pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::EngineError;
 pub use resolve_execution::Resolution;
 pub use retry_execution::{DeadLetters, Retried};
+pub use rewrap_secrets::Rewrapped;
 pub use save_action::{Expected, SavedAction};
 pub use schema::Form;
+pub use set_secret::SetSecret;
 pub use view::ExecutionView;
 
 use action_domain::{
@@ -43,7 +49,7 @@ use action_domain::{
     execution::WorkerId,
     limits::LimitsPolicy,
     repositories::Store,
-    services::{Broker, Clock, ProtocolRuntime, Random},
+    services::{Broker, Clock, ProtocolRuntime, Random, Vault},
 };
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -58,6 +64,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The sandbox.
     pub runtime: Arc<dyn ProtocolRuntime>,
+    /// Seals and opens secrets.
+    pub vault: Arc<dyn Vault>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids and chances.

@@ -46,17 +46,24 @@ impl Engine {
                 return Ok(());
             }
         };
-        let journal = Arc::new(Journal::new());
-        let request = self.attempt_request(ready, execution, input, &journal);
+        let armed = match self.arm(ready).await {
+            Ok(armed) => armed,
+            Err(error) => {
+                tracing::error!(execution = %execution.id, message = error.message, "engine.reconcile.arm");
+                return Ok(());
+            }
+        };
+        let journal = Arc::new(Journal::without(armed.secrets.clone()));
+        let request = self.attempt_request(ready, &armed, execution, input, &journal);
         let report = tokio::select! {
             biased;
-            report = self.inner.parts.runtime.reconcile(request) => report,
+            report = self.inner.parts.runtime.reconcile(request) => armed.clean_found(report),
             why = place.stopped() => {
-                events.extend(self.journal_events(execution, &journal));
+                events.extend(self.journal_events(execution, journal.finish()));
                 return Err(why);
             }
         };
-        events.extend(self.journal_events(execution, &journal));
+        events.extend(self.journal_events(execution, journal.finish()));
         let found = match report.result {
             Ok(Reconciliation::TookEffect(outcome)) => {
                 concluded.output = Some(outcome.output);

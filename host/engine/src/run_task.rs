@@ -2,6 +2,7 @@
 
 use crate::{
     Engine, EngineError,
+    arm::Armed,
     cache::Ready,
     dispatch_action::context_of,
     running::{Place, Stop},
@@ -15,7 +16,7 @@ use action_domain::{
     id::ExecutionId,
     payload::{Payload, RecordedPayload},
     repositories::{CommitError, Conflict, UnitOfWork, Write},
-    services::{AttemptReport, AttemptRequest, GuestTrigger, Journal, Sending, SendingRefused},
+    services::{AttemptReport, AttemptRequest, Entry, GuestTrigger, Journal, Sending, SendingRefused},
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -57,17 +58,21 @@ impl Engine {
         execution: Execution,
         input: Payload,
     ) -> Option<ExecutionView> {
-        let journal = Arc::new(Journal::new());
-        let mut request = self.attempt_request(ready, &execution, input.clone(), &journal);
+        let armed = match self.arm(ready).await {
+            Ok(armed) => armed,
+            Err(error) => return self.conclude(execution, &Concluded::of_error(error), Vec::new(), Some(ready)).await,
+        };
+        let journal = Arc::new(Journal::without(armed.secrets.clone()));
+        let mut request = self.attempt_request(ready, &armed, &execution, input.clone(), &journal);
         request.sending = execution.lease.map(|lease| {
             Arc::new(RecordSending { engine: self.clone(), execution: execution.clone(), lease }) as Arc<dyn Sending>
         });
         let mut place = self.inner.running.enter(execution.id);
         let ran = self.run_and_flush(&execution, request, &journal, &mut place).await;
-        let mut events = self.journal_events(&execution, &journal);
+        let mut events = self.journal_events(&execution, journal.finish());
         let ended = match ran {
             Ok(report) => {
-                let mut ended = Concluded::of_report(report);
+                let mut ended = Concluded::of_report(armed.clean(report));
                 let asked = self.ask_if_in_doubt(ready, &execution, &mut ended, Some(input), &mut events, &mut place);
                 asked.await.map(|()| ended)
             }
@@ -114,7 +119,7 @@ impl Engine {
                 why = place.stopped() => return Err(why),
                 () = tokio::time::sleep(FLUSH_EVERY) => {}
             }
-            let events = self.journal_events(execution, journal);
+            let events = self.journal_events(execution, journal.drain());
             let Some(lease) = execution.lease.filter(|_| !events.is_empty()) else { continue };
             let unit = UnitOfWork { writes: vec![Write::RequireLease(execution.id, lease)], events };
             match self.store().commit(unit).await {
@@ -128,6 +133,7 @@ impl Engine {
     pub(crate) fn attempt_request(
         &self,
         ready: &Ready,
+        armed: &Armed,
         execution: &Execution,
         input: Payload,
         journal: &Arc<Journal>,
@@ -141,7 +147,8 @@ impl Engine {
             deadline: self.now().plus(ready.limits.timeout()),
             traceparent: execution.traceparent.clone(),
             trigger: GuestTrigger::Call,
-            config: ready.config.clone(),
+            config: armed.config.clone(),
+            secrets: armed.secrets.clone(),
             input,
             egress: ready.egress.clone(),
             limits: ready.limits,
@@ -159,13 +166,11 @@ impl Engine {
         self.payload(&trigger.input).await
     }
 
-    pub(crate) fn journal_events(&self, execution: &Execution, journal: &Journal) -> Vec<NewEvent> {
+    pub(crate) fn journal_events(&self, execution: &Execution, entries: Vec<Entry>) -> Vec<NewEvent> {
         let context = context_of(execution, None);
         let random = &self.inner.parts.random;
-        let to_event = |entry: action_domain::services::Entry| {
-            NewEvent::new(random.event_id(), entry.time, context.clone(), &entry.fact)
-        };
-        journal.drain().into_iter().map(to_event).collect()
+        let to_event = |entry: Entry| NewEvent::new(random.event_id(), entry.time, context.clone(), &entry.fact);
+        entries.into_iter().map(to_event).collect()
     }
 
     /// Decides what comes after an attempt and writes all of it in one unit, if the lease

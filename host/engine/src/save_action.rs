@@ -1,6 +1,6 @@
 //! Makes, changes and removes actions.
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, arm::missing_issues};
 use action_domain::{
     action::{Action, ActionSpec},
     event::{Context, Fact},
@@ -33,8 +33,8 @@ pub enum Expected {
     Revision(u32),
 }
 
-/// How often a save that expects nothing in particular is tried when others save too.
-const TRIES: usize = 20;
+/// How often a change that expects nothing in particular is tried when others change the same.
+pub(crate) const TRIES: usize = 20;
 
 impl Engine {
     /// The current revision of an action.
@@ -59,7 +59,7 @@ impl Engine {
         let unit = UnitOfWork::new()
             .write(Write::AddAction(Box::new(action.clone())))
             .event(self.event(context_of(&action), &fact));
-        self.store().commit(unit).await.map_err(name_taken(&action))?;
+        self.store().commit(unit).await.map_err(refused(&action))?;
         // Somebody may have asked for the name before, and another action may have had it.
         self.inner.cache.forget([ActionKey::Name(action.spec.name.clone())]);
         Ok(SavedAction { action: Arc::new(action), created: true, warnings: checked.accepted.warnings })
@@ -126,7 +126,7 @@ impl Engine {
         let unit = UnitOfWork::new()
             .write(Write::AddRevisionIfCurrent(Box::new(action.clone())))
             .event(self.event(context_of(&action), &fact));
-        let saved = self.store().commit(unit).await.map_err(name_taken(&action));
+        let saved = self.store().commit(unit).await.map_err(refused(&action));
         self.forget(current, Some(&action));
         saved?;
         Ok(SavedAction { action: Arc::new(action), created: false, warnings: checked.accepted.warnings })
@@ -223,9 +223,14 @@ fn context_of(action: &Action) -> Context {
     Context { action: Some(action.id), revision: Some(action.revision), ..Context::default() }
 }
 
-fn name_taken(action: &Action) -> impl FnOnce(CommitError) -> EngineError {
-    let name = action.spec.name.clone();
+fn refused(action: &Action) -> impl FnOnce(CommitError) -> EngineError {
+    let (name, config) = (action.spec.name.clone(), action.spec.config.clone());
     move |error| match error {
+        // It went between the check and the save.
+        CommitError::Conflict(Conflict::SecretMissing(secret)) => {
+            let issues = missing_issues(&config, &[&secret].into()).into_iter();
+            EngineError::Invalid(issues.map(|issue| issue.below("/config")).collect())
+        }
         CommitError::Conflict(Conflict::NameTaken) => {
             EngineError::Conflict { code: "name_taken", message: format!("another action is called `{name}`") }
         }

@@ -1,14 +1,18 @@
 //! Reaches an outside system without changing anything there, and says how far it got.
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, arm::Armed};
 use action_domain::{
     action::Grants,
     egress::{Egress, EgressPolicy},
     event::{Context, Fact},
+    failure::ExecutionError,
     limits::LimitsSpec,
+    name::Name,
     protocol::{Pin, Protocol},
+    receipt::Receipt,
     repositories::{ActionKey, UnitOfWork},
-    services::{ConnectionTest, TestRequest},
+    secret::reference,
+    services::{ConnectionTest, TestRequest, Verdict},
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -19,39 +23,61 @@ impl Engine {
         let protocol = self.protocol(pin).await?;
         self.accept_config(&protocol, &config).await?.map_err(EngineError::Invalid)?;
         let egress = Egress::of_action(&protocol.descriptor.config_schema, &config, &grants);
+        let names: Vec<Name> = reference::names(&config).into_iter().collect();
+        let armed = match self.arm_config(&config, &names, &grants.reveal).await {
+            Ok(armed) => armed,
+            Err(error) => return self.record_test(&protocol, failed(error), Context::default()).await,
+        };
         let request = TestRequest {
             component: protocol.digest,
-            config: config.to_string().into(),
+            config: armed.config.clone(),
+            secrets: armed.secrets.clone(),
             test_methods: protocol.descriptor.test_methods.clone(),
             egress: Arc::new(egress),
             limits: self.inner.parts.limits.resolve(&LimitsSpec::default()),
         };
-        self.test(&protocol, request, Context::default()).await
+        self.test(&protocol, request, &armed, Context::default()).await
     }
 
     /// Tests the current revision of an action.
     pub async fn test_action(&self, key: &ActionKey) -> Result<ConnectionTest, EngineError> {
         let ready = self.ready(key).await?;
+        let context =
+            Context { action: Some(ready.action.id), revision: Some(ready.action.revision), ..Context::default() };
+        let armed = match self.arm(&ready).await {
+            Ok(armed) => armed,
+            Err(error) => return self.record_test(&ready.protocol, failed(error), context).await,
+        };
         let request = TestRequest {
             component: ready.protocol.digest,
-            config: ready.config.clone(),
+            config: armed.config.clone(),
+            secrets: armed.secrets.clone(),
             test_methods: ready.protocol.descriptor.test_methods.clone(),
             egress: ready.egress.clone(),
             limits: ready.limits,
         };
-        let context =
-            Context { action: Some(ready.action.id), revision: Some(ready.action.revision), ..Context::default() };
-        self.test(&ready.protocol, request, context).await
+        self.test(&ready.protocol, request, &armed, context).await
     }
 
     async fn test(
         &self,
         protocol: &Protocol,
         request: TestRequest,
+        armed: &Armed,
         context: Context,
     ) -> Result<ConnectionTest, EngineError> {
         let _permit = self.attempt_permit().await?;
-        let test = self.inner.parts.runtime.test_connection(request).await?;
+        let mut test = self.inner.parts.runtime.test_connection(request).await?;
+        armed.clean_test(&mut test);
+        self.record_test(protocol, test, context).await
+    }
+
+    async fn record_test(
+        &self,
+        protocol: &Protocol,
+        test: ConnectionTest,
+        context: Context,
+    ) -> Result<ConnectionTest, EngineError> {
         let report = serde_json::to_value(&test).map_err(|error| EngineError::Internal(error.to_string()))?;
         let verdict = report["verdict"].as_str().unwrap_or_default().to_owned();
         let fact = Fact::ConnectionTested { protocol: protocol.pin(), verdict, report };
@@ -64,4 +90,10 @@ impl Engine {
         let ready = self.ready(key).await?;
         Ok(((*ready.egress).clone(), self.inner.parts.egress))
     }
+}
+
+/// A test that could not begin.
+fn failed(error: ExecutionError) -> ConnectionTest {
+    let receipt = Receipt::default();
+    ConnectionTest { verdict: Verdict::Failed, report: None, error: Some(error), stages: Vec::new(), receipt }
 }

@@ -6,6 +6,7 @@ use crate::{
     capacity::Capacity,
     config::{Database, Place, Settings, names},
     role::Role,
+    secret_keys,
     system::{SystemClock, SystemRandom},
 };
 use action_domain::{
@@ -20,6 +21,7 @@ use action_queue_nats::{NatsBroker, NatsOptions};
 use action_store_memory::MemoryStore;
 use action_store_postgres::{PostgresOptions, PostgresStore};
 use action_store_sqlite::SqliteStore;
+use action_vault::{Key, Keyring};
 use action_wasm::{Compiler, RuntimeConfig, WasmRuntime};
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -52,6 +54,7 @@ struct Ground {
     capacity: Capacity,
     lease: Duration,
     runs_attempts: bool,
+    keys: Arc<Keyring>,
 }
 
 /// A store, and what it takes to close it.
@@ -100,6 +103,7 @@ impl Service {
     /// Where the database cannot be opened, or the sandbox cannot be made.
     pub(crate) async fn open(settings: &Settings, role: Role, capacity: Capacity) -> anyhow::Result<Self> {
         let store = open_store(&settings.database).await?;
+        let keys = secret_keys::open(settings, &*store.as_store()).await?;
         let broker = settings.queue.as_ref().map(broker).transpose()?;
         let program = std::env::current_exe().context("this program's own file cannot be found")?;
         let compiler = Compiler::Child { program, args: vec![COMPILE_COMPONENT.into()] };
@@ -112,8 +116,11 @@ impl Service {
             capacity,
             lease: settings.lease,
             runs_attempts: role.runs_attempts(),
+            keys,
         };
-        Self::compose(ground, node_folder(&settings.data_dir))
+        let service = Self::compose(ground, node_folder(&settings.data_dir))?;
+        secret_keys::check(&service.engine.secrets_without_key().await?, settings)?;
+        Ok(service)
     }
 
     /// For `run`: in memory, with everything else in `folder`.
@@ -124,12 +131,15 @@ impl Service {
         let store = OpenStore::Memory(Arc::new(MemoryStore::new()));
         let capacity = Capacity { carries: 1, concurrency: 1, waiters: 1, connections: 0 };
         let compiler = Compiler::InProcess;
-        let ground = Ground { store, broker: None, compiler, egress, capacity, lease: LEASE, runs_attempts: true };
+        let (lease, runs_attempts) = (LEASE, true);
+        // Gone with the process, as what it seals is.
+        let keys = Arc::new(Keyring::new(vec![Key::random()?]));
+        let ground = Ground { store, broker: None, compiler, egress, capacity, lease, runs_attempts, keys };
         Self::compose(ground, node_folder(folder))
     }
 
     fn compose(ground: Ground, (cache_dir, cache_key_file): (PathBuf, PathBuf)) -> anyhow::Result<Self> {
-        let Ground { store, broker, compiler, egress, capacity, lease, runs_attempts } = ground;
+        let Ground { store, broker, compiler, egress, capacity, lease, runs_attempts, keys } = ground;
         let clock = store.clock();
         let runtime = WasmRuntime::new(RuntimeConfig {
             cache_dir,
@@ -144,6 +154,7 @@ impl Service {
             store: store.as_store(),
             concurrency: runtime.concurrency(),
             runtime: Arc::new(runtime),
+            vault: keys,
             clock: clock.clone(),
             random: Arc::new(SystemRandom::new(clock.clone())),
             limits: LimitsPolicy::default(),

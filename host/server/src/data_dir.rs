@@ -1,4 +1,4 @@
-//! The data folder and the admin token in it: for this user's eyes only.
+//! The data folder and what is in it for this user's eyes only: the admin token, the key of secrets.
 
 use crate::{
     config::{Settings, names},
@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context as _, bail};
 use std::{
-    fs::{DirBuilder, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{ErrorKind, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -55,9 +55,7 @@ pub(crate) fn admin_token(settings: &Settings) -> anyhow::Result<Token> {
         Some(value) => value,
         None => make_token(&file).with_context(|| format!("{} cannot be written", file.display()))?,
     };
-    if std::fs::metadata(&file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
-        tracing::warn!(file = %file.display(), "others than its owner can read the admin token: chmod 600 it");
-    }
+    warn_if_others_can_read(&file, "the admin token");
     Ok(Token { value, file: Some(file) })
 }
 
@@ -78,11 +76,26 @@ pub(crate) fn read_token(file: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(token.to_owned()))
 }
 
-/// Writes a new token beside its place and moves it there: a crash leaves none or a whole one.
+/// Says so where a file is not its owner's alone.
+pub(crate) fn warn_if_others_can_read(file: &Path, what: &str) {
+    if std::fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
+        tracing::warn!(file = %file.display(), "others than its owner can read {what}: chmod 600 it");
+    }
+}
+
 fn make_token(file: &Path) -> std::io::Result<String> {
     let mut bytes = [0; TOKEN_BYTES];
     system::fill(&mut bytes);
     let token = format!("{TOKEN_PREFIX}{}", hex::encode(bytes));
+    write_for_owner(file, &token)?;
+    Ok(token)
+}
+
+/// Writes a line beside its place and moves it there: a crash leaves none or a whole one.
+///
+/// # Errors
+/// Where it cannot be written.
+pub(crate) fn write_for_owner(file: &Path, line: &str) -> std::io::Result<()> {
     let draft = file.with_extension("new");
     // A draft that a crash left may have other rights.
     match std::fs::remove_file(&draft) {
@@ -90,10 +103,14 @@ fn make_token(file: &Path) -> std::io::Result<String> {
         _ => {}
     }
     let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    writeln!(written, "{token}")?;
+    writeln!(written, "{line}")?;
     written.sync_all()?;
     std::fs::rename(&draft, file)?;
-    Ok(token)
+    // The name too has to survive the loss of power: what is sealed with a key does.
+    if let Some(folder) = file.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! command line itself.
 
 use crate::exit;
-use action_domain::limits::{COMPONENT_BYTES_MAX, DOCUMENT_BYTES_MAX, INPUT_BYTES_MAX};
+use action_domain::limits::{COMPONENT_BYTES_MAX, DOCUMENT_BYTES_MAX, INPUT_BYTES_MAX, SECRET_BYTES_MAX};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -12,6 +12,7 @@ use std::{
     io::{Read, stdin},
     path::Path,
 };
+use zeroize::Zeroizing;
 
 /// Bytes and what they are.
 #[derive(Debug, PartialEq, Eq)]
@@ -126,6 +127,36 @@ fn read_all(from: &mut impl Read, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A secret's value: from a file, or from standard input where there is none. A line end at its end
+/// is most likely the editor's or `echo`'s, and goes unless it is to be kept.
+///
+/// # Errors
+/// Where it cannot be read, or is too large.
+pub(crate) fn secret(file: Option<&Path>, keep_line_end: bool) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let read = || match file {
+        Some(path) => {
+            let name = || path.display().to_string();
+            let mut file = File::open(path).with_context(|| format!("{} cannot be opened", name()))?;
+            read_all(&mut file, SECRET_BYTES_MAX + 2).with_context(name)
+        }
+        None => read_all(&mut stdin().lock(), SECRET_BYTES_MAX + 2).context("standard input"),
+    };
+    let mut value = Zeroizing::new(read().map_err(exit::usage)?);
+    if !keep_line_end {
+        without_line_end(&mut value);
+    }
+    Ok(value)
+}
+
+fn without_line_end(value: &mut Vec<u8>) {
+    if value.last() == Some(&b'\n') {
+        value.pop();
+        if value.last() == Some(&b'\r') {
+            value.pop();
+        }
+    }
+}
+
 /// A component.
 ///
 /// # Errors
@@ -178,6 +209,24 @@ fn looks_like(bytes: &[u8], name: Option<&str>) -> &'static str {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_secret_loses_the_line_end_that_nobody_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        for (text, value, kept) in [
+            ("a b\n", "a b", "a b\n"),
+            ("a\r\n", "a", "a\r\n"),
+            ("a\n\n", "a\n", "a\n\n"),
+            ("a", "a", "a"),
+            ("", "", ""),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(secret(Some(&file), false).unwrap().as_slice(), value.as_bytes());
+            assert_eq!(secret(Some(&file), true).unwrap().as_slice(), kept.as_bytes());
+        }
+        assert!(secret(Some(&folder.path().join("none")), false).is_err());
+    }
 
     #[test]
     fn json_and_yaml_one_and_many() {

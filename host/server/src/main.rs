@@ -17,6 +17,7 @@ mod lifecycle;
 mod logging;
 mod output;
 mod role;
+mod secret_keys;
 mod system;
 
 use clap::Parser as _;

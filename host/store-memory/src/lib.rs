@@ -12,6 +12,7 @@ mod claim;
 mod log;
 mod prune;
 mod read;
+mod secrets;
 mod state;
 mod write;
 

@@ -17,6 +17,7 @@ use action_domain::{
         ActionFilter, ActionKey, EventFilter, ExecutionFilter, IdempotencyKey, Page, Positions, Reader,
         StoreUnavailable,
     },
+    secret::Secret,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -172,6 +173,14 @@ impl Reader for MemoryStore {
 
     async fn payload(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable> {
         Ok(self.read().payloads.get(digest).cloned())
+    }
+
+    async fn secrets_named(&self, names: &[Name]) -> Result<Vec<Arc<Secret>>, StoreUnavailable> {
+        Ok(self.read().secrets_named(names))
+    }
+
+    async fn secrets(&self, page: Page<Name>) -> Result<Vec<Arc<Secret>>, StoreUnavailable> {
+        Ok(self.read().secrets_page(page))
     }
 
     async fn last_position(&self) -> Result<Position, StoreUnavailable> {

@@ -10,6 +10,7 @@ use action_domain::{
     name::Name,
     protocol::{Pin, Protocol},
     repositories::IdempotencyKey,
+    secret::Secret,
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -63,6 +64,7 @@ pub(crate) struct State {
     pub(crate) executions_that_are: BTreeSet<(u8, ExecutionId)>,
     /// Executions that have not ended, by the protocol that they pin.
     pub(crate) open_executions_on: BTreeSet<(PinKey, ExecutionId)>,
+    pub(crate) secrets: BTreeMap<Name, Arc<Secret>>,
     pub(crate) log: Log,
     pub(crate) payloads: BTreeMap<Digest, Bytes>,
 }

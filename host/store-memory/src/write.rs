@@ -18,7 +18,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Takes one change back.
-type Undo = Box<dyn FnOnce(&mut State)>;
+pub(crate) type Undo = Box<dyn FnOnce(&mut State)>;
 
 impl State {
     /// Does all of `unit` or nothing.
@@ -67,6 +67,9 @@ impl State {
             Write::CallBack(action, key, now) => Ok(self.call_back(action, key.as_deref(), now)),
             Write::SlowDown(action, until) => Ok(self.slow_down(action, until)),
             Write::AddIdempotencyKey(key) => self.add_idempotency_key(*key),
+            Write::SetSecretIfCurrent(secret) => self.set_secret(*secret),
+            Write::ResealSecretIfCurrent(secret) => self.reseal_secret(*secret),
+            Write::RemoveSecretIfUnused(name, version) => self.remove_secret(&name, version),
         }
     }
 
@@ -122,6 +125,7 @@ impl State {
         if self.names_of.contains_key(&id) || self.revisions.contains_key(&(id, revision)) {
             return Err(used_twice(id));
         }
+        self.has_secrets_of(&action)?;
         let action = Arc::new(action);
         self.revisions.insert((id, revision), Arc::clone(&action));
         self.put_action(action);
@@ -140,6 +144,7 @@ impl State {
         if self.actions.get(&action.spec.name).is_some_and(|other| other.id != id) {
             return Err(Conflict::NameTaken.into());
         }
+        self.has_secrets_of(&action)?;
         let action = Arc::new(action);
         self.revisions.insert((id, revision), Arc::clone(&action));
         let old = self.put_action(action);

@@ -7,8 +7,8 @@
 
 use crate::{
     open::{PostgresOptions, Server},
-    read::{Statement, actions, events, executions, protocols},
-    writer::{bulk, claim, guard, protocols as removing, prune, queue},
+    read::{Statement, actions, events, executions, protocols, secrets},
+    writer::{bulk, claim, guard, protocols as removing, prune, queue, secrets as keeping},
 };
 use action_domain::{
     event::EventType,
@@ -222,6 +222,10 @@ fn other_cases() -> Vec<Case> {
     let pin = "http@1.0.0".parse().unwrap();
     let mut cases = vec![
         reading(protocols::one(&pin), &["protocols_pkey"]),
+        sorting(reading(secrets::named(&[name()]), &["secrets_pkey"])),
+        reading(secrets::page(&Page { after: Some(name()), limit: 50 }), &["secrets_pkey"]),
+        writing(keeping::VERSION, &["secrets_pkey"]),
+        writing(keeping::USERS, &["action_secrets_pkey"]),
         reading(sqlx::query(protocols::VERSIONS).bind("http"), &["protocols_pkey"]),
         reading(sqlx::query(protocols::CHOSEN).bind("http").bind(vec!["1.0.0"]), &["protocols_pkey"]),
         reading(protocols::with(&action_domain::digest::Digest::of(b"")), &["protocols_by_digest"]),
@@ -282,6 +286,9 @@ async fn protocols_and_actions_are_found_over_indexes() {
          FROM generate_series(1, 10000) AS g",
         "INSERT INTO action_labels SELECT 'k', convert_to('v' || g % 50, 'UTF8'), 'a' || g, pg_temp.id(g) \
          FROM generate_series(1, 10000) AS g",
+        "INSERT INTO secrets SELECT 's' || g, 1, 'k', '', '', g, g FROM generate_series(1, 10000) AS g",
+        "INSERT INTO action_secrets SELECT 's' || g % 5000, 'a' || g, pg_temp.id(g) FROM generate_series(1, 10000) AS g \
+         WHERE g % 5000 > 0",
     ];
     let mut connection = fill(&database, &statements).await;
     check(&mut connection, other_cases()).await;

@@ -4,8 +4,8 @@
 use crate::{
     codes::EventTypes,
     open::SqliteOptions,
-    read::{actions, events, executions, protocols},
-    writer::{batch, claim, protocols as removing, queue, rows, state},
+    read::{actions, events, executions, protocols, secrets},
+    writer::{batch, claim, protocols as removing, queue, rows, secrets as keeping, state},
 };
 use action_domain::{
     event::EventType,
@@ -168,6 +168,15 @@ fn events_are_read_over_indexes() {
             }
         }
     }
+}
+
+#[test]
+fn secrets_are_read_over_indexes() {
+    let mut plans = Plans::open();
+    plans.searches(&secrets::named_text(3), &["PRIMARY KEY (name=?)"]);
+    plans.searches(&secrets::page_text(), &["PRIMARY KEY (name>?)"]);
+    plans.searches(keeping::VERSION, &["PRIMARY KEY (name=?)"]);
+    plans.searches(keeping::USERS, &["PRIMARY KEY (secret=?)"]);
 }
 
 #[test]

@@ -151,13 +151,14 @@ async fn a_closed_store_refuses_and_ends_its_followers() {
 async fn a_newer_database_is_refused_with_its_version() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.db");
-    assert_eq!(migrate(&path).await.unwrap(), 3);
+    let steps = migrate(&path).await.unwrap();
+    assert!(steps > 0);
     assert_eq!(migrate(&path).await.unwrap(), 0);
     let connection = raw(&path);
     connection.pragma_update(None, "user_version", 99).unwrap();
     connection.close().unwrap();
     let error = SqliteStore::open(&path).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 3, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known, .. } if known == steps as i64), "{error}");
     assert!(error.to_string().contains("schema version 99"), "{error}");
 }
 

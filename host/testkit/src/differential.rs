@@ -13,7 +13,7 @@ use action_domain::{
     turn::{Priority, Rate, Turn},
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Does `steps` random units and claims on both stores, and compares what they answer and what
 /// they hold. The seed is in every failure's message: it repeats the run.
@@ -85,6 +85,8 @@ struct Known {
     actions: Vec<Action>,
     executions: Vec<Execution>,
     payloads: Vec<Digest>,
+    /// The current version of each secret.
+    secrets: BTreeMap<String, u32>,
 }
 
 const PINS: [&str; 5] = ["http@1.0.0", "http@1.1.0", "smtp@1.0.0", "feed@2.0.0-rc.1", "feed@10.0.0"];
@@ -128,7 +130,7 @@ impl Known {
             3 => Execution { status: Status::Failed, lease: None, run_at: None, ..execution.clone() },
             _ => Execution { status: Status::Queued, lease: None, run_at: Some(w.now()), ..execution.clone() },
         };
-        match random.below(22) {
+        match random.below(25) {
             0 => w.add_protocol(pin, &pin.as_bytes()[..=random.below(pin.len())]),
             1 => Write::RemoveProtocolIfUnused(pin.parse().unwrap()),
             2 => Write::AddAction(Box::new(w.action(name, pin))),
@@ -137,6 +139,9 @@ impl Known {
                 next.protocol = pin.parse().unwrap();
                 next.spec.name = name.parse().unwrap();
                 next.spec.enabled = random.once_in(2);
+                if random.once_in(2) {
+                    next.spec.config = serde_json::json!({"token": {"$secret": *random.one_of(&NAMES)}});
+                }
                 next.spec.labels = [((*random.one_of(&NAMES)).into(), (*random.one_of(&NAMES)).into())].into();
                 Write::AddRevisionIfCurrent(Box::new(next))
             }
@@ -157,6 +162,9 @@ impl Known {
                 execution: execution.id,
                 created_at: w.now(),
             })),
+            22 => Write::SetSecretIfCurrent(Box::new(w.secret(name, self.next_version(name, w)))),
+            23 => Write::ResealSecretIfCurrent(Box::new(w.secret(name, self.next_version(name, w).saturating_sub(1)))),
+            24 => Write::RemoveSecretIfUnused(name.parse().unwrap(), self.next_version(name, w).saturating_sub(1)),
             21 => match execution.lease {
                 Some(lease) => Write::RequireLease(execution.id, lease),
                 None => Write::RequireLease(execution.id, w.lease(random.uuid(), 1)),
@@ -168,6 +176,12 @@ impl Known {
             },
             _ => Write::UpdateExecutionIfStatus(Box::new(moved), execution.status, execution.attempt),
         }
+    }
+
+    /// The version that a secret would have next; now and then a wrong one.
+    fn next_version(&self, name: &str, w: &World) -> u32 {
+        let versions = self.secrets.get(name).copied().unwrap_or_default();
+        if w.random.once_in(8) { versions + 2 } else { versions + 1 }
     }
 
     /// Any rules for taking a turn; mostly none.
@@ -220,6 +234,10 @@ impl Known {
                 | Write::UpdateExecutionIfLeased(execution, _)
                 | Write::UpdateExecutionIfStatus(execution, ..) => self.learn((**execution).clone()),
                 Write::AddPayload(digest, _) => self.payloads.push(*digest),
+                Write::SetSecretIfCurrent(secret) => {
+                    self.secrets.insert(secret.name.to_string(), secret.version);
+                }
+                Write::RemoveSecretIfUnused(name, _) => drop(self.secrets.remove(name.as_str())),
                 _ => {}
             }
         }
@@ -263,6 +281,8 @@ async fn compare(left: &dyn Store, right: &dyn Store, w: &World, known: &Known, 
             same!(protocols_with(&Digest::of(&pin.as_bytes()[..end])));
         }
     }
+    same!(secrets(Page { after: None, limit: 500 }));
+    same!(secrets_named(&NAMES.map(|name| name.parse().unwrap())));
     same!(actions(&ActionFilter::default(), Page { after: None, limit: 500 }));
     for name in NAMES {
         same!(action(&ActionKey::Name(name.parse().unwrap())));

@@ -13,6 +13,7 @@ use action_domain::{
     protocol::{Descriptor, Pin, Protocol},
     receipt::Receipt,
     repositories::{Claim, CommitError, Conflict, EventFilter, Page, Store, UnitOfWork, Write},
+    secret::{Sealed, Secret},
     services::{Clock, Random},
     time::Timestamp,
     turn::Turn,
@@ -136,6 +137,13 @@ impl World {
             created_at: self.now(),
             updated_at: self.now(),
         }
+    }
+
+    /// A version of a secret. What is sealed in it means nothing.
+    pub fn secret(&self, name: &str, version: u32) -> Secret {
+        let sealed = Sealed { key: "0f0f0f0f".into(), wrapped: vec![0, 255, version as u8], data: vec![7; 40] };
+        let name = name.parse().unwrap();
+        Secret { name, version, sealed, created_at: self.now(), updated_at: self.now() }
     }
 
     /// The next revision.

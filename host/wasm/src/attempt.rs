@@ -41,16 +41,17 @@ impl WasmRuntime {
         AttemptReport { result, receipt, sent, effect }
     }
 
-    /// A closed gate with the grants and the journal of a request.
+    /// A closed gate with the grants, the secrets and the journal of a request.
     pub(crate) fn gate_of(&self, request: &AttemptRequest) -> Arc<Gate> {
-        Arc::new(Gate::new(
+        let gate = Gate::new(
             request.egress.clone(),
             self.policy,
             request.journal.clone(),
             self.clock.clone(),
             self.trust.clone(),
             Some(request.action),
-        ))
+        );
+        Arc::new(gate.holding(request.secrets.clone()))
     }
 }
 

@@ -21,12 +21,12 @@ impl WasmRuntime {
         let gate = Gate::new(
             request.egress,
             self.policy,
-            Arc::new(Journal::new()),
+            Arc::new(Journal::without(request.secrets.clone())),
             self.clock.clone(),
             self.trust.clone(),
             None,
         );
-        let gate = Arc::new(gate.for_test(request.test_methods));
+        let gate = Arc::new(gate.holding(request.secrets).for_test(request.test_methods));
         let limits = request.limits;
         let mut invocation = Invocation::new(&self.engine, gate.clone(), self.pool.clone(), &limits, started)
             .map_err(|error| RuntimeError::Host(WasmRuntime::broken(&error).message))?;

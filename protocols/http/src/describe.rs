@@ -21,8 +21,15 @@ pub fn descriptor() -> Descriptor {
         &json!({
             "url": "https://api.example.com/orders",
             "method": "POST",
-            "auth": { "bearer": { "token": "secret" } },
+            "auth": { "bearer": { "token": { "$secret": "orders-token" } } },
             "idempotency": "keyed",
+        }),
+    )
+    .example(
+        "Give an API key of the remote's own kind",
+        &json!({
+            "url": "https://api.example.com/orders",
+            "headers": { "X-Api-Key": { "$secret": "orders-key" } },
         }),
     )
     .example(
@@ -40,7 +47,7 @@ pub fn descriptor() -> Descriptor {
         &json!({
             "url": "https://api.example.com/customers",
             "query": { "email": "{{ email }}", "fields": ["id", "name"], "page": "{{ page? }}" },
-            "auth": { "basic": { "username": "service", "password": "secret" } },
+            "auth": { "basic": { "username": "service", "password": { "$secret": "customers-password" } } },
             "failures": [
                 { "status": [404], "kind": "invalid_input" },
                 { "status": ["520-529"], "kind": "unavailable", "retry_after_ms": 30000 },

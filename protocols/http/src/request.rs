@@ -60,7 +60,7 @@ pub fn tls(tls: &Tls) -> TlsOptions {
         server_name: tls.server_name.clone(),
         extra_roots: tls.extra_roots.clone(),
         client_identity: identity
-            .map(|identity| ClientIdentity { chain: identity.chain.clone(), key: identity.key.clone() }),
+            .map(|identity| ClientIdentity { chain: identity.chain.clone(), key: identity.key.to_string() }),
         alpn: Vec::new(),
     }
 }

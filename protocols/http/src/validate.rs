@@ -205,13 +205,13 @@ impl Findings {
                     let message = "a user name with a colon cannot be told from the password";
                     self.issue("/auth/basic/username", "invalid_username", message);
                 }
-                vec![("/auth/basic/username", &basic.username), ("/auth/basic/password", &basic.password)]
+                vec![("/auth/basic/username", basic.username.as_str()), ("/auth/basic/password", &*basic.password)]
             }
             Auth::Bearer(bearer) => {
                 if bearer.token.is_empty() {
                     self.issue("/auth/bearer/token", "empty", "there is no token");
                 }
-                vec![("/auth/bearer/token", &bearer.token)]
+                vec![("/auth/bearer/token", &*bearer.token)]
             }
         };
         for (pointer, text) in texts {

@@ -1,7 +1,8 @@
 //! Derives the JSON Schema (2020-12) of a config from its type.
 //!
 //! Doc comments become descriptions. The annotations that the service reads are given as
-//! `#[schemars(extend("x-egress" = "http"))]` and `#[schemars(extend("writeOnly" = true))]`.
+//! `#[schemars(extend("x-egress" = "http"))]` and, for what may be a secret, the type
+//! [`Secret`](crate::secrets::Secret) or `#[schemars(extend("writeOnly" = true))]`.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;

@@ -145,6 +145,15 @@ impl Remote {
                 let zeros = vec![0; count.parse().unwrap()];
                 answer.header("content-type", "application/octet-stream").body(Full::new(zeros.into()))
             }
+            // Everything that it was asked, as text.
+            ["mirror", ..] => {
+                let mut text = format!("{} {}\n", head.method, head.uri);
+                for (name, value) in &head.headers {
+                    text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+                }
+                text.push_str(&String::from_utf8_lossy(&body));
+                answer.header("content-type", "text/plain").body(Full::new(text.into()))
+            }
             // Never answered: the connection stays open until the other side has enough.
             ["silence"] => std::future::pending().await,
             ["json"] => {

@@ -45,7 +45,7 @@ impl Documents {
             behind it. Errors are problem documents (RFC 9457): branch on `code`. Only a \
             request whose head cannot be read or is too large (64 KiB, 100 fields) is refused before any of this, with \
             a bare 400, 414 or 431. A token's scopes are `admin` \
-            (everything), `configure` (protocols and actions), `invoke` (run actions) and `read` (look).\n\nThe \
+            (everything), `configure` (protocols, actions and secrets), `invoke` (run actions) and `read` (look).\n\nThe \
             public listener offers `POST /v1/actions/{id}/execute` and `GET /v1/executions/{id}` with the scope \
             `invoke`, and `GET /healthz`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
@@ -54,6 +54,7 @@ impl Documents {
     tags(
         (name = "protocols", description = "Components that were uploaded, and what they say of themselves."),
         (name = "actions", description = "Protocols with a config, ready to be called."),
+        (name = "secrets", description = "Values that configs name, sealed. They go in and do not come out."),
         (name = "executions", description = "What became of calls."),
         (name = "events", description = "Everything that happened."),
         (name = "service", description = "The service itself. No token is needed."),

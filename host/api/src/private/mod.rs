@@ -4,6 +4,7 @@ pub(crate) mod actions;
 mod events;
 pub(crate) mod executions;
 mod protocols;
+mod secrets;
 pub(crate) mod service;
 
 use crate::{ApiState, Router, Scope, Scopes, openapi::Documents, routes::Routes};
@@ -29,7 +30,13 @@ pub fn private_router(state: ApiState) -> Router {
 }
 
 fn routes(state: ApiState) -> Routes {
-    [protocols::register, actions::register, executions::register, events::register, service::register]
-        .into_iter()
-        .fold(Routes::new(state), |routes, register| register(routes))
+    let registers = [
+        protocols::register,
+        actions::register,
+        secrets::register,
+        executions::register,
+        events::register,
+        service::register,
+    ];
+    registers.into_iter().fold(Routes::new(state), |routes, register| register(routes))
 }

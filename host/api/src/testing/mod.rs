@@ -15,6 +15,7 @@ use action_domain::{
 };
 use action_engine::{Engine, Parts};
 use action_store_memory::MemoryStore;
+use action_vault::{Key, Keyring};
 use async_trait::async_trait;
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
@@ -93,6 +94,7 @@ impl Api {
         let engine = Engine::new(Parts {
             store: Arc::new(MemoryStore::new()),
             runtime: runtime.clone(),
+            vault: Arc::new(Keyring::new(vec![Key::random().unwrap()])),
             clock: Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000))),
             random: Arc::new(Counting(AtomicU64::new(1_800_000_000_000))),
             limits: LimitsPolicy::default(),

@@ -41,7 +41,7 @@ fn mode(config: &str) -> String {
 fn config_schema() -> Value {
     json!({
         "type": "object",
-        "properties": {"mode": {"type": "string"}, "url": {"type": "string", "x-egress": "http"}},
+        "properties": {"mode": {"type": "string"}, "token": {"type": "string", "writeOnly": true}, "url": {"type": "string", "x-egress": "http"}},
     })
 }
 

@@ -196,7 +196,7 @@ pub(crate) struct Grants {
     egress: Vec<EgressGrant>,
     /// Whether private, loopback and link-local addresses may be reached; the operator has to allow it too.
     private_networks: bool,
-    /// Secrets that the protocol may see. Not available yet.
+    /// Secrets of the config whose values the protocol may see, by name.
     reveal: Vec<String>,
 }
 

@@ -68,6 +68,19 @@ impl Cursor for ExecutionId {
     }
 }
 
+/// A secret's name: its list is another one than that of actions.
+pub(crate) struct SecretName(pub(crate) Name);
+
+impl Cursor for SecretName {
+    const KIND: &'static str = "secret";
+    fn key(&self) -> String {
+        self.0.to_string()
+    }
+    fn parse(key: &str) -> Option<Self> {
+        key.parse().ok().map(Self)
+    }
+}
+
 /// How many to ask the store for: one more than the page has tells whether there is another
 /// page, as long as the store gives that many.
 pub(crate) fn ask(limit: u32) -> u32 {

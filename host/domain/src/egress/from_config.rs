@@ -24,17 +24,25 @@ pub enum RuleSource {
 /// gives none: the protocol will be refused when it tries to reach it.
 pub fn rules_of_config(schema: &Value, config: &Value) -> Vec<Rule> {
     let mut rules = Vec::new();
+    for_each_value(schema, config, |part, value, pointer| {
+        if let Some(rule) = rule(part, value, pointer)
+            && !rules.contains(&rule)
+        {
+            rules.push(rule);
+        }
+    });
+    rules
+}
+
+/// Calls `then` for each value of a config with each schema that is for it, and its pointer.
+pub(crate) fn for_each_value(schema: &Value, config: &Value, mut then: impl FnMut(&Map<String, Value>, &Value, &str)) {
     // A schema that is referred to twice is looked at once for each value, by the shortest way to
     // it, or a few references to references would take for ever.
     let mut met = HashSet::from([(ptr::from_ref(schema), ptr::from_ref(config))]);
     let mut next = VecDeque::from([(schema, config, String::new(), 0)]);
     while let Some((part, value, pointer, depth)) = next.pop_front() {
         let Some(part) = part.as_object() else { continue };
-        if let Some(rule) = rule(part, value, &pointer)
-            && !rules.contains(&rule)
-        {
-            rules.push(rule);
-        }
+        then(part, value, &pointer);
         if depth == DEPTH_MAX {
             continue;
         }
@@ -46,7 +54,6 @@ pub fn rules_of_config(schema: &Value, config: &Value) -> Vec<Rule> {
             });
         }
     }
-    rules
 }
 
 /// What an annotated schema grants for a value.

@@ -9,6 +9,7 @@ use crate::{
     id::{ActionId, ExecutionId},
     name::Name,
     protocol::{Pin, Protocol},
+    secret::Secret,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -222,6 +223,12 @@ pub trait Reader: Send + Sync {
 
     /// A payload that is kept apart.
     async fn payload(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable>;
+
+    /// Those of these secrets that are there, by name, each in its current version.
+    async fn secrets_named(&self, names: &[Name]) -> Result<Vec<Arc<Secret>>, StoreUnavailable>;
+
+    /// Secrets by name.
+    async fn secrets(&self, page: Page<Name>) -> Result<Vec<Arc<Secret>>, StoreUnavailable>;
 
     /// The end of the log; 0 if it is empty.
     async fn last_position(&self) -> Result<Position, StoreUnavailable>;

@@ -7,7 +7,9 @@ use crate::{
     event::NewEvent,
     execution::{Execution, Lease, Status, WorkerId},
     id::{ActionId, ExecutionId},
+    name::Name,
     protocol::{Pin, Protocol},
+    secret::Secret,
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -52,10 +54,12 @@ pub enum Write {
     /// revision of an action pins it or an execution that has not ended does. The component's
     /// bytes go when no protocol has them any more.
     RemoveProtocolIfUnused(Pin),
-    /// Adds an action with revision 1; [`Conflict::NameTaken`] if another action has its name.
+    /// Adds an action with revision 1; [`Conflict::NameTaken`] if another action has its name,
+    /// [`Conflict::SecretMissing`] if a secret is not there that its config names.
     AddAction(Box<Action>),
     /// Adds a revision to an action whose current one is the one before;
-    /// [`Conflict::NotFound`], [`Conflict::RevisionMismatch`], [`Conflict::NameTaken`].
+    /// [`Conflict::NotFound`], [`Conflict::RevisionMismatch`], [`Conflict::NameTaken`],
+    /// [`Conflict::SecretMissing`].
     AddRevisionIfCurrent(Box<Action>),
     /// Removes an action, if that is its current revision; its revisions stay readable by id.
     /// [`Conflict::NotFound`], [`Conflict::RevisionMismatch`].
@@ -93,7 +97,20 @@ pub enum Write {
     /// Remembers which execution a trigger led to; [`Conflict::KeyUsed`] if the action has the
     /// key, and got it less than [`IDEMPOTENCY_KEY_FOR`](crate::limits::IDEMPOTENCY_KEY_FOR) before.
     AddIdempotencyKey(Box<IdempotencyKey>),
+    /// Puts a secret's next version in the place of the one before, if that is its current one, or
+    /// adds version 1; else [`Conflict::RevisionMismatch`] with the current one, 0 for none.
+    SetSecretIfCurrent(Box<Secret>),
+    /// Puts the same version of a secret back, sealed anew, if it is the current one; else
+    /// [`Conflict::RevisionMismatch`].
+    ResealSecretIfCurrent(Box<Secret>),
+    /// Removes a secret, if this is its current version; [`Conflict::NotFound`],
+    /// [`Conflict::RevisionMismatch`], or [`Conflict::InUse`] while current revisions of actions name
+    /// it: the first [`USERS_TOLD_MAX`] by name, with commas.
+    RemoveSecretIfUnused(Name, u32),
 }
+
+/// As many actions are named that still use a secret.
+pub const USERS_TOLD_MAX: u32 = 10;
 
 /// A trigger's idempotency key and what it led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +154,9 @@ pub enum Conflict {
         /// An action's name or an execution's id.
         by: String,
     },
+    /// An action names a secret that is not there.
+    #[error("there is no secret {0}")]
+    SecretMissing(Name),
     /// Somebody else has the execution now, or it has ended.
     #[error("the lease is lost")]
     LeaseLost,

@@ -1,14 +1,20 @@
 //! What an attempt did, as it happens: written by the sandbox, drained by the engine.
 //!
-//! It is bounded: what is over a limit is dropped and counted, and the count is recorded.
+//! It is bounded: what is over a limit is dropped and counted, and the count is recorded. The
+//! attempt's secrets are taken out of everything as it is written down, also out of lines of log
+//! that have a secret only together: a line that ends as a secret begins waits for the next one.
 
 use crate::{
     egress::Denial,
     event::Fact,
     limits::{LOG_BYTES_MAX, LOG_LINES_MAX, PROGRESS_REPORTS_MAX, REQUESTS_MAX},
+    secret::AttemptSecrets,
     time::Timestamp,
 };
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// One thing that an attempt did, and when.
 #[derive(Debug, Clone)]
@@ -24,6 +30,7 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Journal {
     state: Mutex<State>,
+    secrets: Arc<AttemptSecrets>,
 }
 
 #[derive(Debug, Default)]
@@ -36,12 +43,19 @@ struct State {
     requests: u32,
     denials: u32,
     last_denial: Option<Denial>,
+    /// Lines of log, by their place in `entries`, that may end with the beginning of a secret.
+    waiting: Vec<usize>,
 }
 
 impl Journal {
-    /// An empty one.
+    /// An empty one, for an attempt without secrets.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty one, out of which these are kept.
+    pub fn without(secrets: Arc<AttemptSecrets>) -> Self {
+        Self { state: Mutex::default(), secrets }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -66,6 +80,11 @@ impl Journal {
         state.log_bytes += message.len();
         let fact = Fact::MessageLogged { level: level.to_owned(), message: message.to_owned() };
         state.entries.push(Entry { time, fact });
+        if !self.secrets.is_empty() {
+            let last = state.entries.len() - 1;
+            state.waiting.push(last);
+            state.settle(&self.secrets, false);
+        }
     }
 
     /// How far the attempt says that it is. Reports over the limit are dropped, oldest first in
@@ -77,6 +96,7 @@ impl Journal {
             return;
         }
         state.progress_reports += 1;
+        let message: Cow<'_, str> = self.secrets.redactor().text(message);
         let message = message.chars().take(MESSAGE_BYTES_MAX / 4).collect();
         state.entries.push(Entry { time, fact: Fact::ProgressReported { completed, total, message } });
     }
@@ -97,17 +117,20 @@ impl Journal {
     }
 
     /// A request that was made, however it ended.
-    pub fn request(&self, time: Timestamp, request_made: Fact) {
+    pub fn request(&self, time: Timestamp, mut request_made: Fact) {
+        self.secrets.redactor().fact(&mut request_made);
         self.state().entries.push(Entry { time, fact: request_made });
     }
 
     /// A connection that was denied. At most as many as requests are recorded.
     pub fn denied(&self, time: Timestamp, denial: &Denial) {
+        let mut denial = denial.clone();
+        self.secrets.redactor().denial(&mut denial);
         let mut state = self.state();
         state.denials = state.denials.saturating_add(1);
         state.last_denial = Some(denial.clone());
         if state.denials <= REQUESTS_MAX {
-            let Denial { host, port, rule, hint } = denial.clone();
+            let Denial { host, port, rule, hint } = denial;
             state.entries.push(Entry { time, fact: Fact::EgressDenied { host, port, rule, hint } });
         }
     }
@@ -117,9 +140,37 @@ impl Journal {
         self.state().last_denial.clone()
     }
 
-    /// Takes out what is there.
+    /// Takes out what is there, up to the first line that waits for the next one.
     pub fn drain(&self) -> Vec<Entry> {
-        std::mem::take(&mut self.state().entries)
+        let mut state = self.state();
+        let settled = state.waiting.first().copied().unwrap_or(state.entries.len());
+        state.waiting.iter_mut().for_each(|place| *place -= settled);
+        state.entries.drain(..settled).collect()
+    }
+
+    /// The attempt has ended: takes out all that is there.
+    pub fn finish(&self) -> Vec<Entry> {
+        let mut state = self.state();
+        state.settle(&self.secrets, true);
+        std::mem::take(&mut state.entries)
+    }
+}
+
+impl State {
+    /// Takes secrets out of the lines that wait, and lets those go on that need not wait longer: all
+    /// of them where nothing follows.
+    fn settle(&mut self, secrets: &AttemptSecrets, whole: bool) {
+        let line = |place: &usize| match &self.entries[*place].fact {
+            Fact::MessageLogged { message, .. } => message.as_str(),
+            _ => "",
+        };
+        let texts: Vec<&str> = self.waiting.iter().map(line).collect();
+        let settled = secrets.redactor().sequence(&texts, whole);
+        for (place, clean) in self.waiting.drain(..settled.len()).zip(settled) {
+            if let Fact::MessageLogged { message, .. } = &mut self.entries[place].fact {
+                *message = clean;
+            }
+        }
     }
 }
 
@@ -155,5 +206,67 @@ mod tests {
         let journal = Journal::new();
         assert_eq!((0..1000).filter(|_| journal.admit_request()).count(), REQUESTS_MAX as usize);
         assert_eq!(journal.requests(), REQUESTS_MAX);
+    }
+
+    fn with_secret(value: &str) -> Journal {
+        let held = crate::secret::Held {
+            handle: format!("sec_{}", "0".repeat(32)),
+            name: "token".parse().unwrap(),
+            value: Some(Arc::new(value.as_bytes().to_vec().into())),
+            reveal: true,
+        };
+        Journal::without(Arc::new(AttemptSecrets::new(vec![held])))
+    }
+
+    fn told(entries: Vec<Entry>) -> Vec<String> {
+        let text = |entry: Entry| match entry.fact {
+            Fact::MessageLogged { message, .. } | Fact::ProgressReported { message, .. } => message,
+            Fact::EgressDenied { host, .. } => host,
+            other => other.event_type().as_str().to_owned(),
+        };
+        entries.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_line_that_ends_as_a_secret_begins_waits_for_the_next() {
+        let journal = with_secret("hunter2-hunter2");
+        journal.log(NOW, "info", "plain");
+        journal.log(NOW, "info", "it is hunt");
+        journal.progress(NOW, 1, None, "at hunter2-hunter2");
+        journal.log(NOW, "info", "er2-hu");
+        assert_eq!(told(journal.drain()), ["plain"], "the order stays");
+        assert!(journal.drain().is_empty());
+        journal.log(NOW, "info", "nter2, h");
+        // Its end may be the beginning of another one, and so all of it waits.
+        assert!(journal.drain().is_empty());
+        journal.log(NOW, "info", "ello!");
+        let rest = ["it is [secret:token]", "at [secret:token]", "[secret:token]", "[secret:token], h", "ello!"];
+        assert_eq!(told(journal.drain()), rest);
+        journal.log(NOW, "info", "hunter");
+        assert!(journal.drain().is_empty());
+        assert_eq!(told(journal.finish()), ["[secret:token]"], "nothing follows: it was cut");
+    }
+
+    #[test]
+    fn nothing_that_is_written_down_has_a_secret_in_it() {
+        let journal = with_secret("hunter2!");
+        let denial = Denial { host: "hunter2!.test".into(), port: 1, rule: "r".into(), hint: "hunter2!".into() };
+        journal.denied(NOW, &denial);
+        let request = Fact::RequestMade {
+            method: "GET".into(),
+            host: "h".into(),
+            port: 1,
+            path: Some("/hunter2%21".into()),
+            status: None,
+            error: None,
+            bytes_out: 0,
+            bytes_in: 0,
+            ms: 0,
+        };
+        journal.request(NOW, request);
+        assert!(!journal.last_denial().unwrap().to_string().contains("hunter2"));
+        let entries = journal.finish();
+        assert_eq!(entries.len(), 2);
+        assert!(entries.iter().all(|entry| !format!("{entry:?}").contains("hunter2")), "{entries:?}");
     }
 }

@@ -3,6 +3,7 @@
 mod broker;
 mod journal;
 mod runtime;
+mod vault;
 
 pub use broker::{Broker, BrokerUnavailable, Carried};
 pub use journal::{Entry, Journal};
@@ -11,6 +12,7 @@ pub use runtime::{
     Outcome, ProtocolRuntime, RawDescriptor, RawExample, ReconcileReport, Reconciliation, RuntimeError, Sending,
     SendingRefused, Stage, StageKind, TestRequest, ValidateError, Verdict,
 };
+pub use vault::{Vault, VaultError};
 
 use crate::{
     id::{ActionId, EventId, ExecutionId},

@@ -10,6 +10,7 @@ use crate::{
     payload::Payload,
     receipt::Receipt,
     repositories::StoreUnavailable,
+    secret::AttemptSecrets,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -184,8 +185,10 @@ pub struct AttemptRequest {
     pub traceparent: Option<Arc<str>>,
     /// What set the execution off.
     pub trigger: GuestTrigger,
-    /// The config as JSON.
+    /// The config as JSON, with handles in the place of secrets.
     pub config: Arc<str>,
+    /// What the handles stand for.
+    pub secrets: Arc<AttemptSecrets>,
     /// What came in.
     pub input: Payload,
     /// What it may reach.
@@ -252,8 +255,10 @@ pub enum Reconciliation {
 pub struct TestRequest {
     /// The component.
     pub component: Digest,
-    /// The config as JSON.
+    /// The config as JSON, with handles in the place of secrets.
     pub config: Arc<str>,
+    /// What the handles stand for.
+    pub secrets: Arc<AttemptSecrets>,
     /// HTTP methods beside GET, HEAD and OPTIONS that the protocol declared for it.
     pub test_methods: Vec<String>,
     /// What it may reach.

@@ -28,6 +28,7 @@ use action_domain::{
 use action_engine::{DeadLetters, Dispatch, Dispatched, Engine, EngineError, Parts};
 use action_store_memory::MemoryStore;
 use action_testkit::{FakeClock, SeededRandom, World};
+use action_vault::Keyring;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
@@ -175,6 +176,7 @@ impl Test {
         let mut parts = Parts {
             store: self.store.clone(),
             runtime: self.runtime.clone(),
+            vault: Arc::new(Keyring::default()),
             clock: self.clock.clone(),
             random: Arc::new(SeededRandom::new(FakeClock::at(self.clock.now()), seed)),
             limits: LimitsPolicy::default(),

@@ -1,6 +1,7 @@
 //! One method an endpoint.
 
 use super::{Client, ClientError, stream::EventStream, upload};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
@@ -219,6 +220,31 @@ impl Client {
     pub(crate) async fn resolve_execution(&self, id: &str, r#as: &str) -> Result<Value, ClientError> {
         let body = serde_json::json!({"as": r#as});
         self.send(self.request(Method::POST, &["v1", "executions", id, "resolve"], &[]).json(&body)).await?.json()
+    }
+
+    /// Gives a secret a value. Whether it is its first.
+    pub(crate) async fn set_secret(&self, name: &str, value: &[u8]) -> Result<(Value, bool), ClientError> {
+        let body = match std::str::from_utf8(value) {
+            Ok(text) => serde_json::json!({"value": text}),
+            Err(_) => serde_json::json!({"base64": STANDARD.encode(value)}),
+        };
+        let answer = self.send(self.request(Method::PUT, &["v1", "secrets", name], &[]).json(&body)).await?;
+        Ok((answer.json()?, answer.status == StatusCode::CREATED))
+    }
+
+    /// Secrets, without their values.
+    pub(crate) async fn secrets(&self, limit: u32) -> Result<(Vec<Value>, Option<String>), ClientError> {
+        self.pages(&["v1", "secrets"], &[], limit).await
+    }
+
+    /// Deletes a secret.
+    pub(crate) async fn delete_secret(&self, name: &str) -> Result<(), ClientError> {
+        self.send(self.request(Method::DELETE, &["v1", "secrets", name], &[])).await.map(drop)
+    }
+
+    /// Moves all secrets to the service's first key.
+    pub(crate) async fn rewrap_secrets(&self) -> Result<Value, ClientError> {
+        self.send(self.request(Method::POST, &["v1", "secrets", "rewrap"], &[])).await?.json()
     }
 
     /// Removes executions that ended before a time, with their events.

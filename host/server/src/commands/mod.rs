@@ -8,6 +8,7 @@ mod migrate;
 pub(crate) mod protocol;
 pub(crate) mod prune;
 pub(crate) mod run;
+pub(crate) mod secret;
 mod serve;
 
 use crate::{
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Action(group) => action::run(group.command, &group.connection.client()?, output).await,
         Command::Execution(group) => execution::run(group.command, &group.connection.client()?, output).await,
         Command::Events(group) => events::run(group.command, &group.connection.client()?, output).await,
+        Command::Secret(group) => secret::run(group.command, &group.connection.client()?, output).await,
         Command::Prune(arguments) => prune::run(&arguments, &arguments.connection.client()?, output).await,
         // `main` does this one before anything else is there.
         Command::CompileComponent => Ok(ExitCode::FAILURE),

@@ -15,6 +15,7 @@ use action_domain::{
     egress::EgressPolicy,
     event::{Event, Position},
     limits::{LimitsPolicy, LimitsSpec, PAGE_ITEMS_MAX},
+    name::Name,
     payload::Payload,
     repositories::{ActionKey, EventFilter, Page},
 };
@@ -22,7 +23,13 @@ use action_engine::{Dispatch, Dispatched, Engine, EngineError};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+use zeroize::Zeroizing;
 
 /// How long after its deadline an attempt may take to be written down.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -49,6 +56,15 @@ pub(crate) struct Arguments {
     /// Let it reach this host beside those in its config; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     egress: Vec<String>,
+    /// A secret that its config names, and the file that holds it; may be given several times
+    #[arg(long, value_name = "NAME=FILE")]
+    secret: Vec<String>,
+    /// The same, from a variable of the environment
+    #[arg(long, value_name = "NAME=VARIABLE")]
+    secret_env: Vec<String>,
+    /// Let it see this secret; may be given several times
+    #[arg(long, value_name = "NAME")]
+    reveal: Vec<String>,
     /// Wall time of the attempt [default: 30000]
     #[arg(long, value_name = "MILLISECONDS")]
     timeout_ms: Option<u64>,
@@ -57,14 +73,18 @@ pub(crate) struct Arguments {
 pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
     let component = input::component(&arguments.component)?;
     let config = input::document(&arguments.config).context("--config")?;
-    let input = input::payload(&arguments.input, arguments.content_type).context("--input")?;
+    let input = input::payload(&arguments.input, arguments.content_type.clone()).context("--input")?;
     let egress = arguments.egress.iter().map(|text| grant(text)).collect::<anyhow::Result<_>>().map_err(exit::usage)?;
-    let grants = Grants { egress, private_networks: arguments.allow_private, ..Grants::default() };
+    let grants = Grants { egress, private_networks: arguments.allow_private, reveal: arguments.reveal.clone() };
+    let secrets = secrets(&arguments).map_err(exit::usage)?;
 
     let folder = tempfile::TempDir::with_prefix("action-service-run-").context("a temporary folder")?;
     let service = Service::in_memory(folder.path(), EgressPolicy { private_networks: arguments.allow_private })?;
     let engine = &service.engine;
     engine.start().await?;
+    for (name, value) in &secrets {
+        engine.set_secret(name, value).await.map_err(explain).with_context(|| format!("the secret {name}"))?;
+    }
     let admitted = engine.admit_protocol(component, None).await.map_err(explain)?;
     let spec = ActionSpec {
         name: ACTION.parse()?,
@@ -96,6 +116,26 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<
     engine.stop(Duration::ZERO).await;
     service.close().await;
     Ok(code)
+}
+
+/// What the config may name, from files and the environment: never from the command line itself,
+/// which others see.
+fn secrets(arguments: &Arguments) -> anyhow::Result<Vec<(Name, Zeroizing<Vec<u8>>)>> {
+    let named = |option: &str, text: &str| {
+        let (name, place) = text.split_once('=').with_context(|| format!("--{option} {text}: `=` is missing"))?;
+        let name: Name = name.parse().with_context(|| format!("--{option} {text}"))?;
+        Ok::<_, anyhow::Error>((name, place.to_owned()))
+    };
+    let from_files = arguments.secret.iter().map(|text| {
+        let (name, file) = named("secret", text)?;
+        Ok((name, input::secret(Some(Path::new(&file)), false)?))
+    });
+    let from_environment = arguments.secret_env.iter().map(|text| {
+        let (name, variable) = named("secret-env", text)?;
+        let value = std::env::var_os(&variable).with_context(|| format!("--secret-env {text}: it is not set"))?;
+        Ok((name, Zeroizing::new(value.into_encoded_bytes())))
+    });
+    from_files.chain(from_environment).collect()
 }
 
 fn grant(text: &str) -> anyhow::Result<EgressGrant> {

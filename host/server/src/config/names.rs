@@ -14,6 +14,12 @@ pub(crate) const PUBLIC_ADDR: &str = "ACTION_SERVICE_PUBLIC_ADDR";
 pub(crate) const PRIVATE_ADDR: &str = "ACTION_SERVICE_PRIVATE_ADDR";
 /// Instead of the token that is made at the first start.
 pub(crate) const ADMIN_TOKEN: &str = "ACTION_SERVICE_ADMIN_TOKEN";
+/// The keys that seal secrets, separated by commas; the first seals, all open.
+pub(crate) const SECRET_KEY: &str = "ACTION_SERVICE_SECRET_KEY";
+/// The same, in a file.
+pub(crate) const SECRET_KEY_FILE: &str = "ACTION_SERVICE_SECRET_KEY_FILE";
+/// `accept`: start although some secrets cannot be opened.
+pub(crate) const SECRET_KEY_LOST: &str = "ACTION_SERVICE_SECRET_KEY_LOST";
 /// `allow` or `deny`.
 pub(crate) const EGRESS_PRIVATE: &str = "ACTION_SERVICE_EGRESS_PRIVATE";
 /// Attempts at once.
@@ -61,8 +67,9 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (LOG_FORMAT, Kind::Setting),
     (URL, Kind::Setting),
     (TOKEN, Kind::Setting),
-    ("ACTION_SERVICE_SECRET_KEY", Kind::Later("secrets are")),
-    ("ACTION_SERVICE_SECRET_KEY_FILE", Kind::Later("secrets are")),
+    (SECRET_KEY, Kind::Setting),
+    (SECRET_KEY_FILE, Kind::Setting),
+    (SECRET_KEY_LOST, Kind::Setting),
     ("ACTION_SERVICE_EGRESS_ALLOW", Kind::Later("operator-wide egress rules are")),
     ("ACTION_SERVICE_EGRESS_DENY", Kind::Later("operator-wide egress rules are")),
     ("ACTION_SERVICE_TRUSTED_KEYS", Kind::Later("signed protocols are")),

@@ -3,13 +3,16 @@
 use super::{Place, SettingsError, Sources, names};
 use action_domain::limits::LEASE;
 use action_queue_nats::{NatsBroker, NatsOptions};
+use action_vault::Keyring;
 use std::{
     fmt,
     net::{SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use tracing_subscriber::EnvFilter;
+use zeroize::Zeroizing;
 
 /// Attempts at once where nothing is said.
 const CONCURRENCY_DEFAULT: u32 = 64;
@@ -40,6 +43,10 @@ pub(crate) struct Settings {
     pub(crate) private_addr: SocketAddr,
     /// Instead of the one that is made at the first start.
     pub(crate) admin_token: Option<String>,
+    /// What seals secrets, where it is set.
+    pub(crate) secret_keys: Option<Arc<Keyring>>,
+    /// Whether to start although some secrets cannot be opened.
+    pub(crate) secret_key_lost: bool,
     /// Whether actions that ask for private networks may reach them.
     pub(crate) egress_private: bool,
     /// Attempts at once.
@@ -111,6 +118,8 @@ impl Settings {
             private_addr: Self::read(sources, names::PRIVATE_ADDR, &mut problems, address)
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081))),
             admin_token: Self::read(sources, names::ADMIN_TOKEN, &mut problems, token),
+            secret_keys: Self::secret_keys(sources, &mut problems),
+            secret_key_lost: Self::read(sources, names::SECRET_KEY_LOST, &mut problems, accepted).unwrap_or(false),
             egress_private: Self::read(sources, names::EGRESS_PRIVATE, &mut problems, allowed).unwrap_or(false),
             concurrency: Self::read(sources, names::CONCURRENCY, &mut problems, concurrency)
                 .unwrap_or(CONCURRENCY_DEFAULT),
@@ -130,6 +139,18 @@ impl Settings {
                 .push(format!("{} needs a database that keeps what is queued, and memory: does not", names::QUEUE_URL));
         }
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError::new(problems)) }
+    }
+
+    fn secret_keys(sources: &Sources, problems: &mut Vec<String>) -> Option<Arc<Keyring>> {
+        let set = Self::read(sources, names::SECRET_KEY, problems, secret_keys);
+        let in_file = Self::read(sources, names::SECRET_KEY_FILE, problems, |path| {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+            secret_keys(&Zeroizing::new(text))
+        });
+        if set.is_some() && in_file.is_some() {
+            problems.push(format!("{} and {}: set one of the two", names::SECRET_KEY, names::SECRET_KEY_FILE));
+        }
+        set.or(in_file)
     }
 
     fn read<T>(
@@ -195,6 +216,15 @@ fn token(text: &str) -> Result<String, String> {
         return Err("a token has only visible ASCII characters, and no space".into());
     }
     Ok(text.to_owned())
+}
+
+/// The text is a secret: it is not repeated.
+fn secret_keys(text: &str) -> Result<Arc<Keyring>, String> {
+    Keyring::parse(text).map(Arc::new).map_err(|error| error.to_string())
+}
+
+fn accepted(text: &str) -> Result<bool, String> {
+    if text == "accept" { Ok(true) } else { Err(format!("`{text}` is not `accept`")) }
 }
 
 fn allowed(text: &str) -> Result<bool, String> {
@@ -322,7 +352,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_refused_and_not_ignored() {
-        for name in ["ACTION_SERVICE_EGRESS_DENY", "ACTION_SERVICE_SECRET_KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+        for name in ["ACTION_SERVICE_EGRESS_DENY", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
             let error = settings(&[(name, "x")]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("not available in this release"), "{error}");
         }

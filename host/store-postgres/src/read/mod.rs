@@ -7,6 +7,7 @@ pub(crate) mod actions;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod protocols;
+pub(crate) mod secrets;
 
 use crate::{
     PostgresStore,
@@ -26,6 +27,7 @@ use action_domain::{
         ActionFilter, ActionKey, EventFilter, ExecutionFilter, IdempotencyKey, Page, Positions, Reader, Signals,
         StoreUnavailable,
     },
+    secret::Secret,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -198,6 +200,14 @@ impl Reader for PostgresStore {
     async fn payload(&self, digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable> {
         let statement = || sqlx::query("SELECT data FROM payloads WHERE digest = $1").bind(digest.as_bytes().to_vec());
         self.first(statement, bytes).await
+    }
+
+    async fn secrets_named(&self, names: &[Name]) -> Result<Vec<Arc<Secret>>, StoreUnavailable> {
+        self.all(|| secrets::named(names), secrets::row).await
+    }
+
+    async fn secrets(&self, page: Page<Name>) -> Result<Vec<Arc<Secret>>, StoreUnavailable> {
+        self.all(|| secrets::page(&page), secrets::row).await
     }
 
     async fn last_position(&self) -> Result<Position, StoreUnavailable> {

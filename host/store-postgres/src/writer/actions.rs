@@ -13,6 +13,9 @@ impl Batch<'_> {
         if self.owner_of(&action.spec.name).await?.is_some() {
             return Ok(Err(Conflict::NameTaken));
         }
+        if let Some(secret) = self.missing_secret(action).await? {
+            return Ok(Err(Conflict::SecretMissing(secret)));
+        }
         self.insert_revision(action).await?;
         sqlx::query(
             "INSERT INTO actions (name, revision, protocol_name, protocol_version, enabled, id) \
@@ -27,6 +30,7 @@ impl Batch<'_> {
         .execute(&mut *self.connection)
         .await?;
         self.insert_labels(action).await?;
+        self.write_secrets_of(action).await?;
         Ok(Ok(()))
     }
 
@@ -37,6 +41,9 @@ impl Batch<'_> {
         }
         if self.owner_of(&action.spec.name).await?.is_some_and(|owner| owner != action.id.uuid()) {
             return Ok(Err(Conflict::NameTaken));
+        }
+        if let Some(secret) = self.missing_secret(action).await? {
+            return Ok(Err(Conflict::SecretMissing(secret)));
         }
         self.insert_revision(action).await?;
         sqlx::query(
@@ -56,6 +63,7 @@ impl Batch<'_> {
             .execute(&mut *self.connection)
             .await?;
         self.insert_labels(action).await?;
+        self.write_secrets_of(action).await?;
         Ok(Ok(()))
     }
 
@@ -64,7 +72,7 @@ impl Batch<'_> {
         if current != revision {
             return Ok(Err(Conflict::RevisionMismatch { current }));
         }
-        // Its labels go with it; its revisions stay.
+        // Its labels and what it names go with it; its revisions stay.
         sqlx::query("DELETE FROM actions WHERE id = $1").bind(id.uuid()).execute(&mut *self.connection).await?;
         Ok(Ok(()))
     }

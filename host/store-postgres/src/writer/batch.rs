@@ -182,6 +182,9 @@ impl<'a> Batch<'a> {
             Write::AddAction(action) => self.add_action(action).await,
             Write::AddRevisionIfCurrent(action) => self.add_revision(action).await,
             Write::RemoveActionIfCurrent(id, revision) => self.remove_action(*id, *revision).await,
+            Write::SetSecretIfCurrent(secret) => self.set_secret(secret).await,
+            Write::ResealSecretIfCurrent(secret) => self.reseal_secret(secret).await,
+            Write::RemoveSecretIfUnused(name, version) => self.remove_secret(name, *version).await,
             _ => Ok(Ok(())),
         }
     }
@@ -270,6 +273,9 @@ fn is_hot(write: &Write) -> bool {
             | Write::AddAction(_)
             | Write::AddRevisionIfCurrent(_)
             | Write::RemoveActionIfCurrent(..)
+            | Write::SetSecretIfCurrent(_)
+            | Write::ResealSecretIfCurrent(_)
+            | Write::RemoveSecretIfUnused(..)
     )
 }
 

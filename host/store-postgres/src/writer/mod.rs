@@ -14,6 +14,7 @@ pub(crate) mod guard;
 pub(crate) mod protocols;
 pub(crate) mod prune;
 pub(crate) mod queue;
+pub(crate) mod secrets;
 mod stage;
 
 use crate::{

@@ -14,6 +14,9 @@ impl Batch<'_> {
         if self.owner_of(&action.spec.name)?.is_some() {
             return Ok(Err(Conflict::NameTaken));
         }
+        if let Some(secret) = self.missing_secret(action)? {
+            return Ok(Err(Conflict::SecretMissing(secret)));
+        }
         self.insert_revision(action)?;
         self.write_current(
             action,
@@ -21,6 +24,7 @@ impl Batch<'_> {
              VALUES (?, ?, ?, ?, ?, ?)",
         )?;
         self.insert_labels(action)?;
+        self.write_secrets_of(action)?;
         Ok(Ok(()))
     }
 
@@ -32,6 +36,9 @@ impl Batch<'_> {
         if self.owner_of(&action.spec.name)?.is_some_and(|owner| owner != action.id.uuid()) {
             return Ok(Err(Conflict::NameTaken));
         }
+        if let Some(secret) = self.missing_secret(action)? {
+            return Ok(Err(Conflict::SecretMissing(secret)));
+        }
         self.insert_revision(action)?;
         self.write_current(
             action,
@@ -40,6 +47,7 @@ impl Batch<'_> {
         )?;
         self.connection.execute("DELETE FROM action_labels WHERE action = ?", [action.id.uuid().as_bytes()])?;
         self.insert_labels(action)?;
+        self.write_secrets_of(action)?;
         Ok(Ok(()))
     }
 
@@ -48,7 +56,7 @@ impl Batch<'_> {
         if current != revision {
             return Ok(Err(Conflict::RevisionMismatch { current }));
         }
-        // Its labels go with it; its revisions stay.
+        // Its labels and what it names go with it; its revisions stay.
         self.connection.execute("DELETE FROM actions WHERE id = ?", [id.uuid().as_bytes()])?;
         Ok(Ok(()))
     }

@@ -148,6 +148,9 @@ impl<'a> Batch<'a> {
             Write::CallBack(action, key, now) => self.call_back(*action, key.as_deref(), *now).map(Ok),
             Write::SlowDown(action, until) => self.pause(*action, *until).map(Ok),
             Write::AddIdempotencyKey(key) => self.add_idempotency_key(key),
+            Write::SetSecretIfCurrent(secret) => self.set_secret(secret),
+            Write::ResealSecretIfCurrent(secret) => self.reseal_secret(secret),
+            Write::RemoveSecretIfUnused(name, version) => self.remove_secret(name, *version),
             Write::AddPayload(..)
             | Write::AddExecution(_)
             | Write::RequireLease(..)

@@ -11,6 +11,7 @@ pub(crate) mod protocols;
 pub(crate) mod prune;
 pub(crate) mod queue;
 pub(crate) mod rows;
+pub(crate) mod secrets;
 mod stage;
 pub(crate) mod state;
 

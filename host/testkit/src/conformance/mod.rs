@@ -9,6 +9,7 @@ mod executions;
 mod load;
 mod protocols;
 mod queue;
+mod secrets;
 mod turns;
 mod units;
 
@@ -18,6 +19,7 @@ pub use executions::*;
 pub use load::*;
 pub use protocols::*;
 pub use queue::*;
+pub use secrets::*;
 pub use turns::*;
 pub use units::*;
 
@@ -74,6 +76,10 @@ macro_rules! conformance_suite {
             names_can_be_used_again
             actions_are_filtered_and_paged
             labels_follow_the_current_revision
+            secrets_are_read_by_name_in_their_current_version
+            a_secret_is_set_version_by_version
+            a_secret_in_use_is_not_removed
+            an_action_names_secrets_that_are_there
             an_execution_comes_back_whole
             executions_are_filtered_and_paged
             an_execution_moves_through_all_indexes

@@ -54,7 +54,7 @@ impl Connection {
         let target = gate.admit(host, port).map_err(Refusal::Denied)?;
         let mut record = Record::new(gate.clone(), "TCP", target.clone(), None);
         let opened = async {
-            let choice = options.map(|options| tls::Choice::with(&gate, &target, options)).transpose()?;
+            let choice = options.map(|options| tls::Choice::with(&gate, options)).transpose()?;
             establish(&gate, &target, choice.as_ref()).await
         };
         match opened.await {
@@ -124,7 +124,7 @@ impl Connection {
             None => return Err(OutboundError::Closed),
         };
         let work = async {
-            let choice = tls::Choice::with(&self.gate, &self.target, options)?;
+            let choice = tls::Choice::with(&self.gate, options)?;
             choice.handshake(&self.gate, &self.target, plain).await
         };
         let outcome = timeout(self.timeout.min(CONNECT_TIMEOUT), work).await.unwrap_or(Err(Refusal::TimedOut));

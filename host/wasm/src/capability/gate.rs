@@ -10,6 +10,7 @@ use action_domain::{
     event::Fact,
     id::ActionId,
     limits::{CONNECT_TIMEOUT, REQUESTS_MAX},
+    secret::AttemptSecrets,
     services::{Clock, Journal, Sending, SendingRefused, Stage, StageKind},
     time::Timestamp,
 };
@@ -32,6 +33,8 @@ pub(crate) struct Gate {
     pub(crate) action: Option<ActionId>,
     /// Whom the service trusts when it does TLS.
     pub(crate) trust: Arc<Trust>,
+    /// What the handles in the config stand for; put into requests that were let through.
+    pub(crate) secrets: Arc<AttemptSecrets>,
     egress: Arc<Egress>,
     policy: EgressPolicy,
     clock: Arc<dyn Clock>,
@@ -123,6 +126,7 @@ impl Gate {
             meter: Meter::default(),
             action,
             trust,
+            secrets: Arc::default(),
             egress,
             policy,
             clock,
@@ -131,6 +135,12 @@ impl Gate {
             test: None,
             resolved: Mutex::default(),
         }
+    }
+
+    /// With the secrets of an attempt.
+    pub(crate) fn holding(mut self, secrets: Arc<AttemptSecrets>) -> Self {
+        self.secrets = secrets;
+        self
     }
 
     /// For a connection test: the stages are written down, and only safe methods and these pass.

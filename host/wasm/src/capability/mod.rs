@@ -15,6 +15,7 @@ pub(crate) mod pool;
 mod secrets;
 mod sending;
 mod stream;
+mod substitute;
 pub(crate) mod tls;
 mod tls_failure;
 pub(crate) mod wasi_http;

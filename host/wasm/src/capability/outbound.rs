@@ -5,7 +5,7 @@ use super::{
     gate::{Gate, Refusal, Target, millis},
     http::{Exchanger, Failed, establish},
     pool::{Key, Pool},
-    tls,
+    substitute, tls,
     tls_failure::TlsFailureKind,
 };
 use crate::{
@@ -159,12 +159,16 @@ struct Prepared {
 async fn send(gate: &Arc<Gate>, pool: &Arc<Pool>, request: HttpRequest) -> Answer<HttpResponse> {
     let limit = request.timeout_ms.map_or(TIMEOUT_DEFAULT, |ms| Duration::from_millis(ms.into()));
     let tls = request.tls.clone();
-    let Prepared { https, host, port, path, request } = prepare(request).map_err(OutboundError::BadRequest)?;
+    let Prepared { https, host, port, path, mut request } = prepare(request).map_err(OutboundError::BadRequest)?;
     if let Err(denial) = gate.admit_method(request.method().as_str(), &host, port) {
         return Err(OutboundError::Denied(denial.to_string()));
     }
     let target = gate.admit(&host, port).map_err(|denial| OutboundError::Denied(denial.to_string()))?;
     let mut record = Record::new(gate.clone(), request.method().as_str(), target.clone(), Some(&path));
+    if let Err(text) = substitute::fill(&gate.secrets, &mut request) {
+        record.error = Some(text.clone());
+        return Err(OutboundError::BadRequest(text));
+    }
     let work = exchange(gate, pool, &target, https, tls.as_ref(), request, &mut record);
     let outcome = tokio::time::timeout(limit, work).await.unwrap_or(Err(OutboundError::TimedOut));
     // Where a kept connection had been tried before, something was made all the same.
@@ -214,7 +218,7 @@ async fn exchange(
     let choice = match (https, options) {
         (false, _) => None,
         (true, None) => Some(tls::Choice::http(gate)),
-        (true, Some(options)) => Some(tls::Choice::http_with(gate, target, options)?),
+        (true, Some(options)) => Some(tls::Choice::http_with(gate, options)?),
     };
     let (io, peer) = establish(gate, target, choice.as_ref()).await?;
     let mut fresh = Exchanger::new(io, peer).await?;

@@ -5,7 +5,7 @@ use super::{
     http::{cause, establish, handshake},
     outbound::Record,
     stream::Counters,
-    tls,
+    substitute, tls,
     tls_failure::{TlsFailure, TlsFailureKind},
 };
 use action_domain::limits::RESPONSE_BYTES_MAX;
@@ -100,6 +100,10 @@ async fn send(
     // Only path and query go into the request line; the Host header is set already.
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse::<Uri>().map_err(|_| Error::HttpRequestUriInvalid)?;
+    substitute::fill(&gate.secrets, &mut request).map_err(|text| {
+        record.error = Some(text.clone());
+        Error::InternalError(Some(text))
+    })?;
     if let Err(withheld) = gate.begin_sending().await {
         record.error = Some(withheld.message());
         return Err(Error::ConnectionTerminated);

@@ -64,6 +64,14 @@ impl Authority {
         config(None, self.issuer.der().clone(), self.issuer.key())
     }
 
+    /// A certificate for a client, and its key, in PEM.
+    pub(crate) fn client(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(["a client".to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
     /// How a server that wants a client certificate of this authority does TLS.
     pub(crate) fn server_for_known_clients(&self, name: &str) -> ServerConfig {
         let key = KeyPair::generate().unwrap();

@@ -16,6 +16,7 @@ fn test(component: Digest, config: serde_json::Value) -> TestRequest {
     TestRequest {
         component,
         config: config.to_string().into(),
+        secrets: Arc::default(),
         test_methods: vec![],
         egress: egress(&["localhost"]),
         limits: LimitsPolicy::default().default,

@@ -11,6 +11,7 @@ use action_domain::{
     limits::LimitsPolicy,
     payload::Payload,
     repositories::StoreUnavailable,
+    secret::{AttemptSecrets, Held},
     services::{AttemptReport, AttemptRequest, Clock, ComponentSource, GuestTrigger, Journal, ProtocolRuntime},
     time::Timestamp,
 };
@@ -100,12 +101,22 @@ pub(crate) fn request(component: Digest, config: serde_json::Value) -> AttemptRe
         traceparent: None,
         trigger: GuestTrigger::Call,
         config: config.to_string().into(),
+        secrets: Arc::default(),
         input: Payload { content_type: "text/plain".into(), data: Bytes::from_static(b"hello") },
         egress: egress(&["127.0.0.1", "localhost"]),
         limits: LimitsPolicy::default().default,
         journal: Arc::new(Journal::new()),
         sending: None,
     }
+}
+
+/// The handle of the one secret of [`holding`].
+pub(crate) const HANDLE: &str = "sec_0123456789abcdef0123456789abcdef";
+
+/// One secret, which the guest may see or not.
+pub(crate) fn holding(value: &str, reveal: bool) -> Arc<AttemptSecrets> {
+    let value = Some(Arc::new(value.as_bytes().to_vec().into()));
+    Arc::new(AttemptSecrets::new(vec![Held { handle: HANDLE.into(), name: "token".parse().unwrap(), value, reveal }]))
 }
 
 pub(crate) async fn run(request: AttemptRequest) -> (AttemptReport, Vec<Fact>) {

@@ -239,18 +239,37 @@ async fn a_remote_that_wants_a_client_certificate_is_told_as_tls_and_not_as_sile
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_denied_while_there_are_no_secrets() {
+async fn a_client_certificate_is_shown_with_the_key_of_a_secret() {
     let digest = admitted("misbehave").await;
-    let server = TlsServer::answering(operators().server("localhost", NOW), ok("must not be")).await;
-    for config in [
-        json!({"mode": "post", "url": url("localhost", &server), "client_key": "k"}),
-        json!({"mode": "tcp", "address": format!("localhost:{}", server.port), "tls": true, "client_key": "k"}),
+    let authority = operators();
+    let (chain, key) = authority.client();
+    for (held, refusal) in [
+        (Some(key.as_str()), None),
+        (Some("not a key at all"), Some("no private key in PEM")),
+        (Some(authority.client().1.as_str()), Some("client-identity")),
+        (None, Some("no handle of a secret")),
     ] {
-        let (report, facts) = run(request(digest, config)).await;
-        assert_eq!(code(&report), ErrorCode::EgressDenied);
-        assert!(message(&report).contains("leave client-identity out"), "{}", message(&report));
-        assert!(matches!(&facts[..], [Fact::EgressDenied { .. }]), "{facts:?}");
-        assert_eq!(report.sent, Sent::NotSent);
+        let server = TlsServer::answering(authority.server_for_known_clients("localhost"), ok("answer")).await;
+        for config in [
+            json!({"mode": "post", "url": url("localhost", &server), "client_key": HANDLE, "client_chain": chain}),
+            json!({"mode": "tcp", "address": format!("localhost:{}", server.port), "tls": true,
+                "client_key": HANDLE, "client_chain": chain}),
+        ] {
+            let mut request = request(digest, config);
+            if let Some(value) = held {
+                request.secrets = holding(value, false);
+            }
+            let (report, facts) = run(request).await;
+            match refusal {
+                None => assert!(report.result.is_ok(), "{report:?}"),
+                Some(refusal) => {
+                    assert!(message(&report).starts_with("tls-failed: "), "{}", message(&report));
+                    assert!(message(&report).contains(refusal), "{}", message(&report));
+                    assert_eq!(report.sent, Sent::NotSent);
+                }
+            }
+            assert!(!format!("{report:?}{facts:?}").contains("PRIVATE KEY"), "{facts:?}");
+        }
     }
 }
 

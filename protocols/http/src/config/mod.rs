@@ -12,7 +12,7 @@ pub use parts::{
     AdviceWord, Auth, Basic, Bearer, Body, ClientCertificate, EffectWord, Idempotency, Kind, Output, Rule, Scalar,
     Test, TestMethod, Tls, Values,
 };
-use parts::{further_urls, map_of_values};
+use parts::{further_urls, map_of_secret_values};
 
 use crate::status::StatusPattern;
 
@@ -42,13 +42,13 @@ pub struct Config {
     /// Headers by name. A value may hold templates, may be a secret, and may be a list for a
     /// header that is sent several times.
     #[serde(default)]
-    #[schemars(schema_with = "map_of_values")]
+    #[schemars(schema_with = "map_of_secret_values")]
     pub headers: BTreeMap<String, Values>,
 
     /// Parameters that are added to the URL's query, percent-encoded. A value may hold
     /// templates and may be a secret; a list gives the parameter several times.
     #[serde(default)]
-    #[schemars(schema_with = "map_of_values")]
+    #[schemars(schema_with = "map_of_secret_values")]
     pub query: BTreeMap<String, Values>,
 
     /// The body. Where it is left out, POST, PUT and PATCH send the input as it is with its
@@ -97,7 +97,7 @@ pub struct Config {
     pub max_redirects: Option<u32>,
 
     /// URLs of further hosts that redirects may lead to. Host and port of each count.
-    /// Headers other than Authorization and Cookie go there too.
+    /// Headers other than Authorization, Cookie and those with secrets go there too.
     #[serde(default)]
     #[schemars(schema_with = "further_urls")]
     pub redirect_urls: Vec<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use action_protocol::secrets::Secret;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -50,6 +51,18 @@ pub(super) fn map_of_values(_: &mut schemars::SchemaGenerator) -> Schema {
     })
 }
 
+/// The same where each value may be a secret: the service puts it in when the request leaves.
+pub(super) fn map_of_secret_values(_: &mut schemars::SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": {
+            "type": ["string", "number", "boolean", "array"],
+            "items": { "type": ["string", "number", "boolean"], "writeOnly": true },
+            "writeOnly": true,
+        },
+    })
+}
+
 pub(super) fn further_urls(_: &mut schemars::SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": { "type": "string", "minLength": 1, "x-egress": "http" } })
 }
@@ -90,8 +103,7 @@ pub struct Basic {
     /// The user name. It cannot hold a colon.
     pub username: String,
     /// The password.
-    #[schemars(extend("writeOnly" = true))]
-    pub password: String,
+    pub password: Secret,
 }
 
 /// A token.
@@ -99,8 +111,7 @@ pub struct Basic {
 #[serde(deny_unknown_fields)]
 pub struct Bearer {
     /// The token, without "Bearer".
-    #[schemars(extend("writeOnly" = true))]
-    pub token: String,
+    pub token: Secret,
 }
 
 /// What some statuses mean.
@@ -193,9 +204,8 @@ pub struct Tls {
 pub struct ClientCertificate {
     /// The certificate and those above it (PEM), leaf first.
     pub chain: String,
-    /// The private key (PEM).
-    #[schemars(extend("writeOnly" = true))]
-    pub key: String,
+    /// The private key (PEM), as a secret.
+    pub key: Secret,
 }
 
 /// What the connection test sends.

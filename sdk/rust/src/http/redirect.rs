@@ -2,10 +2,11 @@
 //!
 //! Each hop is a request of its own, so the service's gate checks each: a redirect leads
 //! nowhere that the action does not grant. Credentials do not cross from one origin to
-//! another; other headers go along.
+//! another, and neither does any header with a secret in it; other headers go along.
 
 use super::Transport;
 use super::url::{Url, resolve};
+use crate::secrets::holds_handle;
 use crate::{HttpRequest, HttpResponse, OutboundError};
 
 /// An answer that does not lead on, or where the hops ended.
@@ -78,7 +79,11 @@ fn leads_on(status: u16) -> bool {
 
 /// What is meant for one server only stays behind.
 fn leave_origin(request: &mut HttpRequest) {
-    request.headers.retain(|header| !CREDENTIALS.iter().any(|credential| header.name.eq_ignore_ascii_case(credential)));
+    request.headers.retain(|header| {
+        let says_who = CREDENTIALS.iter().any(|credential| header.name.eq_ignore_ascii_case(credential));
+        // An API key in a header of the remote's own is one too, and is known by its handle.
+        !says_who && !holds_handle(&header.value)
+    });
     if let Some(tls) = &mut request.tls {
         tls.client_identity = None;
         tls.server_name = None;
@@ -179,7 +184,8 @@ mod tests {
             client_identity: Some(ClientIdentity { chain: "c".into(), key: "k".into() }),
             alpn: Vec::new(),
         };
-        let request = post().tls(tls);
+        let key = format!("key sec_{}", "0a".repeat(16));
+        let request = post().tls(tls).header("X-Api-Key", key.as_str());
         let (_, asked) = run(request, 5, &[(307, Some("https://b.example/")), (200, None)]);
         assert_eq!(names(&asked[1]), ["Content-Type", "X-Own"]);
         let tls = asked[1].tls.as_ref().unwrap();
@@ -187,7 +193,9 @@ mod tests {
         assert!(tls.extra_roots.is_some());
         let (_, asked) = run(post(), 5, &[(307, Some("http://a.example/in")), (200, None)]);
         assert!(!names(&asked[1]).contains(&"Authorization"), "to plain http");
-        let (_, asked) = run(post(), 5, &[(307, Some("//a.example:443/x")), (200, None)]);
+        let keyed = post().header("X-Api-Key", key.as_str());
+        let (_, asked) = run(keyed, 5, &[(307, Some("//a.example:443/x")), (200, None)]);
+        assert!(names(&asked[1]).contains(&"X-Api-Key"), "the same origin");
         assert!(names(&asked[1]).contains(&"Authorization"), "the same origin");
     }
 

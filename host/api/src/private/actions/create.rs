@@ -104,7 +104,7 @@ mod tests {
                 "/triggers/0 /limits/fuel /config/mode",
             ),
             (json!({"protocol": "other"}), "/protocol"),
-            (json!({"config": {"a": {"$secret": "x"}}}), "/config/a"),
+            (json!({"config": {"a": {"$secret": "x"}}}), "/config/a /config/a"),
         ] {
             assert_eq!(pointers(with(more.clone())).await, expected, "{more}");
         }

@@ -1,0 +1,184 @@
+//! Whatever is around a secret and however it is written: it goes, and the rest stays.
+
+use super::*;
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+fn redactor(values: &[(&str, &[u8])]) -> Redactor {
+    let mut redactor = Redactor::default();
+    for (name, value) in values {
+        redactor.add(&name.parse().unwrap(), value);
+    }
+    redactor
+}
+
+fn token() -> Redactor {
+    redactor(&[("token", b"s3cr/t \"v\xc3\xa4lue\""), ("other", b"another-one")])
+}
+
+#[test]
+fn a_text_keeps_everything_but_the_secret() {
+    let redactor = token();
+    assert_eq!(redactor.text("a s3cr/t \"välue\" b"), "a [secret:token] b");
+    assert_eq!(redactor.text("another-ones3cr%2Ft+%22v%C3%A4lue%22"), "[secret:other][secret:token]");
+    assert_eq!(redactor.text(r#"{"a": "s3cr\/t \"v\u00e4lue\""}"#), r#"{"a": "[secret:token]"}"#);
+    let basic = STANDARD.encode("user:another-one");
+    let clean = redactor.text(&basic).into_owned();
+    assert!(clean.starts_with(&basic[..6]) && clean.contains("[secret:other]"), "{clean}");
+    assert!(matches!(redactor.text("s3cr/t, not here"), Cow::Borrowed(_)));
+    assert!(matches!(Redactor::default().text("another-one"), Cow::Borrowed(_)));
+}
+
+#[test]
+fn json_stays_json_and_bytes_without_a_secret_stay_the_same() {
+    let redactor = redactor(&[("pin", b"123456"), ("token", b"hunter2!")]);
+    let clean = |text: &str| {
+        let payload = Payload { content_type: "application/json".into(), data: text.to_owned().into() };
+        String::from_utf8(redactor.payload(payload).data.to_vec()).unwrap()
+    };
+    assert_eq!(clean(r#"{ "b": 1.0, "a": [] }"#), r#"{ "b": 1.0, "a": [] }"#);
+    assert_eq!(
+        clean(r#"{"n": 91234560, "hunter2!": ["\u0068unter2!"]}"#),
+        r#"{"[secret:token]":["[secret:token]"],"n":"9[secret:pin]0"}"#
+    );
+    // A number that a double cannot hold is found as it is written.
+    let large = clean("[1234567890123456789012345]");
+    assert!(serde_json::from_str::<Value>(&large).is_ok() && !large.contains("123456"), "{large}");
+    assert_eq!(clean("not json hunter2!"), "not json [secret:token]");
+    let binary = Payload { content_type: "hunter2!/x".into(), data: b"\xff\x00hunter2!\xfe"[..].into() };
+    let binary = redactor.payload(binary);
+    assert_eq!((&*binary.content_type, &binary.data[..]), ("[secret:token]/x", &b"\xff\x00[secret:token]\xfe"[..]));
+}
+
+#[test]
+fn errors_denials_and_requests_lose_them_too() {
+    use crate::failure::{Advice, Failure, FailureKind};
+    let redactor = redactor(&[("token", b"hunter2!")]);
+    let mut error = ExecutionError::reported(Failure {
+        kind: FailureKind::Rejected,
+        message: "GET /?t=hunter2%21".into(),
+        advice: Advice::GiveUp,
+        details: Some(json!({"body": "you sent hunter2!"})),
+    });
+    redactor.error(&mut error);
+    assert!(!serde_json::to_string(&error).unwrap().contains("hunter2"), "{error:?}");
+    let mut denial = Denial { host: "hunter2!.test".into(), port: 1, rule: "r".into(), hint: "add hunter2!".into() };
+    redactor.denial(&mut denial);
+    assert!(!denial.to_string().contains("hunter2"), "{denial}");
+    let mut fact = Fact::RequestMade {
+        method: "GET".into(),
+        host: "h".into(),
+        port: 1,
+        path: Some("/hunter2!".into()),
+        status: None,
+        error: Some("hunter2!".into()),
+        bytes_out: 0,
+        bytes_in: 0,
+        ms: 0,
+    };
+    redactor.fact(&mut fact);
+    assert!(!serde_json::to_string(&fact).unwrap().contains("hunter2"), "{fact:?}");
+}
+
+#[test]
+fn a_key_with_lines_is_found_by_its_lines() {
+    let pem = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w\nawIBAQQgx1Yz5fT2\n-----END PRIVATE KEY-----\n";
+    let redactor = redactor(&[("key", pem.as_bytes())]);
+    assert_eq!(redactor.text("> MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w"), "> [secret:key]");
+    assert_eq!(redactor.text("awIBAQQgx1Yz5fT2"), "[secret:key]");
+    for line in ["-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"] {
+        assert_eq!(redactor.text(line), line, "every key has it");
+    }
+    assert_eq!(redactor.text(&format!("a {pem}b")), "a [secret:key]\nb");
+}
+
+#[test]
+fn a_text_that_was_cut_in_a_secret_ends_before_it() {
+    let redactor = redactor(&[("token", b"hunter2-hunter2")]);
+    assert_eq!(redactor.text("sent hunter2-hun"), "sent [secret:token]");
+    assert_eq!(redactor.text("sent hunter2-…"), "sent [secret:token]…");
+    assert_eq!(redactor.text("sent hun"), "sent hun");
+    assert_eq!(redactor.text("hunter2-hunter2hunt"), "[secret:token][secret:token]");
+}
+
+#[test]
+fn a_secret_over_several_texts_goes_from_each() {
+    let redactor = redactor(&[("token", b"hunter2-hunter2")]);
+    let clean = redactor.sequence(&["a hunter", "2-hun", "ter2 b", "c"], true);
+    assert_eq!(clean, ["a [secret:token]", "[secret:token]", "[secret:token] b", "c"]);
+    assert_eq!(redactor.sequence(&["a", "b hunter"], false), ["a"]);
+    assert_eq!(redactor.sequence(&["a", "b hunter"], true), ["a", "b [secret:token]"]);
+    // What follows may belong to a second one, whose first text has a part of the first.
+    assert_eq!(redactor.sequence(&["a", "b hunter", "2-hunter2 h"], false), ["a"]);
+    assert_eq!(redactor.sequence(&["a", "b hunter", "2-hunter2 i"], false).len(), 3);
+}
+
+/// A value as people have them, and as generators make them.
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof!["[!-~]{6,40}", "[A-Za-z0-9+/]{16,44}={0,2}", "\\PC{6,20}", "[ -~]{8,30}"]
+        .prop_filter("long enough", |text| super::super::check_value(text.as_bytes()).is_ok())
+}
+
+fn percent(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        match byte {
+            byte if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
+            byte => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+fn ascii_json(text: &str) -> String {
+    let escaped = serde_json::to_string(text).unwrap();
+    let unit = |c: char| {
+        if c.is_ascii() {
+            c.to_string()
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+        }
+    };
+    escaped[1..escaped.len() - 1].chars().map(unit).collect::<String>().replace('/', "\\/")
+}
+
+proptest! {
+    // A failure is told with its input; nothing is written into the source folder.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_spelling_of_a_secret_is_left(value in value(), before in "[ -~]{0,30}", after in "[ -~]{0,30}") {
+        let redactor = redactor(&[("x", value.as_bytes())]);
+        let value = value.trim_ascii();
+        for spelled in [value.to_owned(), percent(value), ascii_json(value), url::form_urlencoded::byte_serialize(value.as_bytes()).collect()] {
+            let clean = redactor.text(&format!("{before}\u{1}{spelled}\u{1}{after}")).into_owned();
+            prop_assert!(clean.contains("\u{1}[secret:x]\u{1}"), "{spelled:?} in {clean:?}");
+        }
+        for text in [STANDARD.encode(format!("{before}{value}{after}")), URL_SAFE_NO_PAD.encode(format!("{before}{value}{after}"))] {
+            let clean = redactor.text(&text).into_owned();
+            prop_assert!(clean.contains("[secret:x]"), "{text:?} in {clean:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_cut_anywhere_is_whole_in_a_sequence(value in value(), cuts in prop::collection::vec(0_usize..40, 1..4)) {
+        let redactor = redactor(&[("x", value.as_bytes())]);
+        let value = value.trim_ascii().to_owned();
+        let mut parts: Vec<String> = vec![String::new()];
+        for (at, letter) in value.chars().enumerate() {
+            if cuts.contains(&at) {
+                parts.push(String::new());
+            }
+            parts.last_mut().unwrap().push(letter);
+        }
+        let texts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let clean = redactor.sequence(&texts, true);
+        for (part, clean) in parts.iter().zip(clean) {
+            prop_assert!(part.is_empty() || clean == "[secret:x]", "{part:?} became {clean:?}");
+        }
+    }
+}

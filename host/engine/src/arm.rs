@@ -1,0 +1,171 @@
+//! Gives an attempt its secrets: a fresh handle in the place of each reference of the config, and
+//! behind it the value that is current now.
+//!
+//! The values are read and opened for each attempt and kept nowhere: so a value that was set counts
+//! from the next attempt on, whichever process runs it.
+
+use crate::{Engine, cache::Ready};
+use action_domain::{
+    failure::{ErrorCode, ExecutionError, Issue},
+    name::Name,
+    repositories::StoreUnavailable,
+    secret::{AttemptSecrets, Held, Secret, SecretValue, reference},
+    services::{AttemptReport, ConnectionTest, ReconcileReport, Reconciliation, VaultError},
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// A config with handles, and what they stand for.
+pub(crate) struct Armed {
+    pub(crate) config: Arc<str>,
+    pub(crate) secrets: Arc<AttemptSecrets>,
+}
+
+impl Engine {
+    /// For an attempt of a revision.
+    pub(crate) async fn arm(&self, ready: &Ready) -> Result<Armed, ExecutionError> {
+        if ready.secrets.is_empty() {
+            return Ok(Armed { config: ready.config.clone(), secrets: Arc::default() });
+        }
+        let spec = &ready.action.spec;
+        self.arm_config(&spec.config, &ready.secrets, &spec.grants.reveal).await
+    }
+
+    /// For a config that names these secrets and may reveal some.
+    pub(crate) async fn arm_config(
+        &self,
+        config: &Value,
+        names: &[Name],
+        reveal: &[String],
+    ) -> Result<Armed, ExecutionError> {
+        let unusable = |error: StoreUnavailable| ExecutionError::new(ErrorCode::HostError, error.to_string());
+        let found = self.reader().secrets_named(names).await.map_err(unusable)?;
+        let missing = missing(names, &found);
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+            let message = format!("the config names secrets that are not there: {}", names.join(", "));
+            return Err(ExecutionError::new(ErrorCode::SecretMissing, message));
+        }
+        let mut values: BTreeMap<Name, Arc<SecretValue>> = BTreeMap::new();
+        for secret in found {
+            let opened = self.inner.parts.vault.open(&secret);
+            let value = opened.map_err(|error| {
+                tracing::error!(secret = %secret.name, %error, "engine.arm.open");
+                ExecutionError::new(ErrorCode::HostError, format!("the secret `{}`: {error}", secret.name))
+            })?;
+            values.insert(secret.name.clone(), Arc::new(value));
+        }
+        let (config, held) = self
+            .with_handles(config, |name| (values.get(name).cloned(), reveal.iter().any(|own| own == name.as_str())))
+            .map_err(|error| ExecutionError::new(ErrorCode::HostError, error.to_string()))?;
+        Ok(Armed { config: config.to_string().into(), secrets: Arc::new(AttemptSecrets::new(held)) })
+    }
+
+    /// For looking at a config: handles with nothing behind them.
+    pub(crate) fn disguise(&self, config: &Value) -> Result<(Value, AttemptSecrets), VaultError> {
+        let (config, held) = self.with_handles(config, |_| (None, false))?;
+        Ok((config, AttemptSecrets::new(held)))
+    }
+
+    fn with_handles(
+        &self,
+        config: &Value,
+        behind: impl Fn(&Name) -> (Option<Arc<SecretValue>>, bool),
+    ) -> Result<(Value, Vec<Held>), VaultError> {
+        let (mut held, mut failed) = (Vec::new(), None);
+        let config = reference::replaced(config, &mut |name| match self.inner.parts.vault.handle() {
+            Ok(handle) => {
+                let (value, reveal) = behind(name);
+                held.push(Held { handle: handle.clone(), name: name.clone(), value, reveal });
+                handle
+            }
+            Err(error) => {
+                failed = Some(error);
+                String::new()
+            }
+        });
+        failed.map_or(Ok((config, held)), Err)
+    }
+
+    /// References of a config to secrets that are not there, with pointers into it.
+    pub(crate) async fn missing_secrets(&self, config: &Value) -> Result<Vec<Issue>, StoreUnavailable> {
+        let names: Vec<Name> = reference::names(config).into_iter().collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.reader().secrets_named(&names).await?;
+        Ok(missing_issues(config, &missing(&names, &found)))
+    }
+}
+
+/// An issue for each reference to one of these.
+pub(crate) fn missing_issues(config: &Value, missing: &BTreeSet<&Name>) -> Vec<Issue> {
+    let (references, _) = reference::references(config);
+    let missing = references.into_iter().filter(|reference| missing.contains(&reference.name));
+    missing
+        .map(|reference| {
+            let message = format!("there is no secret `{0}`: PUT /v1/secrets/{0} sets it", reference.name);
+            Issue::new(reference.pointer, "secret_missing", message)
+        })
+        .collect()
+}
+
+fn missing<'n>(names: &'n [Name], found: &[Arc<Secret>]) -> BTreeSet<&'n Name> {
+    names.iter().filter(|name| !found.iter().any(|secret| secret.name == **name)).collect()
+}
+
+impl Armed {
+    /// Takes the secrets out of what an attempt gave.
+    pub(crate) fn clean(&self, report: AttemptReport) -> AttemptReport {
+        let redactor = self.secrets.redactor();
+        let AttemptReport { result, receipt, sent, effect } = report;
+        let result = match result {
+            Ok(mut outcome) => {
+                outcome.output = redactor.payload(outcome.output);
+                Ok(outcome)
+            }
+            Err(mut error) => {
+                redactor.error(&mut error);
+                Err(error)
+            }
+        };
+        AttemptReport { result, receipt, sent, effect }
+    }
+
+    /// The same of what a protocol found out about an attempt.
+    pub(crate) fn clean_found(&self, report: ReconcileReport) -> ReconcileReport {
+        let redactor = self.secrets.redactor();
+        let ReconcileReport { result, receipt } = report;
+        let result = match result {
+            Ok(Reconciliation::TookEffect(mut outcome)) => {
+                outcome.output = redactor.payload(outcome.output);
+                Ok(Reconciliation::TookEffect(outcome))
+            }
+            Err(mut error) => {
+                redactor.error(&mut error);
+                Err(error)
+            }
+            other => other,
+        };
+        ReconcileReport { result, receipt }
+    }
+
+    /// The same of a connection test.
+    pub(crate) fn clean_test(&self, test: &mut ConnectionTest) {
+        let redactor = self.secrets.redactor();
+        if let Some(report) = &mut test.report {
+            redactor.clean(&mut report.summary);
+            redactor.json(&mut report.details);
+        }
+        if let Some(error) = &mut test.error {
+            redactor.error(error);
+        }
+        for stage in &mut test.stages {
+            let texts = [Some(&mut stage.target), Some(&mut stage.message), stage.hint.as_mut()];
+            texts.into_iter().flatten().for_each(|text| redactor.clean(text));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Gives a secret its first or its next value.
+
+use crate::{Engine, EngineError, save_action::TRIES};
+use action_domain::{
+    event::{Context, Fact},
+    failure::Issue,
+    name::Name,
+    repositories::{CommitError, Conflict, UnitOfWork, Write},
+    secret::{Secret, check_value},
+    services::VaultError,
+};
+use std::sync::Arc;
+
+/// A secret as it was set.
+#[derive(Debug, Clone)]
+pub struct SetSecret {
+    /// The version that is current now.
+    pub secret: Arc<Secret>,
+    /// Whether it is the first.
+    pub created: bool,
+}
+
+impl Engine {
+    /// Seals a value and makes it a secret's current version. The one before is gone with it.
+    pub async fn set_secret(&self, name: &Name, value: &[u8]) -> Result<SetSecret, EngineError> {
+        check_value(value).map_err(|message| EngineError::Invalid(vec![Issue::new("", "out_of_range", message)]))?;
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            let current = self.reader().secrets_named(std::slice::from_ref(name)).await?.pop();
+            let now = self.now();
+            let version = current.as_ref().map_or(1, |current| current.version.saturating_add(1));
+            let sealed = self.inner.parts.vault.seal(name, version, value)?;
+            let created_at = current.as_ref().map_or(now, |current| current.created_at);
+            let secret = Secret { name: name.clone(), version, sealed, created_at, updated_at: now };
+            let fact = Fact::SecretSet { name: name.clone(), version };
+            let unit = UnitOfWork::new()
+                .write(Write::SetSecretIfCurrent(Box::new(secret.clone())))
+                .event(self.event(Context::default(), &fact));
+            match self.store().commit(unit).await {
+                Ok(_) => return Ok(SetSecret { secret: Arc::new(secret), created: current.is_none() }),
+                // Somebody else was quicker: ours is the next.
+                Err(CommitError::Conflict(Conflict::RevisionMismatch { .. })) if tries > 0 => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl From<VaultError> for EngineError {
+    fn from(error: VaultError) -> Self {
+        let message = error.to_string();
+        match error {
+            VaultError::NoKey => Self::Conflict { code: "secret_key_missing", message },
+            VaultError::UnknownKey(_) => Self::Conflict { code: "secret_key_unknown", message },
+            VaultError::Damaged | VaultError::NoRandomness => Self::Internal(message),
+        }
+    }
+}
