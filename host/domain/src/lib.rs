@@ -9,6 +9,7 @@
 //! To add an event type: a variant of [`event::Fact`], and its snapshot.
 
 pub mod action;
+pub mod actor;
 pub mod decide;
 pub mod digest;
 pub mod egress;
@@ -25,4 +26,5 @@ pub mod repositories;
 pub mod rounds;
 pub mod services;
 pub mod time;
+pub mod token;
 pub mod turn;

@@ -10,6 +10,7 @@ mod admit_protocol;
 mod cache;
 mod call_protocol;
 mod cancel_execution;
+mod create_token;
 mod dispatch_action;
 mod error;
 mod loops;
@@ -19,15 +20,18 @@ mod recover;
 mod remove_protocol;
 mod resolve_execution;
 mod retry_execution;
+mod revoke_token;
 mod run_task;
 mod running;
 mod save_action;
 mod schema;
 mod test_connection;
+mod tokens;
 mod view;
 mod waiters;
 
 pub use admit_protocol::AdmittedProtocol;
+pub use create_token::{CreatedToken, NewToken};
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::EngineError;
 pub use resolve_execution::Resolution;
@@ -37,6 +41,7 @@ pub use schema::Form;
 pub use view::ExecutionView;
 
 use action_domain::{
+    actor::Actor,
     egress::EgressPolicy,
     event::{Context, Fact, NewEvent},
     execution::WorkerId,
@@ -96,6 +101,7 @@ struct Inner {
     parts: Parts,
     worker: WorkerId,
     cache: cache::Cache,
+    tokens: tokens::Tokens,
     /// A permit for each attempt that runs.
     attempts: Arc<Semaphore>,
     /// A permit for each caller that waits.
@@ -127,6 +133,7 @@ impl Engine {
         let inner = Inner {
             worker,
             cache: cache::Cache::new(),
+            tokens: tokens::Tokens::new(),
             attempts,
             waiters,
             queued: Notify::new(),
@@ -171,5 +178,10 @@ impl Engine {
 
     fn event(&self, context: Context, fact: &Fact) -> NewEvent {
         NewEvent::new(self.inner.parts.random.event_id(), self.now(), context, fact)
+    }
+
+    /// The event of what somebody did.
+    fn event_by(&self, actor: &Actor, context: Context, fact: &Fact) -> NewEvent {
+        NewEvent::by(actor, self.inner.parts.random.event_id(), self.now(), context, fact)
     }
 }

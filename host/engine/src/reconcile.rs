@@ -2,6 +2,7 @@
 
 use crate::{Engine, cache::Ready, dispatch_action::context_of, run_task::Concluded};
 use action_domain::{
+    actor::Actor,
     decide::{Reconciled, Step},
     event::{Fact, NewEvent},
     execution::{Execution, Lease},
@@ -66,6 +67,7 @@ impl Engine {
             Reconciled::DidNot => "reconciled_did_not",
             _ => "reconciled_unknown",
         };
-        events.push(self.event(context_of(execution, None), &Fact::ExecutionResolved { r#as: r#as.to_owned() }));
+        let fact = Fact::ExecutionResolved { r#as: r#as.to_owned() };
+        events.push(self.event_by(&Actor::System, context_of(execution, None), &fact));
     }
 }

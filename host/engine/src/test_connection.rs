@@ -3,6 +3,7 @@
 use crate::{Engine, EngineError};
 use action_domain::{
     action::Grants,
+    actor::Actor,
     egress::{Egress, EgressPolicy},
     event::{Context, Fact},
     limits::LimitsSpec,
@@ -15,7 +16,13 @@ use std::sync::Arc;
 
 impl Engine {
     /// Tests a config that no action has yet, with these grants.
-    pub async fn test_protocol(&self, pin: &Pin, config: Value, grants: Grants) -> Result<ConnectionTest, EngineError> {
+    pub async fn test_protocol(
+        &self,
+        pin: &Pin,
+        config: Value,
+        grants: Grants,
+        by: &Actor,
+    ) -> Result<ConnectionTest, EngineError> {
         let protocol = self.protocol(pin).await?;
         self.accept_config(&protocol, &config).await?.map_err(EngineError::Invalid)?;
         let egress = Egress::of_action(&protocol.descriptor.config_schema, &config, &grants);
@@ -26,11 +33,11 @@ impl Engine {
             egress: Arc::new(egress),
             limits: self.inner.parts.limits.resolve(&LimitsSpec::default()),
         };
-        self.test(&protocol, request, Context::default()).await
+        self.test(&protocol, request, Context::default(), by).await
     }
 
     /// Tests the current revision of an action.
-    pub async fn test_action(&self, key: &ActionKey) -> Result<ConnectionTest, EngineError> {
+    pub async fn test_action(&self, key: &ActionKey, by: &Actor) -> Result<ConnectionTest, EngineError> {
         let ready = self.ready(key).await?;
         let request = TestRequest {
             component: ready.protocol.digest,
@@ -41,7 +48,7 @@ impl Engine {
         };
         let context =
             Context { action: Some(ready.action.id), revision: Some(ready.action.revision), ..Context::default() };
-        self.test(&ready.protocol, request, context).await
+        self.test(&ready.protocol, request, context, by).await
     }
 
     async fn test(
@@ -49,13 +56,14 @@ impl Engine {
         protocol: &Protocol,
         request: TestRequest,
         context: Context,
+        by: &Actor,
     ) -> Result<ConnectionTest, EngineError> {
         let _permit = self.attempt_permit().await?;
         let test = self.inner.parts.runtime.test_connection(request).await?;
         let report = serde_json::to_value(&test).map_err(|error| EngineError::Internal(error.to_string()))?;
         let verdict = report["verdict"].as_str().unwrap_or_default().to_owned();
         let fact = Fact::ConnectionTested { protocol: protocol.pin(), verdict, report };
-        self.store().commit(UnitOfWork::new().event(self.event(context, &fact))).await?;
+        self.store().commit(UnitOfWork::new().event(self.event_by(by, context, &fact))).await?;
         Ok(test)
     }
 

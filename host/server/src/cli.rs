@@ -5,7 +5,7 @@
 
 use crate::{
     client::Client,
-    commands::{action, events, execution, protocol, prune, run},
+    commands::{action, events, execution, protocol, prune, run, token},
     config::{SettingsError, Sources, data_dir, names},
     data_dir as data_folder, exit,
 };
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Execution(Group<execution::Command>),
     /// Events: tail, list
     Events(Group<events::Command>),
+    /// Tokens: create, list, revoke
+    Token(Group<token::Command>),
     /// Remove executions that ended long ago, with their events
     Prune(prune::Arguments),
     /// Compile a component from standard input to standard output

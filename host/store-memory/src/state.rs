@@ -6,11 +6,12 @@ use action_domain::{
     action::Action,
     digest::Digest,
     execution::{Execution, Status},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     name::Name,
     protocol::{Pin, Protocol},
     repositories::IdempotencyKey,
     time::Timestamp,
+    token::Token,
 };
 use bytes::Bytes;
 use std::{
@@ -61,6 +62,7 @@ pub(crate) struct State {
     pub(crate) executions_that_are: BTreeSet<(u8, ExecutionId)>,
     /// Executions that have not ended, by the protocol that they pin.
     pub(crate) open_executions_on: BTreeSet<(PinKey, ExecutionId)>,
+    pub(crate) tokens: BTreeMap<TokenId, Arc<Token>>,
     pub(crate) log: Log,
     pub(crate) payloads: BTreeMap<Digest, Bytes>,
 }

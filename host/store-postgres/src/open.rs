@@ -158,8 +158,10 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RELEASE_MIN: u32 = 15;
 
 /// The schema's steps, in their order. Forward only: a released file never changes.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "everything", include_str!("../../../migrations/postgres/0001_everything.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "everything", include_str!("../../../migrations/postgres/0001_everything.sql")),
+    (2, "tokens", include_str!("../../../migrations/postgres/0002_tokens.sql")),
+];
 
 async fn applied(connection: &mut PgConnection) -> usize {
     // Before the first migration its table is not there: none was applied.

@@ -93,7 +93,10 @@ impl SqliteOptions {
 
 /// The schema's steps, in their order. Forward only: a released file never changes. A database
 /// says in its `user_version` how many of them it has.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_everything.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/sqlite/0001_everything.sql"),
+    include_str!("../../../migrations/sqlite/0002_tokens.sql"),
+];
 
 /// Brings the schema up to date; gives the number of steps that it took.
 pub(crate) fn migrate(connection: &mut Connection, options: &SqliteOptions) -> Result<usize, OpenError> {

@@ -4,8 +4,8 @@
 use crate::{
     codes::EventTypes,
     open::SqliteOptions,
-    read::{actions, events, executions, protocols},
-    writer::{batch, claim, protocols as removing, queue, rows, state},
+    read::{actions, events, executions, protocols, tokens},
+    writer::{batch, claim, protocols as removing, queue, rows, state, tokens as revoking},
 };
 use action_domain::{
     event::EventType,
@@ -167,6 +167,14 @@ fn events_are_read_over_indexes() {
             }
         }
     }
+}
+
+#[test]
+fn tokens_are_found_by_their_ids() {
+    let mut plans = Plans::open();
+    plans.searches(tokens::ONE, &["PRIMARY KEY (id=?)"]);
+    plans.searches(tokens::PAGE, &["PRIMARY KEY (id<?)"]);
+    plans.searches(revoking::REMOVE, &["PRIMARY KEY (id=?)"]);
 }
 
 #[test]

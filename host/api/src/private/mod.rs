@@ -5,10 +5,11 @@ mod events;
 pub(crate) mod executions;
 mod protocols;
 pub(crate) mod service;
+mod tokens;
 
 use crate::{ApiState, Router, Scope, Scopes, openapi::Documents, routes::Routes};
 
-/// Remove what was recorded.
+/// Remove what was recorded, and say who gets in.
 const ADMIN: Scopes = Scopes::of(&[Scope::Admin]);
 /// Make and change protocols and actions.
 const CONFIGURE: Scopes = Scopes::of(&[Scope::Configure]);
@@ -29,7 +30,13 @@ pub fn private_router(state: ApiState) -> Router {
 }
 
 fn routes(state: ApiState) -> Routes {
-    [protocols::register, actions::register, executions::register, events::register, service::register]
-        .into_iter()
-        .fold(Routes::new(state), |routes, register| register(routes))
+    let parts: [fn(Routes) -> Routes; 6] = [
+        protocols::register,
+        actions::register,
+        executions::register,
+        events::register,
+        tokens::register,
+        service::register,
+    ];
+    parts.into_iter().fold(Routes::new(state), |routes, register| register(routes))
 }

@@ -6,9 +6,10 @@ use crate::{
     digest::Digest,
     event::NewEvent,
     execution::{Execution, Lease, Status, WorkerId},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     protocol::{Pin, Protocol},
     time::Timestamp,
+    token::Token,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -90,6 +91,10 @@ pub enum Write {
     /// Remembers which execution a trigger led to; [`Conflict::KeyUsed`] if the action has the
     /// key, and got it less than [`IDEMPOTENCY_KEY_FOR`](crate::limits::IDEMPOTENCY_KEY_FOR) before.
     AddIdempotencyKey(Box<IdempotencyKey>),
+    /// Adds a token. Its id is new.
+    AddToken(Box<Token>),
+    /// Removes a token; [`Conflict::NotFound`]. From the answer on no read gives it.
+    RemoveToken(TokenId),
 }
 
 /// A trigger's idempotency key and what it led to.

@@ -13,8 +13,9 @@ pub use runtime::{
 };
 
 use crate::{
-    id::{ActionId, EventId, ExecutionId},
+    id::{ActionId, EventId, ExecutionId, TokenId},
     time::Timestamp,
+    token::SECRET_BYTES,
 };
 use uuid::Uuid;
 
@@ -32,6 +33,9 @@ pub trait Random: Send + Sync {
     /// Between 0 and 1.
     fn fraction(&self) -> f64;
 
+    /// Bytes that nobody can guess.
+    fn secret(&self) -> [u8; SECRET_BYTES];
+
     /// A new action's id.
     fn action_id(&self) -> ActionId {
         ActionId::from_uuid(self.uuid())
@@ -45,5 +49,10 @@ pub trait Random: Send + Sync {
     /// A new event's id.
     fn event_id(&self) -> EventId {
         EventId::from_uuid(self.uuid())
+    }
+
+    /// A new token's id.
+    fn token_id(&self) -> TokenId {
+        TokenId::from_uuid(self.uuid())
     }
 }

@@ -14,6 +14,12 @@ pub(crate) const PUBLIC_ADDR: &str = "ACTION_SERVICE_PUBLIC_ADDR";
 pub(crate) const PRIVATE_ADDR: &str = "ACTION_SERVICE_PRIVATE_ADDR";
 /// Instead of the token that is made at the first start.
 pub(crate) const ADMIN_TOKEN: &str = "ACTION_SERVICE_ADMIN_TOKEN";
+/// Whose JSON Web Tokens are taken too.
+pub(crate) const OIDC_ISSUER: &str = "ACTION_SERVICE_OIDC_ISSUER";
+/// For whom they have to be.
+pub(crate) const OIDC_AUDIENCE: &str = "ACTION_SERVICE_OIDC_AUDIENCE";
+/// Where the issuer's keys are: a URL or a file.
+pub(crate) const OIDC_JWKS: &str = "ACTION_SERVICE_OIDC_JWKS";
 /// `allow` or `deny`.
 pub(crate) const EGRESS_PRIVATE: &str = "ACTION_SERVICE_EGRESS_PRIVATE";
 /// Attempts at once.
@@ -53,6 +59,9 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (PUBLIC_ADDR, Kind::Setting),
     (PRIVATE_ADDR, Kind::Setting),
     (ADMIN_TOKEN, Kind::Setting),
+    (OIDC_ISSUER, Kind::Setting),
+    (OIDC_AUDIENCE, Kind::Setting),
+    (OIDC_JWKS, Kind::Setting),
     (EGRESS_PRIVATE, Kind::Setting),
     (CONCURRENCY, Kind::Setting),
     (LEASE_SECONDS, Kind::Setting),

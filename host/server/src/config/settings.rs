@@ -1,6 +1,6 @@
 //! What the settings mean. Every wrong one is named, all at once.
 
-use super::{Place, SettingsError, Sources, names};
+use super::{OidcSettings, Place, SettingsError, Sources, names, oidc};
 use action_domain::limits::LEASE;
 use std::{
     fmt,
@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) private_addr: SocketAddr,
     /// Instead of the one that is made at the first start.
     pub(crate) admin_token: Option<String>,
+    /// An identity provider whose tokens are taken too.
+    pub(crate) oidc: Option<OidcSettings>,
     /// Whether actions that ask for private networks may reach them.
     pub(crate) egress_private: bool,
     /// Attempts at once.
@@ -110,6 +112,7 @@ impl Settings {
             private_addr: Self::read(sources, names::PRIVATE_ADDR, &mut problems, address)
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081))),
             admin_token: Self::read(sources, names::ADMIN_TOKEN, &mut problems, token),
+            oidc: oidc::read(sources, &mut problems),
             egress_private: Self::read(sources, names::EGRESS_PRIVATE, &mut problems, allowed).unwrap_or(false),
             concurrency: Self::read(sources, names::CONCURRENCY, &mut problems, concurrency)
                 .unwrap_or(CONCURRENCY_DEFAULT),

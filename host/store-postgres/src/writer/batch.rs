@@ -182,6 +182,8 @@ impl<'a> Batch<'a> {
             Write::AddAction(action) => self.add_action(action).await,
             Write::AddRevisionIfCurrent(action) => self.add_revision(action).await,
             Write::RemoveActionIfCurrent(id, revision) => self.remove_action(*id, *revision).await,
+            Write::AddToken(token) => self.add_token(token).await,
+            Write::RemoveToken(id) => self.remove_token(*id).await,
             _ => Ok(Ok(())),
         }
     }
@@ -268,6 +270,8 @@ fn is_hot(write: &Write) -> bool {
             | Write::AddAction(_)
             | Write::AddRevisionIfCurrent(_)
             | Write::RemoveActionIfCurrent(..)
+            | Write::AddToken(_)
+            | Write::RemoveToken(_)
     )
 }
 

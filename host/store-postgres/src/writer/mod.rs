@@ -15,6 +15,7 @@ pub(crate) mod protocols;
 pub(crate) mod prune;
 pub(crate) mod queue;
 mod stage;
+pub(crate) mod tokens;
 
 use crate::{
     error::{Fault, OpenError, fault, unavailable},

@@ -7,6 +7,7 @@ pub(crate) mod actions;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod protocols;
+pub(crate) mod tokens;
 
 use crate::{
     Follow, SqliteStore,
@@ -18,7 +19,7 @@ use action_domain::{
     digest::Digest,
     event::{Event, EventType, Position},
     execution::{Execution, WorkerId},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     name::Name,
     protocol::{Pin, Protocol},
     repositories::{
@@ -26,6 +27,7 @@ use action_domain::{
         StoreUnavailable,
     },
     time::Timestamp,
+    token::Token,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -160,6 +162,14 @@ impl Reader for SqliteStore {
         let text = key.to_owned();
         let statement = query(KEY).bind_id(action.uuid()).bind(text.clone());
         self.first(statement, move |row| read_key(row, action, &text)).await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Arc<Token>>, StoreUnavailable> {
+        self.first(tokens::one(id), tokens::row).await
+    }
+
+    async fn tokens(&self, page: Page<TokenId>) -> Result<Vec<Arc<Token>>, StoreUnavailable> {
+        self.all(tokens::page(page), tokens::row).await
     }
 
     async fn has_sent(&self, execution: ExecutionId, attempt: u32) -> Result<bool, StoreUnavailable> {

@@ -13,6 +13,7 @@ pub(crate) mod queue;
 pub(crate) mod rows;
 mod stage;
 pub(crate) mod state;
+pub(crate) mod tokens;
 
 use crate::{
     codes::EventTypes,

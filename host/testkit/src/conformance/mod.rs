@@ -9,6 +9,7 @@ mod executions;
 mod load;
 mod protocols;
 mod queue;
+mod tokens;
 mod turns;
 mod units;
 
@@ -18,6 +19,7 @@ pub use executions::*;
 pub use load::*;
 pub use protocols::*;
 pub use queue::*;
+pub use tokens::*;
 pub use turns::*;
 pub use units::*;
 
@@ -71,6 +73,9 @@ macro_rules! conformance_suite {
             names_can_be_used_again
             actions_are_filtered_and_paged
             labels_follow_the_current_revision
+            a_token_comes_back_whole_until_it_is_removed
+            tokens_of_a_refused_unit_are_as_before
+            tokens_are_paged
             an_execution_comes_back_whole
             executions_are_filtered_and_paged
             an_execution_moves_through_all_indexes
