@@ -18,5 +18,6 @@ mod gate;
 mod http_protocol;
 mod limits;
 mod roles;
+mod tokens;
 mod wasi;
 mod whole_path;
