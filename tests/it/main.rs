@@ -20,5 +20,6 @@ mod limits;
 mod roles;
 mod secrets;
 mod skew;
+mod tokens;
 mod wasi;
 mod whole_path;

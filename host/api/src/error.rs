@@ -108,6 +108,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(retry_after)
     }
 
+    /// 429: too many bearers from there were nobody's.
+    pub(crate) fn too_many_failed_logins(retry_after: Duration) -> Self {
+        let detail = "too many tokens that are not valid came from this address";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failed_logins", detail).retry_after(retry_after)
+    }
+
     /// 422, with each thing that is wrong.
     pub(crate) fn invalid(code: &'static str, detail: &'static str, errors: Vec<Issue>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).errors(errors)

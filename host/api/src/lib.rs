@@ -7,12 +7,14 @@
 //! To add a route:
 //! 1. a file in `private/` (or `public/`): its `//!`, the handler with `#[utoipa::path]`, tests;
 //!    bodies that others see go into `wire`;
-//! 2. one line in the folder's `mod.rs`, which says by `routes::Routes` what scope it needs: a
-//!    route cannot be registered without saying so;
+//! 2. one line in the folder's `mod.rs`, which says by `routes::Routes` what scope it needs, and
+//!    whether it is there for tokens that are limited to actions (then it has to ask
+//!    `request::caller::Caller` which): a route cannot be registered without saying so;
 //! 3. `UPDATE_SNAPSHOT=1 cargo test -p action-api snapshot`, and read what changed.
 
 mod auth;
 mod error;
+mod guard;
 mod openapi;
 mod private;
 mod public;
@@ -25,7 +27,10 @@ mod testing;
 mod wire;
 mod worker;
 
-pub use auth::{AdminToken, Authenticator, Nobody, Principal, Scope, Scopes};
+pub use action_domain::token::{Scope, Scopes};
+pub use auth::{
+    AdminToken, Authenticator, Doors, KeySource, Nobody, Oidc, OidcOptions, Peer, Principal, Stranger, Tokens,
+};
 pub use axum::Router;
 pub use private::private_router;
 pub use public::public_router;

@@ -5,15 +5,11 @@
 
 use crate::{
     ApiState, Scopes,
-    error::{PROBLEM_JSON, Problem, no_method, no_route, panicked},
+    error::{PROBLEM_JSON, no_method, no_route, panicked},
+    guard::{Needs, guard},
 };
-use axum::{
-    Router,
-    extract::{Request, State},
-    middleware::{Next, from_fn_with_state},
-    response::{IntoResponse, Response},
-};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::{Router, middleware::from_fn_with_state};
+use http::{HeaderValue, header};
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa::openapi::{
@@ -28,6 +24,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 pub(crate) const BEARER: &str = "bearer";
 /// The extension that says what an operation needs: words of scopes, or nothing for open ones.
 pub(crate) const SCOPES: &str = "x-scopes";
+/// The extension that says whether an operation is there for tokens that are limited to actions.
+pub(crate) const FOR_LIMITED: &str = "x-for-limited-tokens";
 
 /// Routes that are being collected for one listener.
 pub(crate) struct Routes {
@@ -41,11 +39,21 @@ impl Routes {
         Self { state, router: OpenApiRouter::with_openapi(crate::openapi::frame()) }
     }
 
-    /// A route for whoever has one of these scopes.
-    pub(crate) fn needs(mut self, scopes: Scopes, routes: UtoipaMethodRouter<ApiState>) -> Self {
+    /// A route for whoever has one of these scopes and a token that is not limited to actions.
+    pub(crate) fn needs(self, scopes: Scopes, routes: UtoipaMethodRouter<ApiState>) -> Self {
+        self.guarded(Needs { scopes, keeps_to_reach: false }, routes)
+    }
+
+    /// A route about actions, for whoever has one of these scopes. Its handler asks the caller
+    /// which actions are within reach.
+    pub(crate) fn needs_within_reach(self, scopes: Scopes, routes: UtoipaMethodRouter<ApiState>) -> Self {
+        self.guarded(Needs { scopes, keeps_to_reach: true }, routes)
+    }
+
+    fn guarded(mut self, needs: Needs, routes: UtoipaMethodRouter<ApiState>) -> Self {
         let (schemas, mut paths, methods) = routes;
-        paths.paths.values_mut().flat_map(operations).for_each(|operation| document(operation, Some(scopes)));
-        let guarded = methods.route_layer(from_fn_with_state((self.state.clone(), scopes), guard));
+        paths.paths.values_mut().flat_map(operations).for_each(|operation| document(operation, Some(needs)));
+        let guarded = methods.route_layer(from_fn_with_state((self.state.clone(), needs), guard));
         self.router = self.router.routes((schemas, paths, guarded));
         self
     }
@@ -74,49 +82,6 @@ impl Routes {
     }
 }
 
-async fn guard(State((state, needed)): State<(ApiState, Scopes)>, request: Request, next: Next) -> Response {
-    match authorize(&state, needed, request.headers()).await {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn authorize(state: &ApiState, needed: Scopes, headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(token) = bearer(headers) else {
-        let detail = "a token is needed: Authorization: Bearer …";
-        return Err(unauthorized("token_missing", detail, "Bearer realm=\"action-service\""));
-    };
-    let Some(principal) = state.auth().authenticate(token).await else {
-        let challenge = "Bearer realm=\"action-service\", error=\"invalid_token\"";
-        return Err(unauthorized("token_invalid", "the token is not valid (any more)", challenge));
-    };
-    if principal.scopes.allow(needed) {
-        return Ok(());
-    }
-    tracing::info!(principal = %principal.name, %needed, "api.request.scope_missing");
-    let words: Vec<&str> = needed.iter().map(crate::Scope::as_str).collect();
-    let detail = format!("the token needs the scope {}", words.join(" or "));
-    let challenge = format!("Bearer realm=\"action-service\", error=\"insufficient_scope\", scope=\"{needed}\"");
-    let problem = Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail);
-    // Words of scopes are always legal in a header.
-    Err(match HeaderValue::from_str(&challenge) {
-        Ok(challenge) => problem.header(header::WWW_AUTHENTICATE, challenge),
-        Err(_) => problem,
-    })
-}
-
-fn unauthorized(code: &'static str, detail: &'static str, challenge: &'static str) -> Problem {
-    let challenge = HeaderValue::from_static(challenge);
-    Problem::new(StatusCode::UNAUTHORIZED, code, detail).header(header::WWW_AUTHENTICATE, challenge)
-}
-
-/// The token of `Authorization: Bearer …` (RFC 6750); the scheme's case does not matter.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
 /// The operations of a path.
 pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let PathItem { get, put, post, delete, patch, .. } = item;
@@ -125,7 +90,7 @@ pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Opera
 
 /// What every operation has, so that no route needs to say it: its scopes, the answers of the
 /// guard, and the form of every error.
-fn document(operation: &mut Operation, scopes: Option<Scopes>) {
+fn document(operation: &mut Operation, needs: Option<Needs>) {
     let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
     let mut answer = |status: &str, description: &str| {
@@ -140,20 +105,35 @@ fn document(operation: &mut Operation, scopes: Option<Scopes>) {
         answer("413", "More than 1 MiB: `body_too_large`.");
         answer("415", "Not said to be JSON: `unsupported_media_type`.");
     }
+    let scopes = needs.map(|needs| needs.scopes);
     let words: Vec<&str> = scopes.into_iter().flat_map(Scopes::iter).map(crate::Scope::as_str).collect();
-    if scopes.is_some() {
-        answer("401", "No token, or not a valid one: `token_missing`, `token_invalid`.");
-        answer("403", "The token's scopes do not allow it: `scope_missing`.");
+    if let Some(needs) = needs {
+        answer("401", "No token, or not a valid one (any more): `token_missing`, `token_invalid`, `token_expired`.");
+        answer("403", "The token's scopes do not allow it, or its list of actions: `scope_missing`, `token_limited`.");
+        answer(
+            "429",
+            "Too many tokens that were not valid came from this address: `too_many_failed_logins`. See \
+            `Retry-After`. A valid one is taken all the same.",
+        );
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
         let admin = if words == ["admin"] { "" } else { "; `admin` has it too" };
-        let needs = format!("Needs the scope `{}`{admin}.", words.join("` or `"));
+        let limited = match (needs.keeps_to_reach, words == ["admin"]) {
+            (true, _) => " For a token that is limited to actions there are no others.",
+            (false, false) => " Not for a token that is limited to actions.",
+            // No such token is limited.
+            (false, true) => "",
+        };
+        let told = format!("Needs the scope `{}`{admin}.{limited}", words.join("` or `"));
         let description = operation.description.take().filter(|text| !text.trim().is_empty());
-        operation.description = Some(description.map_or(needs.clone(), |text| format!("{text}\n\n{needs}")));
+        operation.description = Some(description.map_or(told.clone(), |text| format!("{text}\n\n{told}")));
     } else {
         operation.security = Some(Vec::new());
     }
     let extensions = operation.extensions.get_or_insert_default();
     extensions.insert(SCOPES.to_owned(), words.into());
+    if let Some(needs) = needs {
+        extensions.insert(FOR_LIMITED.to_owned(), needs.keeps_to_reach.into());
+    }
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
             && status.as_str() >= "400"

@@ -3,7 +3,7 @@
 //! A head that cannot be parsed or is too large never becomes a request: hyper answers it with a
 //! bare 400, 414 or 431 and has no hook for another body. The OpenAPI document says so.
 
-use crate::Router;
+use crate::{Peer, Router};
 use axum::body::Body;
 use hyper::{Request, body::Incoming};
 use hyper_util::{
@@ -66,14 +66,14 @@ pub async fn serve(
         // The permit comes first: who is not served yet is not accepted either.
         let accepted = async {
             let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
-            Ok::<_, io::Error>((listener.accept().await?.0, permit))
+            Ok::<_, io::Error>((listener.accept().await?, permit))
         };
         let accepted = tokio::select! {
             accepted = accepted => accepted,
             () = &mut shutdown => break,
         };
         match accepted {
-            Ok((stream, permit)) => spawn(stream, permit, &router, &builder, &graceful),
+            Ok(((stream, from), permit)) => spawn(stream, Peer::new(from.ip()), permit, &router, &builder, &graceful),
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
                 // Most likely out of descriptors: it passes when connections end.
@@ -109,6 +109,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
 
 fn spawn(
     stream: TcpStream,
+    peer: Peer,
     permit: OwnedSemaphorePermit,
     router: &Router,
     builder: &Arc<auto::Builder<TokioExecutor>>,
@@ -118,7 +119,10 @@ fn spawn(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "api.connection.nodelay");
     }
-    let service = router.clone().map_request(|request: Request<Incoming>| request.map(Body::new));
+    let service = router.clone().map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request.map(Body::new)
+    });
     let service = TowerToHyperService::new(service);
     let builder = builder.clone();
     let watcher = graceful.watcher();
@@ -216,6 +220,46 @@ mod tests {
         let request = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
         // It asks for more than all buffers hold, and reads none of it.
         while stream.write_all(&request).await.is_ok() {}
+    }
+
+    /// Sends a byte now and then, for as long as somebody takes it; gives what was answered.
+    async fn drip(address: SocketAddr, first: &[u8], every: Duration) -> String {
+        let (mut reading, mut writing) = TcpStream::connect(address).await.unwrap().into_split();
+        writing.write_all(first).await.unwrap();
+        let mut drops = tokio::time::interval(every);
+        let dripping = async {
+            loop {
+                drops.tick().await;
+                if writing.write_all(b"x").await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let mut answer = Vec::new();
+        tokio::select! {
+            () = dripping => unreachable!(),
+            _ = reading.read_to_end(&mut answer) => String::from_utf8_lossy(&answer).into_owned(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_drips_its_head_is_cut() {
+        let (address, _stop, _serving) = start(ServeOptions::default()).await;
+        let begun = tokio::time::Instant::now();
+        let answer = drip(address, b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: ", Duration::from_secs(5)).await;
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!((HEADER_TIMEOUT..2 * HEADER_TIMEOUT).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_drips_its_body_is_cut() {
+        let (address, _stop, _serving) = start(ServeOptions::default()).await;
+        let begun = tokio::time::Instant::now();
+        let head = b"POST /v1/events/prune HTTP/1.1\r\nhost: x\r\nauthorization: Bearer admin-token\r\n\
+            content-type: application/json\r\ncontent-length: 1000\r\n\r\n";
+        let answer = drip(address, head, Duration::from_secs(10)).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
+        assert!(begun.elapsed() < Duration::from_mins(6), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! What the handlers share.
 
-use crate::{Authenticator, openapi::Documents};
+use crate::{Authenticator, auth::FailedLogins, openapi::Documents};
 use action_engine::Engine;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Semaphore, watch};
@@ -23,6 +23,7 @@ pub struct ApiState(Arc<Inner>);
 struct Inner {
     engine: Engine,
     auth: Arc<dyn Authenticator>,
+    logins: FailedLogins,
     readiness: Readiness,
     uploads: Arc<Semaphore>,
     large_bodies: Arc<Semaphore>,
@@ -36,6 +37,7 @@ impl ApiState {
         Self(Arc::new(Inner {
             engine,
             auth,
+            logins: FailedLogins::new(),
             readiness,
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
@@ -52,6 +54,16 @@ impl ApiState {
     /// Who knows tokens.
     pub(crate) fn auth(&self) -> &dyn Authenticator {
         &*self.0.auth
+    }
+
+    /// Who failed to log in.
+    pub(crate) fn logins(&self) -> &FailedLogins {
+        &self.0.logins
+    }
+
+    /// Failed logins since the process began.
+    pub fn failed_logins(&self) -> u64 {
+        self.0.logins.count()
     }
 
     /// In which part of its life the process is.

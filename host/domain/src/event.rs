@@ -5,14 +5,16 @@
 //! fact is snapshot-tested below: it can be added to, never changed.
 
 use crate::{
+    actor::Actor,
     digest::Digest,
     failure::{ExecutionError, Issue},
-    id::{ActionId, EventId, ExecutionId},
+    id::{ActionId, EventId, ExecutionId, TokenId},
     name::Name,
     payload::RecordedPayload,
     protocol::Pin,
     receipt::Receipt,
     time::Timestamp,
+    token::{Reach, Scopes},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
@@ -44,6 +46,10 @@ pub enum Fact {
     SecretDeleted { name: Name, version: u32 },
     /// Secrets were sealed anew, so many of them, with this key.
     SecretsRewrapped { secrets: u64, key: Arc<str> },
+    /// A token was made.
+    TokenCreated { token: TokenId, name: String, scopes: Scopes, actions: Reach, expires_at: Option<Timestamp> },
+    /// A token was revoked.
+    TokenRevoked { token: TokenId, name: String },
     /// A connection was tested.
     ConnectionTested { protocol: Pin, verdict: String, report: Value },
     /// A trigger came.
@@ -92,6 +98,8 @@ pub enum Fact {
         output: Option<RecordedPayload>,
         receipt: Option<Receipt>,
     },
+    /// Somebody wants a running execution stopped; its worker was told.
+    ExecutionCancelRequested {},
     /// Somebody stopped an execution; the last event of one that was.
     ExecutionCancelled { error: Option<ExecutionError>, receipt: Option<Receipt> },
     /// Somebody said what became of an execution in doubt, or its protocol found out.
@@ -141,6 +149,8 @@ event_types! {
     SecretSet = "secret_set",
     SecretDeleted = "secret_deleted",
     SecretsRewrapped = "secrets_rewrapped",
+    TokenCreated = "token_created",
+    TokenRevoked = "token_revoked",
     ConnectionTested = "connection_tested",
     TriggerReceived = "trigger_received",
     TriggerRefused = "trigger_refused",
@@ -155,6 +165,7 @@ event_types! {
     MessageLogged = "message_logged",
     ProgressReported = "progress_reported",
     ActionExecuted = "action_executed",
+    ExecutionCancelRequested = "execution_cancel_requested",
     ExecutionCancelled = "execution_cancelled",
     ExecutionResolved = "execution_resolved",
     EventsPruned = "events_pruned",
@@ -212,6 +223,21 @@ impl NewEvent {
         let data = serde_json::value::to_raw_value(fact).unwrap_or_else(|_| RawValue::NULL.to_owned());
         Self { id, time, context, r#type: fact.event_type(), payload: fact.payload(), data }
     }
+
+    /// A fact that is somebody's doing: its data say whose, as `by`.
+    pub fn by(actor: &Actor, id: EventId, time: Timestamp, context: Context, fact: &Fact) -> Self {
+        let done = Done { fact, by: actor };
+        let data = serde_json::value::to_raw_value(&done).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        Self { id, time, context, r#type: fact.event_type(), payload: fact.payload(), data }
+    }
+}
+
+/// A fact with who did it.
+#[derive(Serialize)]
+struct Done<'a> {
+    #[serde(flatten)]
+    fact: &'a Fact,
+    by: &'a Actor,
 }
 
 /// An event as a store gives it back.
@@ -257,6 +283,27 @@ mod tests {
             assert_eq!(serde_json::to_value(event_type).unwrap(), event_type.as_str());
             assert_eq!(EventType::from_word(event_type.as_str()), Some(*event_type));
         }
+    }
+
+    #[test]
+    fn who_did_it_stands_behind_what_was_done() {
+        let done = |fact: &Fact| {
+            let id = "evt_01h455vb4pex5vsknk084sn02q".parse().unwrap();
+            NewEvent::by(&Actor::Admin, id, Timestamp::default(), Context::default(), fact).data.get().to_owned()
+        };
+        let trigger: Arc<RawValue> = RawValue::from_string(r#"{ "type":"call"}"#.into()).unwrap().into();
+        let json = Some(RawValue::from_string("{ \"a\" :1.0}".into()).unwrap());
+        let input =
+            RecordedPayload { content_type: "application/json".into(), bytes: 10, json, base64: None, digest: None };
+        let received = done(&Fact::TriggerReceived { trigger, input });
+        assert!(received.starts_with(r#"{"trigger":{ "type":"call"},"input":{"#), "{received}");
+        assert!(received.contains(r#"{ "a" :1.0}"#) && received.ends_with(r#","by":"admin"}"#), "{received}");
+        assert_eq!(done(&Fact::ExecutionCancelRequested {}), r#"{"by":"admin"}"#);
+        let token = "tok_01h455vb4pex5vsknk084sn02q".parse().unwrap();
+        assert_eq!(
+            done(&Fact::TokenRevoked { token, name: "ci".into() }),
+            r#"{"token":"tok_01h455vb4pex5vsknk084sn02q","name":"ci","by":"admin"}"#
+        );
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub type ActionId = TypeSafeId<Action>;
 pub type ExecutionId = TypeSafeId<Execution>;
 /// `evt_…`
 pub type EventId = TypeSafeId<Event>;
+/// `tok_…`
+pub type TokenId = TypeSafeId<Token>;
 
 /// The prefix `act`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +32,13 @@ impl StaticType for Execution {
 pub struct Event;
 impl StaticType for Event {
     const TYPE: &'static str = "evt";
+}
+
+/// The prefix `tok`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token;
+impl StaticType for Token {
+    const TYPE: &'static str = "tok";
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! To add an event type: a variant of [`event::Fact`], and its snapshot.
 
 pub mod action;
+pub mod actor;
 pub mod decide;
 pub mod digest;
 pub mod egress;
@@ -26,4 +27,5 @@ pub mod rounds;
 pub mod secret;
 pub mod services;
 pub mod time;
+pub mod token;
 pub mod turn;

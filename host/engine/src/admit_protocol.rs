@@ -5,6 +5,7 @@ use crate::{
     schema::{Schemas, issues_of},
 };
 use action_domain::{
+    actor::Actor,
     digest::Digest,
     event::{Context, Fact},
     failure::Issue,
@@ -43,6 +44,7 @@ impl Engine {
         &self,
         component: Bytes,
         correlation_id: Option<Arc<str>>,
+        by: &Actor,
     ) -> Result<AdmittedProtocol, EngineError> {
         let bytes = component.len() as u64;
         let hashed = component.clone();
@@ -65,7 +67,7 @@ impl Engine {
                 self.inner.parts.runtime.forget(digest).await;
                 errors.truncate(ISSUES_MAX);
                 let fact = Fact::ProtocolRefused { digest, bytes, errors: errors.clone() };
-                self.store().commit(UnitOfWork::new().event(self.event(context, &fact))).await?;
+                self.store().commit(UnitOfWork::new().event(self.event_by(by, context, &fact))).await?;
                 return Err(EngineError::ComponentRefused(errors));
             }
         };
@@ -74,7 +76,7 @@ impl Engine {
         let fact = Fact::ProtocolUploaded { protocol: protocol.pin(), digest, bytes };
         let unit = UnitOfWork::new()
             .write(Write::AddProtocol(Box::new(protocol.clone()), component))
-            .event(self.event(context, &fact));
+            .event(self.event_by(by, context, &fact));
         match self.store().commit(unit).await {
             Ok(_) => Ok(AdmittedProtocol { protocol: Arc::new(protocol), created: true }),
             Err(CommitError::Conflict(Conflict::VersionExists)) => self.same_or_conflict(&protocol).await,

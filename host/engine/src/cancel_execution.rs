@@ -4,6 +4,7 @@ use crate::{
     Engine, EngineError, dispatch_action::context_of, run_task::call_back, running::Stop, view::ExecutionView,
 };
 use action_domain::{
+    actor::Actor,
     event::Fact,
     execution::{Execution, Status},
     failure::{ErrorCode, ExecutionError},
@@ -23,13 +24,13 @@ impl Engine {
     /// dismissed, so that nobody retries it and nothing waits behind it any more.
     ///
     /// Where it still runs in the answer, its worker has been told.
-    pub async fn cancel_execution(&self, id: ExecutionId) -> Result<ExecutionView, EngineError> {
+    pub async fn cancel_execution(&self, id: ExecutionId, by: &Actor) -> Result<ExecutionView, EngineError> {
         for _ in 0..TRIES {
             let execution = self.reader().execution(id).await?.ok_or(EngineError::NotFound("execution"))?;
             let cancelled = match execution.status {
-                Status::Running => self.cancel_running(&execution).await,
+                Status::Running => self.cancel_running(&execution, by).await,
                 Status::Queued | Status::Waiting | Status::InDoubt | Status::Failed => {
-                    self.cancel_idle(execution).await
+                    self.cancel_idle(execution, by).await
                 }
                 Status::Succeeded | Status::Cancelled | Status::Expired => {
                     let message = format!("the execution has ended: it is {}", execution.status.as_str());
@@ -45,10 +46,13 @@ impl Engine {
         Err(EngineError::Conflict { code: "status_changed", message })
     }
 
-    async fn cancel_running(&self, execution: &Execution) -> Result<ExecutionView, CommitError> {
+    async fn cancel_running(&self, execution: &Execution, by: &Actor) -> Result<ExecutionView, CommitError> {
         let waiting = self.inner.waiting.wait_for(execution.id);
         let request = Write::RequestCancelIfRunning(execution.id, execution.attempt);
-        self.store().commit(UnitOfWork::new().write(request)).await?;
+        // Its worker, which may be another process, writes down that it ended, and cannot tell who
+        // wanted it.
+        let requested = self.event_by(by, context_of(execution, None), &Fact::ExecutionCancelRequested {});
+        self.store().commit(UnitOfWork::new().write(request).event(requested)).await?;
         self.inner.running.stop(execution.id, Stop::Cancelled);
         match self.until_told(waiting, execution.id, STOP_WAIT).await {
             Ok(told) => Ok(told.view),
@@ -56,9 +60,9 @@ impl Engine {
         }
     }
 
-    async fn cancel_idle(&self, mut execution: Execution) -> Result<ExecutionView, CommitError> {
+    async fn cancel_idle(&self, mut execution: Execution, by: &Actor) -> Result<ExecutionView, CommitError> {
         let (status, attempt) = (execution.status, execution.attempt);
-        let unit = self.cancelled(&mut execution, None);
+        let unit = self.cancelled(&mut execution, None, Some(by));
         let unit = unit.write(Write::UpdateExecutionIfStatus(Box::new(execution.clone()), status, attempt));
         self.store().commit(unit).await?;
         let view = ExecutionView { execution, output: None };
@@ -66,11 +70,13 @@ impl Engine {
         Ok(view)
     }
 
-    /// Makes an execution a cancelled one; the unit lacks its write.
+    /// Makes an execution a cancelled one; the unit lacks its write. `by` is who
+    /// does it; of one that ran the event of the request has it.
     pub(crate) fn cancelled(
         &self,
         execution: &mut Execution,
         receipt: Option<action_domain::receipt::Receipt>,
+        by: Option<&Actor>,
     ) -> UnitOfWork {
         let now = self.now();
         execution.status = Status::Cancelled;
@@ -80,7 +86,11 @@ impl Engine {
         let error = ExecutionError::new(ErrorCode::Cancelled, "somebody cancelled the execution");
         execution.error = Some(error);
         let fact = Fact::ExecutionCancelled { error: execution.error.clone(), receipt };
-        let event = self.event(context_of(execution, None), &fact);
+        let context = context_of(execution, None);
+        let event = match by {
+            Some(by) => self.event_by(by, context, &fact),
+            None => self.event(context, &fact),
+        };
         call_back(UnitOfWork::new().event(event), execution, now)
     }
 }

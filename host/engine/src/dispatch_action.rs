@@ -6,6 +6,7 @@
 
 use crate::{Engine, EngineError, cache::Ready, schema::issues_of, view::ExecutionView};
 use action_domain::{
+    actor::Actor,
     digest::Digest,
     event::{Context, Fact},
     execution::{Execution, Status},
@@ -41,6 +42,8 @@ pub struct Dispatch {
     pub idempotency_key: Option<Arc<str>>,
     /// How long the caller waits for the end; `None` for not at all.
     pub wait: Option<Duration>,
+    /// Who calls.
+    pub by: Actor,
 }
 
 /// An execution that was accepted.
@@ -207,7 +210,7 @@ impl Engine {
         let trigger = self.inner.cache.call_trigger.clone();
         // The trigger comes before any attempt, also where the first one begins in this unit.
         let trigger_context = Context { attempt: None, ..context_of(execution, None) };
-        let received = self.event(trigger_context, &Fact::TriggerReceived { trigger, input });
+        let received = self.event_by(&dispatch.by, trigger_context, &Fact::TriggerReceived { trigger, input });
         let then = context_of(execution, Some(&received));
         let mut unit = UnitOfWork::new();
         let key = dispatch.idempotency_key.as_ref().map(|key| IdempotencyKey {
@@ -261,7 +264,7 @@ impl Engine {
             ..Context::default()
         };
         let trigger = self.inner.cache.call_trigger.clone();
-        let received = self.event(context.clone(), &Fact::TriggerReceived { trigger, input });
+        let received = self.event_by(&dispatch.by, context.clone(), &Fact::TriggerReceived { trigger, input });
         let malformed = errors.iter().any(|issue| issue.code == MALFORMED_JSON);
         let message = if malformed { "the input is said to be JSON and is not".to_owned() } else { error.to_string() };
         let refused = Fact::TriggerRefused { code: code.to_owned(), message, errors };

@@ -11,6 +11,7 @@ mod arm;
 mod cache;
 mod call_protocol;
 mod cancel_execution;
+mod create_token;
 mod dispatch_action;
 mod error;
 mod loops;
@@ -22,6 +23,7 @@ mod remove_protocol;
 mod remove_secret;
 mod resolve_execution;
 mod retry_execution;
+mod revoke_token;
 mod rewrap_secrets;
 mod run_task;
 mod running;
@@ -29,10 +31,12 @@ mod save_action;
 mod schema;
 mod set_secret;
 mod test_connection;
+mod tokens;
 mod view;
 mod waiters;
 
 pub use admit_protocol::AdmittedProtocol;
+pub use create_token::{CreatedToken, NewToken};
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::EngineError;
 pub use resolve_execution::Resolution;
@@ -44,6 +48,7 @@ pub use set_secret::SetSecret;
 pub use view::ExecutionView;
 
 use action_domain::{
+    actor::Actor,
     egress::EgressPolicy,
     event::{Context, Fact, NewEvent},
     execution::WorkerId,
@@ -99,6 +104,7 @@ struct Inner {
     parts: Parts,
     worker: WorkerId,
     cache: cache::Cache,
+    tokens: tokens::Tokens,
     /// A permit for each attempt that runs.
     attempts: Arc<Semaphore>,
     /// A permit for each protocol that is asked about a lost worker's attempt.
@@ -132,6 +138,7 @@ impl Engine {
         let inner = Inner {
             worker,
             cache: cache::Cache::new(),
+            tokens: tokens::Tokens::new(),
             attempts,
             questions: Arc::new(Semaphore::new(recover::QUESTIONS_AT_ONCE)),
             waiters,
@@ -177,5 +184,10 @@ impl Engine {
 
     fn event(&self, context: Context, fact: &Fact) -> NewEvent {
         NewEvent::new(self.inner.parts.random.event_id(), self.now(), context, fact)
+    }
+
+    /// The event of what somebody did.
+    fn event_by(&self, actor: &Actor, context: Context, fact: &Fact) -> NewEvent {
+        NewEvent::by(actor, self.inner.parts.random.event_id(), self.now(), context, fact)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{Engine, EngineError};
 use action_domain::{
+    actor::Actor,
     event::{Context, Fact, NewEvent},
     repositories::{Prune, Pruned},
     time::Timestamp,
@@ -16,15 +17,16 @@ impl Engine {
     pub async fn prune_events(
         &self,
         before: Timestamp,
+        by: &Actor,
         mut progress: impl FnMut(Pruned),
     ) -> Result<Pruned, EngineError> {
         let mut all = Pruned::default();
         loop {
-            let (id, now) = (self.inner.parts.random.event_id(), self.now());
+            let (id, now, by) = (self.inner.parts.random.event_id(), self.now(), by.clone());
             let recorded = Box::new(move |pruned: Pruned| {
                 let Pruned { executions, events, payloads } = pruned;
                 let fact = Fact::EventsPruned { before, executions, events, payloads };
-                NewEvent::new(id, now, Context::default(), &fact)
+                NewEvent::by(&by, id, now, Context::default(), &fact)
             });
             let pruned = self.store().prune(Prune { before, now, limit: BATCH, recorded }).await?;
             if pruned.executions == 0 {

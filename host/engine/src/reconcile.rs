@@ -8,6 +8,7 @@ use crate::{
     running::{Place, Stop},
 };
 use action_domain::{
+    actor::Actor,
     decide::{Reconciled, Step},
     event::{Fact, NewEvent},
     execution::Execution,
@@ -83,7 +84,8 @@ impl Engine {
             Reconciled::DidNot => "reconciled_did_not",
             _ => "reconciled_unknown",
         };
-        events.push(self.event(context_of(execution, None), &Fact::ExecutionResolved { r#as: r#as.to_owned() }));
+        let fact = Fact::ExecutionResolved { r#as: r#as.to_owned() };
+        events.push(self.event_by(&Actor::System, context_of(execution, None), &fact));
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{Engine, EngineError, save_action::TRIES};
 use action_domain::{
+    actor::Actor,
     event::{Context, Fact},
     name::Name,
     repositories::{CommitError, Conflict, UnitOfWork, Write},
@@ -10,7 +11,7 @@ use action_domain::{
 impl Engine {
     /// Removes a secret, unless the current revision of an action names it. Executions that began
     /// with an older revision end with `secret_missing`.
-    pub async fn remove_secret(&self, name: &Name) -> Result<(), EngineError> {
+    pub async fn remove_secret(&self, name: &Name, by: &Actor) -> Result<(), EngineError> {
         let mut tries = TRIES;
         loop {
             tries -= 1;
@@ -19,7 +20,7 @@ impl Engine {
             let fact = Fact::SecretDeleted { name: name.clone(), version: current.version };
             let unit = UnitOfWork::new()
                 .write(Write::RemoveSecretIfUnused(name.clone(), current.version))
-                .event(self.event(Context::default(), &fact));
+                .event(self.event_by(by, Context::default(), &fact));
             match self.store().commit(unit).await {
                 Ok(_) => return Ok(()),
                 Err(CommitError::Conflict(Conflict::NotFound)) => return Err(EngineError::NotFound("secret")),

@@ -2,6 +2,7 @@
 
 use crate::{Engine, EngineError, dispatch_action::context_of, view::ExecutionView};
 use action_domain::{
+    actor::Actor,
     event::Fact,
     execution::Status,
     failure::{ErrorCode, ExecutionError},
@@ -32,15 +33,20 @@ impl Resolution {
 
 impl Engine {
     /// Ends the doubt about an execution.
-    pub async fn resolve_execution(&self, id: ExecutionId, r#as: Resolution) -> Result<ExecutionView, EngineError> {
+    pub async fn resolve_execution(
+        &self,
+        id: ExecutionId,
+        r#as: Resolution,
+        by: &Actor,
+    ) -> Result<ExecutionView, EngineError> {
         let mut execution = self.reader().execution(id).await?.ok_or(EngineError::NotFound("execution"))?;
         if execution.status != Status::InDoubt {
             let message = format!("the execution is {}, not in doubt", execution.status.as_str());
             return Err(EngineError::Conflict { code: "not_in_doubt", message });
         }
         let now = self.now();
-        let resolved =
-            self.event(context_of(&execution, None), &Fact::ExecutionResolved { r#as: r#as.as_str().into() });
+        let fact = Fact::ExecutionResolved { r#as: r#as.as_str().into() };
+        let resolved = self.event_by(by, context_of(&execution, None), &fact);
         let mut unit = UnitOfWork::new();
         let fact = match r#as {
             Resolution::Succeeded => {

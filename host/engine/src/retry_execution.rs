@@ -2,6 +2,7 @@
 
 use crate::{Engine, EngineError, dispatch_action::context_of, view::ExecutionView};
 use action_domain::{
+    actor::Actor,
     event::Fact,
     execution::{Execution, Status},
     id::{ActionId, ExecutionId},
@@ -37,7 +38,7 @@ pub struct Retried {
 impl Engine {
     /// Tries an execution again that failed, expired or was cancelled: one more attempt, with the
     /// revision and the input that it has.
-    pub async fn retry_execution(&self, id: ExecutionId) -> Result<ExecutionView, EngineError> {
+    pub async fn retry_execution(&self, id: ExecutionId, by: &Actor) -> Result<ExecutionView, EngineError> {
         let execution = self.reader().execution(id).await?.ok_or(EngineError::NotFound("execution"))?;
         if !matches!(execution.status, Status::Failed | Status::Expired | Status::Cancelled) {
             let message = format!(
@@ -46,7 +47,7 @@ impl Engine {
             );
             return Err(EngineError::Conflict { code: "not_retryable", message });
         }
-        match self.requeue(execution).await {
+        match self.requeue(execution, by).await {
             Ok(view) => Ok(view),
             Err(CommitError::Conflict(Conflict::StatusMismatch)) => {
                 let message = "somebody else has retried the execution meanwhile".to_owned();
@@ -57,7 +58,7 @@ impl Engine {
     }
 
     /// Tries all failed executions again that match, the newest first.
-    pub async fn retry_dead_letters(&self, which: &DeadLetters) -> Result<Retried, EngineError> {
+    pub async fn retry_dead_letters(&self, which: &DeadLetters, by: &Actor) -> Result<Retried, EngineError> {
         let filter = ExecutionFilter {
             action: which.action,
             status: Some(Status::Failed),
@@ -78,7 +79,7 @@ impl Engine {
                 if done.retried >= which.limit {
                     return Ok(Retried { more: true, ..done });
                 }
-                match self.requeue(execution).await {
+                match self.requeue(execution, by).await {
                     Ok(_) => done.retried += 1,
                     // Somebody else has retried it meanwhile.
                     Err(CommitError::Conflict(_)) => {}
@@ -88,7 +89,7 @@ impl Engine {
         }
     }
 
-    async fn requeue(&self, mut execution: Execution) -> Result<ExecutionView, CommitError> {
+    async fn requeue(&self, mut execution: Execution, by: &Actor) -> Result<ExecutionView, CommitError> {
         let (status, attempt, now) = (execution.status, execution.attempt, self.now());
         // It is due like a retry, unless it never began.
         execution.status = if attempt == 0 { Status::Queued } else { Status::Waiting };
@@ -96,7 +97,7 @@ impl Engine {
         execution.ended_at = None;
         execution.turn.expires_at = None;
         (execution.turn.aside, execution.turn.counted) = (false, false);
-        let queued = self.event(context_of(&execution, None), &Fact::ExecutionQueued { run_at: now });
+        let queued = self.event_by(by, context_of(&execution, None), &Fact::ExecutionQueued { run_at: now });
         let write = Write::UpdateExecutionIfStatus(Box::new(execution.clone()), status, attempt);
         self.store().commit(UnitOfWork::new().write(write).event(queued)).await?;
         self.ring();

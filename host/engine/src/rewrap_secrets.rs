@@ -2,6 +2,7 @@
 
 use crate::{Engine, EngineError, save_action::TRIES};
 use action_domain::{
+    actor::Actor,
     event::{Context, Fact},
     name::Name,
     repositories::{CommitError, Conflict, Page, UnitOfWork, Write},
@@ -26,7 +27,7 @@ pub struct Rewrapped {
 impl Engine {
     /// Wraps every data key with the first key that is not wrapped with it. The values are not
     /// touched, and what runs meanwhile does not notice.
-    pub async fn rewrap_secrets(&self) -> Result<Rewrapped, EngineError> {
+    pub async fn rewrap_secrets(&self, by: &Actor) -> Result<Rewrapped, EngineError> {
         let key = self.inner.parts.vault.sealing_key().ok_or(VaultError::NoKey)?;
         let mut done = Rewrapped { key, secrets: 0, unreadable: Vec::new() };
         let (mut after, mut tries) = (None, TRIES);
@@ -51,7 +52,8 @@ impl Engine {
             let secrets = unit.writes.len() as u64;
             if secrets > 0 {
                 let fact = Fact::SecretsRewrapped { secrets, key: done.key.clone() };
-                match self.store().commit(unit.event(self.event(Context::default(), &fact))).await {
+                let unit = unit.event(self.event_by(by, Context::default(), &fact));
+                match self.store().commit(unit).await {
                     Ok(_) => {}
                     // One of them was set or removed meanwhile: the page is looked at again.
                     Err(CommitError::Conflict(Conflict::RevisionMismatch { .. })) if tries > 0 => {

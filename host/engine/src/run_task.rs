@@ -95,7 +95,7 @@ impl Engine {
         events: Vec<NewEvent>,
     ) -> Option<ExecutionView> {
         let lease = execution.lease?;
-        let mut unit = self.cancelled(&mut execution, None);
+        let mut unit = self.cancelled(&mut execution, None, None);
         unit.events.splice(..0, events);
         let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
         self.commit_outcome(&execution, lease.until, unit).await.ok()?;

@@ -3,8 +3,10 @@
 use crate::{Engine, EngineError, arm::missing_issues};
 use action_domain::{
     action::{Action, ActionSpec},
+    actor::Actor,
     event::{Context, Fact},
     failure::Issue,
+    id::ActionId,
     limits::ISSUES_MAX,
     protocol::{Protocol, Reference},
     repositories::{ActionKey, CommitError, Conflict, UnitOfWork, Write},
@@ -37,13 +39,21 @@ pub enum Expected {
 pub(crate) const TRIES: usize = 20;
 
 impl Engine {
+    /// The id of an action, as one that is called often knows it.
+    pub async fn action_id(&self, key: &ActionKey) -> Result<ActionId, EngineError> {
+        match key {
+            ActionKey::Id(id) => Ok(*id),
+            ActionKey::Name(_) => Ok(self.ready(key).await?.action.id),
+        }
+    }
+
     /// The current revision of an action.
     pub async fn action(&self, key: &ActionKey) -> Result<Arc<Action>, EngineError> {
         self.reader().action(key).await?.ok_or(EngineError::NotFound("action"))
     }
 
     /// Makes an action.
-    pub async fn create_action(&self, spec: ActionSpec) -> Result<SavedAction, EngineError> {
+    pub async fn create_action(&self, spec: ActionSpec, by: &Actor) -> Result<SavedAction, EngineError> {
         let checked = self.check(&spec).await?;
         let now = self.now();
         let action = Action {
@@ -56,9 +66,11 @@ impl Engine {
             updated_at: now,
         };
         let fact = Fact::ActionCreated { name: action.spec.name.clone(), protocol: action.protocol.clone() };
-        let unit = UnitOfWork::new()
-            .write(Write::AddAction(Box::new(action.clone())))
-            .event(self.event(context_of(&action), &fact));
+        let unit = UnitOfWork::new().write(Write::AddAction(Box::new(action.clone()))).event(self.event_by(
+            by,
+            context_of(&action),
+            &fact,
+        ));
         self.store().commit(unit).await.map_err(refused(&action))?;
         // Somebody may have asked for the name before, and another action may have had it.
         self.inner.cache.forget([ActionKey::Name(action.spec.name.clone())]);
@@ -71,6 +83,7 @@ impl Engine {
         key: &ActionKey,
         spec: ActionSpec,
         expected: Expected,
+        by: &Actor,
     ) -> Result<SavedAction, EngineError> {
         let mut tries = TRIES;
         loop {
@@ -81,15 +94,15 @@ impl Engine {
                     return Err(EngineError::RevisionMismatch { current: current.revision });
                 }
                 (Some(current), _, Expected::Revision(believed)) => {
-                    return self.revise(current, spec, Some(believed)).await;
+                    return self.revise(current, spec, Some(believed), by).await;
                 }
-                (Some(current), _, Expected::Anything) => self.revise(current, spec.clone(), None).await,
+                (Some(current), _, Expected::Anything) => self.revise(current, spec.clone(), None, by).await,
                 (None, ActionKey::Name(name), Expected::Nothing | Expected::Anything) => {
                     if *name != spec.name {
                         let message = format!("a new action at `{name}` has to bear this name");
                         return Err(EngineError::Invalid(vec![Issue::new("/name", "name_mismatch", message)]));
                     }
-                    self.create_action(spec.clone()).await
+                    self.create_action(spec.clone(), by).await
                 }
                 _ => return Err(EngineError::NotFound("action")),
             };
@@ -107,6 +120,7 @@ impl Engine {
         current: &Action,
         spec: ActionSpec,
         if_match: Option<u32>,
+        by: &Actor,
     ) -> Result<SavedAction, EngineError> {
         if let Some(believed) = if_match.filter(|believed| *believed != current.revision) {
             tracing::debug!(believed, current = current.revision, "engine.save_action.revision_mismatch");
@@ -123,9 +137,11 @@ impl Engine {
             updated_at: self.now(),
         };
         let fact = Fact::ActionUpdated { name: action.spec.name.clone(), protocol: action.protocol.clone() };
-        let unit = UnitOfWork::new()
-            .write(Write::AddRevisionIfCurrent(Box::new(action.clone())))
-            .event(self.event(context_of(&action), &fact));
+        let unit = UnitOfWork::new().write(Write::AddRevisionIfCurrent(Box::new(action.clone()))).event(self.event_by(
+            by,
+            context_of(&action),
+            &fact,
+        ));
         let saved = self.store().commit(unit).await.map_err(refused(&action));
         self.forget(current, Some(&action));
         saved?;
@@ -133,24 +149,26 @@ impl Engine {
     }
 
     /// Removes an action. Its revisions stay readable, and what was accepted still runs.
-    pub async fn remove_action(&self, key: &ActionKey, if_match: Option<u32>) -> Result<(), EngineError> {
+    pub async fn remove_action(&self, key: &ActionKey, if_match: Option<u32>, by: &Actor) -> Result<(), EngineError> {
         let mut tries = TRIES;
         loop {
             tries -= 1;
-            match self.remove_current(key, if_match).await {
+            match self.remove_current(key, if_match, by).await {
                 Err(EngineError::RevisionMismatch { .. }) if if_match.is_none() && tries > 0 => {}
                 other => return other,
             }
         }
     }
 
-    async fn remove_current(&self, key: &ActionKey, if_match: Option<u32>) -> Result<(), EngineError> {
+    async fn remove_current(&self, key: &ActionKey, if_match: Option<u32>, by: &Actor) -> Result<(), EngineError> {
         let current = self.action(key).await?;
         let believed = if_match.unwrap_or(current.revision);
         let fact = Fact::ActionDeleted { name: current.spec.name.clone() };
-        let unit = UnitOfWork::new()
-            .write(Write::RemoveActionIfCurrent(current.id, believed))
-            .event(self.event(context_of(&current), &fact));
+        let unit = UnitOfWork::new().write(Write::RemoveActionIfCurrent(current.id, believed)).event(self.event_by(
+            by,
+            context_of(&current),
+            &fact,
+        ));
         let removed = self.store().commit(unit).await;
         self.forget(&current, None);
         match removed {

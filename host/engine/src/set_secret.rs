@@ -2,6 +2,7 @@
 
 use crate::{Engine, EngineError, save_action::TRIES};
 use action_domain::{
+    actor::Actor,
     event::{Context, Fact},
     failure::Issue,
     name::Name,
@@ -22,7 +23,7 @@ pub struct SetSecret {
 
 impl Engine {
     /// Seals a value and makes it a secret's current version. The one before is gone with it.
-    pub async fn set_secret(&self, name: &Name, value: &[u8]) -> Result<SetSecret, EngineError> {
+    pub async fn set_secret(&self, name: &Name, value: &[u8], by: &Actor) -> Result<SetSecret, EngineError> {
         check_value(value).map_err(|message| EngineError::Invalid(vec![Issue::new("", "out_of_range", message)]))?;
         let mut tries = TRIES;
         loop {
@@ -36,7 +37,7 @@ impl Engine {
             let fact = Fact::SecretSet { name: name.clone(), version };
             let unit = UnitOfWork::new()
                 .write(Write::SetSecretIfCurrent(Box::new(secret.clone())))
-                .event(self.event(Context::default(), &fact));
+                .event(self.event_by(by, Context::default(), &fact));
             match self.store().commit(unit).await {
                 Ok(_) => return Ok(SetSecret { secret: Arc::new(secret), created: current.is_none() }),
                 // Somebody else was quicker: ours is the next.

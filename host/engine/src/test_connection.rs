@@ -3,6 +3,7 @@
 use crate::{Engine, EngineError, arm::Armed};
 use action_domain::{
     action::Grants,
+    actor::Actor,
     egress::{Egress, EgressPolicy},
     event::{Context, Fact},
     failure::ExecutionError,
@@ -19,14 +20,20 @@ use std::sync::Arc;
 
 impl Engine {
     /// Tests a config that no action has yet, with these grants.
-    pub async fn test_protocol(&self, pin: &Pin, config: Value, grants: Grants) -> Result<ConnectionTest, EngineError> {
+    pub async fn test_protocol(
+        &self,
+        pin: &Pin,
+        config: Value,
+        grants: Grants,
+        by: &Actor,
+    ) -> Result<ConnectionTest, EngineError> {
         let protocol = self.protocol(pin).await?;
         self.accept_config(&protocol, &config).await?.map_err(EngineError::Invalid)?;
         let egress = Egress::of_action(&protocol.descriptor.config_schema, &config, &grants);
         let names: Vec<Name> = reference::names(&config).into_iter().collect();
         let armed = match self.arm_config(&config, &names, &grants.reveal).await {
             Ok(armed) => armed,
-            Err(error) => return self.record_test(&protocol, failed(error), Context::default()).await,
+            Err(error) => return self.record_test(&protocol, failed(error), Context::default(), by).await,
         };
         let request = TestRequest {
             component: protocol.digest,
@@ -36,17 +43,17 @@ impl Engine {
             egress: Arc::new(egress),
             limits: self.inner.parts.limits.resolve(&LimitsSpec::default()),
         };
-        self.test(&protocol, request, &armed, Context::default()).await
+        self.test(&protocol, request, &armed, Context::default(), by).await
     }
 
     /// Tests the current revision of an action.
-    pub async fn test_action(&self, key: &ActionKey) -> Result<ConnectionTest, EngineError> {
+    pub async fn test_action(&self, key: &ActionKey, by: &Actor) -> Result<ConnectionTest, EngineError> {
         let ready = self.ready(key).await?;
         let context =
             Context { action: Some(ready.action.id), revision: Some(ready.action.revision), ..Context::default() };
         let armed = match self.arm(&ready).await {
             Ok(armed) => armed,
-            Err(error) => return self.record_test(&ready.protocol, failed(error), context).await,
+            Err(error) => return self.record_test(&ready.protocol, failed(error), context, by).await,
         };
         let request = TestRequest {
             component: ready.protocol.digest,
@@ -56,7 +63,7 @@ impl Engine {
             egress: ready.egress.clone(),
             limits: ready.limits,
         };
-        self.test(&ready.protocol, request, &armed, context).await
+        self.test(&ready.protocol, request, &armed, context, by).await
     }
 
     async fn test(
@@ -65,11 +72,12 @@ impl Engine {
         request: TestRequest,
         armed: &Armed,
         context: Context,
+        by: &Actor,
     ) -> Result<ConnectionTest, EngineError> {
         let _permit = self.attempt_permit().await?;
         let mut test = self.inner.parts.runtime.test_connection(request).await?;
         armed.clean_test(&mut test);
-        self.record_test(protocol, test, context).await
+        self.record_test(protocol, test, context, by).await
     }
 
     async fn record_test(
@@ -77,11 +85,12 @@ impl Engine {
         protocol: &Protocol,
         test: ConnectionTest,
         context: Context,
+        by: &Actor,
     ) -> Result<ConnectionTest, EngineError> {
         let report = serde_json::to_value(&test).map_err(|error| EngineError::Internal(error.to_string()))?;
         let verdict = report["verdict"].as_str().unwrap_or_default().to_owned();
         let fact = Fact::ConnectionTested { protocol: protocol.pin(), verdict, report };
-        self.store().commit(UnitOfWork::new().event(self.event(context, &fact))).await?;
+        self.store().commit(UnitOfWork::new().event(self.event_by(by, context, &fact))).await?;
         Ok(test)
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
 use action_domain::{
+    actor::Actor,
     action::{ActionSpec, Delivery, Grants},
     digest::Digest,
     egress::EgressPolicy,
@@ -157,7 +158,7 @@ impl World {
     async fn with_token(&self) -> Engine {
         let engine = self.engine(keys(OLD_KEY), 1);
         engine.admit_protocol(Bytes::from_static(b"leaky"), None).await.unwrap();
-        engine.set_secret(&name("token"), VALUE.as_bytes()).await.unwrap();
+        engine.set_secret(&name("token"), VALUE.as_bytes(), &Actor::System).await.unwrap();
         engine
     }
 
@@ -227,7 +228,7 @@ async fn each_attempt_gets_a_handle_of_its_own_and_the_current_value() {
     assert_eq!(saved.warnings[0].message, "it is Bearer [secret:token]");
     let first = execute(&engine).await;
     assert_eq!(output(&engine, &first).await, r#"{"value":"Bearer [secret:token]"}"#);
-    engine.set_secret(&name("token"), b"another-sesame").await.unwrap();
+    engine.set_secret(&name("token"), b"another-sesame", &Actor::System).await.unwrap();
     let second = execute(&engine).await;
     assert_eq!(output(&engine, &second).await, r#"{"value":"Bearer [secret:token]"}"#, "the new value is taken out");
     let handles: Vec<String> = world.runtime.configs().iter().map(|it| it["token"].as_str().unwrap().into()).collect();
@@ -306,13 +307,13 @@ async fn a_secret_that_is_gone_by_then_ends_the_execution() {
     let world = World::new(Leaky::default());
     let engine = world.with_token().await;
     engine.create_action(spec(with_prefix(), &[])).await.unwrap();
-    let refused = engine.remove_secret(&name("token")).await.unwrap_err();
+    let refused = engine.remove_secret(&name("token"), &Actor::System).await.unwrap_err();
     assert!(matches!(&refused, EngineError::Conflict { code: "in_use", message } if message.ends_with(": a")));
     // It keeps the revision that it began with, which still names the secret.
     let queued = engine.dispatch(dispatch(None)).await.unwrap().view.execution.id;
     let key = ActionKey::Name(name("a"));
     engine.put_action(&key, spec(json!({}), &[]), action_engine::Expected::Anything).await.unwrap();
-    engine.remove_secret(&name("token")).await.unwrap();
+    engine.remove_secret(&name("token"), &Actor::System).await.unwrap();
     let mut positions = world.store.follow();
     engine.start().await.unwrap();
     let ended = loop {
@@ -335,16 +336,16 @@ async fn after_a_rewrap_the_old_key_can_be_taken_away() {
     let world = World::new(Leaky::default());
     let old = world.with_token().await;
     for n in 0..150 {
-        old.set_secret(&name(&format!("s{n}")), b"some other value").await.unwrap();
+        old.set_secret(&name(&format!("s{n}")), b"some other value", &Actor::System).await.unwrap();
     }
     old.create_action(spec(with_prefix(), &["token"])).await.unwrap();
     let both = world.engine(keys(&format!("{NEW_KEY},{OLD_KEY}")), 2);
     assert!(both.secrets_without_key().await.unwrap().is_empty());
     assert_eq!(world.engine(keys(NEW_KEY), 3).secrets_without_key().await.unwrap().len(), 151);
 
-    let done = both.rewrap_secrets().await.unwrap();
+    let done = both.rewrap_secrets(&Actor::System).await.unwrap();
     assert_eq!((done.secrets, done.unreadable.len()), (151, 0));
-    assert_eq!(both.rewrap_secrets().await.unwrap().secrets, 0);
+    assert_eq!(both.rewrap_secrets(&Actor::System).await.unwrap().secrets, 0);
     let record = world.record().await;
     let key = &*done.key;
     assert!(record.contains(&format!(r#"secrets_rewrapped {{"secrets":100,"key":"{key}"}}"#)), "{record}");
@@ -356,7 +357,7 @@ async fn after_a_rewrap_the_old_key_can_be_taken_away() {
     let error = execute(&world.engine(keys(OLD_KEY), 5)).await.view.execution.error.unwrap();
     assert_eq!(error.code, ErrorCode::HostError);
     assert!(error.message.contains("ACTION_SERVICE_SECRET_KEY"), "{}", error.message);
-    let unreadable = world.engine(keys(OLD_KEY), 6).rewrap_secrets().await.unwrap().unreadable;
+    let unreadable = world.engine(keys(OLD_KEY), 6).rewrap_secrets(&Actor::System).await.unwrap().unreadable;
     assert_eq!(unreadable.len(), 151);
 }
 
@@ -364,7 +365,7 @@ async fn after_a_rewrap_the_old_key_can_be_taken_away() {
 async fn without_a_key_only_secrets_are_refused() {
     let world = World::new(Leaky::default());
     let engine = world.engine(Keyring::default(), 1);
-    let refused = engine.set_secret(&name("token"), VALUE.as_bytes()).await.unwrap_err();
+    let refused = engine.set_secret(&name("token"), VALUE.as_bytes(), &Actor::System).await.unwrap_err();
     assert!(matches!(&refused, EngineError::Conflict { code: "secret_key_missing", .. }), "{refused:?}");
     engine.admit_protocol(Bytes::from_static(b"leaky"), None).await.unwrap();
     engine.create_action(spec(json!({}), &[])).await.unwrap();
@@ -378,7 +379,7 @@ async fn everybody_who_sets_at_once_gets_a_version() {
     let engine = world.engine(keys(OLD_KEY), 1);
     let sets = (0..8).map(|n| {
         let engine = engine.clone();
-        tokio::spawn(async move { engine.set_secret(&name("token"), format!("value {n}").as_bytes()).await.unwrap() })
+        tokio::spawn(async move { engine.set_secret(&name("token"), format!("value {n}").as_bytes(), &Actor::System).await.unwrap() })
     });
     let mut versions = Vec::new();
     for set in sets.collect::<Vec<_>>() {

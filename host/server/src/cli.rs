@@ -5,7 +5,7 @@
 
 use crate::{
     client::Client,
-    commands::{action, events, execution, protocol, prune, run, secret},
+    commands::{action, events, execution, protocol, prune, run, secret, token},
     config::{SettingsError, Sources, data_dir, names},
     data_dir as data_folder, exit,
 };
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Events(Group<events::Command>),
     /// Secrets: set, list, delete, rewrap
     Secret(Group<secret::Command>),
+    /// Tokens: create, list, revoke
+    Token(Group<token::Command>),
     /// Remove executions that ended long ago, with their events
     Prune(prune::Arguments),
     /// Compile a component from standard input to standard output

@@ -12,6 +12,7 @@ mod compose;
 mod config;
 mod data_dir;
 mod exit;
+mod identity;
 mod input;
 mod lifecycle;
 mod logging;

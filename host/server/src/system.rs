@@ -68,6 +68,13 @@ impl Random for SystemRandom {
         state.next_id(milliseconds)
     }
 
+    fn secret(&self) -> [u8; 32] {
+        // Not of the pool: what is read ahead would lie in memory until it is used.
+        let mut bytes = [0; 32];
+        fill(&mut bytes);
+        bytes
+    }
+
     fn fraction(&self) -> f64 {
         // 53 bits are what a double holds.
         (self.state().random() >> 11) as f64 / (1_u64 << 53) as f64

@@ -9,7 +9,7 @@ use action_domain::{
     digest::Digest,
     event::{Event, EventType, Position},
     execution::{Execution, Status, WorkerId},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     limits::PAGE_ITEMS_MAX,
     name::Name,
     protocol::{Pin, Protocol},
@@ -19,6 +19,7 @@ use action_domain::{
     },
     secret::Secret,
     time::Timestamp,
+    token::Token,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -79,7 +80,7 @@ impl Reader for MemoryStore {
         let state = self.read();
         // Actions are few: a walk by name does.
         let rest = state.actions.range((from, Unbounded)).map(|(_, action)| action);
-        Ok(rest.filter(|action| lets_pass(filter, action)).take(page.limit as usize).cloned().collect())
+        Ok(rest.filter(|action| filter.matches(action)).take(page.limit as usize).cloned().collect())
     }
 
     async fn execution(&self, id: ExecutionId) -> Result<Option<Execution>, StoreUnavailable> {
@@ -145,6 +146,22 @@ impl Reader for MemoryStore {
         Ok(self.read().idempotency_keys.get(&(action, key.into())).cloned())
     }
 
+    async fn token(&self, id: TokenId) -> Result<Option<Arc<Token>>, StoreUnavailable> {
+        Ok(self.read().tokens.get(&id).cloned())
+    }
+
+    async fn tokens(&self, page: Page<TokenId>) -> Result<Vec<Arc<Token>>, StoreUnavailable> {
+        let to = page.after.map_or(Unbounded, Excluded);
+        let state = self.read();
+        Ok(state
+            .tokens
+            .range((Unbounded, to))
+            .rev()
+            .take(page.limit as usize)
+            .map(|(_, token)| token.clone())
+            .collect())
+    }
+
     async fn has_sent(&self, execution: ExecutionId, attempt: u32) -> Result<bool, StoreUnavailable> {
         let filter = EventFilter {
             types: vec![EventType::AttemptSending],
@@ -202,13 +219,6 @@ impl State {
         };
         ids.filter_map(|id| self.executions.get(&id)).filter(matching).take(limit).cloned().collect()
     }
-}
-
-fn lets_pass(filter: &ActionFilter, action: &Action) -> bool {
-    let spec = &action.spec;
-    filter.protocol.as_ref().is_none_or(|name| action.protocol.name == *name)
-        && filter.label.as_ref().is_none_or(|(key, value)| spec.labels.get(key) == Some(value))
-        && filter.enabled.is_none_or(|enabled| spec.enabled == enabled)
 }
 
 /// The ids under a key of an index, from the newest (or the one before `after`) to the oldest.

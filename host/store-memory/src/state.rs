@@ -6,12 +6,13 @@ use action_domain::{
     action::Action,
     digest::Digest,
     execution::{Execution, Status},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     name::Name,
     protocol::{Pin, Protocol},
     repositories::IdempotencyKey,
     secret::Secret,
     time::Timestamp,
+    token::Token,
 };
 use bytes::Bytes;
 use std::{
@@ -65,6 +66,7 @@ pub(crate) struct State {
     /// Executions that have not ended, by the protocol that they pin.
     pub(crate) open_executions_on: BTreeSet<(PinKey, ExecutionId)>,
     pub(crate) secrets: BTreeMap<Name, Arc<Secret>>,
+    pub(crate) tokens: BTreeMap<TokenId, Arc<Token>>,
     pub(crate) log: Log,
     pub(crate) payloads: BTreeMap<Digest, Bytes>,
 }

@@ -6,11 +6,12 @@ use action_domain::{
     action::Action,
     event::Position,
     execution::{Execution, Lease, Status, WorkerId},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     limits::IDEMPOTENCY_KEY_FOR,
     protocol::{Pin, Protocol},
     repositories::{CommitError, Conflict, IdempotencyKey, StoreUnavailable, UnitOfWork, Write},
     time::Timestamp,
+    token::Token,
     turn::CALLED_BACK_MAX,
 };
 use bytes::Bytes;
@@ -70,6 +71,8 @@ impl State {
             Write::SetSecretIfCurrent(secret) => self.set_secret(*secret),
             Write::ResealSecretIfCurrent(secret) => self.reseal_secret(*secret),
             Write::RemoveSecretIfUnused(name, version) => self.remove_secret(&name, version),
+            Write::AddToken(token) => self.add_token(*token),
+            Write::RemoveToken(id) => self.remove_token(id),
         }
     }
 
@@ -257,6 +260,20 @@ impl State {
             state.idempotency_keys.remove(&place);
             state.idempotency_keys.extend(old.map(|old| (place, old)));
         }))
+    }
+
+    fn add_token(&mut self, token: Token) -> Result<Undo, CommitError> {
+        let id = token.id;
+        if self.tokens.contains_key(&id) {
+            return Err(used_twice(id));
+        }
+        self.tokens.insert(id, Arc::new(token));
+        Ok(Box::new(move |state| drop(state.tokens.remove(&id))))
+    }
+
+    fn remove_token(&mut self, id: TokenId) -> Result<Undo, CommitError> {
+        let old = self.tokens.remove(&id).ok_or(Conflict::NotFound)?;
+        Ok(Box::new(move |state| drop(state.tokens.insert(id, old))))
     }
 
     fn replace_all(&mut self, executions: Vec<Execution>) -> Undo {

@@ -207,11 +207,12 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RELEASE_MIN: u32 = 15;
 
 /// The schema's steps, in their order. Forward only: a released file never changes.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "everything", include_str!("../../../migrations/postgres/0001_everything.sql")),
     (2, "pauses", include_str!("../../../migrations/postgres/0002_pauses.sql")),
     (3, "retention", include_str!("../../../migrations/postgres/0003_retention.sql")),
     (4, "secrets", include_str!("../../../migrations/postgres/0004_secrets.sql")),
+    (5, "tokens", include_str!("../../../migrations/postgres/0005_tokens.sql")),
 ];
 
 /// The steps that were applied, each with the checksum of its text.

@@ -7,13 +7,13 @@
 
 use crate::{
     open::{PostgresOptions, Server},
-    read::{Statement, actions, events, executions, protocols, secrets},
-    writer::{bulk, claim, guard, protocols as removing, prune, queue, secrets as keeping},
+    read::{Statement, actions, events, executions, protocols, secrets, tokens},
+    writer::{bulk, claim, guard, protocols as removing, prune, queue, secrets as keeping, tokens as revoking},
 };
 use action_domain::{
     event::EventType,
     execution::Status,
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     repositories::{ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page},
     time::Timestamp,
 };
@@ -259,6 +259,24 @@ fn other_cases() -> Vec<Case> {
     cases
 }
 
+fn token_cases() -> Vec<Case> {
+    let one = TokenId::from_uuid(id(7));
+    vec![
+        reading(tokens::one(one), &["tokens_pkey"]),
+        reading(tokens::page(Page { after: None, limit: 50 }), &["tokens_pkey"]),
+        reading(tokens::page(Page { after: Some(one), limit: 50 }), &["tokens_pkey"]),
+        writing(revoking::REMOVE, &["tokens_pkey"]),
+    ]
+}
+
+#[tokio::test]
+async fn tokens_are_found_by_their_ids() {
+    let (database, _) = database().await;
+    let tokens = "INSERT INTO tokens SELECT pg_temp.id(g), '{}' FROM generate_series(1, 20000) AS g";
+    let mut connection = fill(&database, &[tokens]).await;
+    check(&mut connection, token_cases()).await;
+}
+
 #[tokio::test]
 async fn executions_are_found_over_indexes() {
     let (database, _) = database().await;
@@ -299,7 +317,7 @@ async fn a_plan_that_was_made_for_empty_tables_serves_full_ones() {
     let (_database, server) = database().await;
     for options in [server.reader(), server.writer()] {
         let mut connection = options.connect().await.unwrap();
-        for cases in [execution_cases(), event_cases(), other_cases()] {
+        for cases in [execution_cases(), event_cases(), other_cases(), token_cases()] {
             check(&mut connection, cases.into_iter().filter(|case| case.kept).collect()).await;
         }
     }

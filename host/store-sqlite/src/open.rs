@@ -96,11 +96,12 @@ impl SqliteOptions {
 
 /// The schema's steps, in their order. Forward only: a released file never changes. A database
 /// says in its `user_version` how many of them it has.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/sqlite/0001_everything.sql"),
     include_str!("../../../migrations/sqlite/0002_pauses.sql"),
     include_str!("../../../migrations/sqlite/0003_retention.sql"),
     include_str!("../../../migrations/sqlite/0004_secrets.sql"),
+    include_str!("../../../migrations/sqlite/0005_tokens.sql"),
 ];
 
 /// Brings the schema up to date; gives the number of steps that it took.

@@ -4,8 +4,8 @@
 use crate::{
     codes::EventTypes,
     open::SqliteOptions,
-    read::{actions, events, executions, protocols, secrets},
-    writer::{batch, claim, protocols as removing, queue, rows, secrets as keeping, state},
+    read::{actions, events, executions, protocols, secrets, tokens},
+    writer::{batch, claim, protocols as removing, queue, rows, secrets as keeping, state, tokens as revoking},
 };
 use action_domain::{
     event::EventType,
@@ -177,6 +177,14 @@ fn secrets_are_read_over_indexes() {
     plans.searches(&secrets::page_text(), &["PRIMARY KEY (name>?)"]);
     plans.searches(keeping::VERSION, &["PRIMARY KEY (name=?)"]);
     plans.searches(keeping::USERS, &["PRIMARY KEY (secret=?)"]);
+}
+
+#[test]
+fn tokens_are_found_by_their_ids() {
+    let mut plans = Plans::open();
+    plans.searches(tokens::ONE, &["PRIMARY KEY (id=?)"]);
+    plans.searches(tokens::PAGE, &["PRIMARY KEY (id<?)"]);
+    plans.searches(revoking::REMOVE, &["PRIMARY KEY (id=?)"]);
 }
 
 #[test]

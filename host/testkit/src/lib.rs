@@ -15,6 +15,7 @@ mod clock;
 pub mod commit_rate;
 pub mod conformance;
 pub mod differential;
+pub mod issuer;
 #[cfg(unix)]
 pub mod nats;
 #[cfg(unix)]

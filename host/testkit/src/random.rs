@@ -62,6 +62,12 @@ impl Random for SeededRandom {
         Uuid::from_u128(value)
     }
 
+    fn secret(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&self.number().to_be_bytes()));
+        bytes
+    }
+
     fn fraction(&self) -> f64 {
         (self.number() >> 11) as f64 / (1_u64 << 53) as f64
     }

@@ -45,7 +45,11 @@ impl Documents {
             behind it. Errors are problem documents (RFC 9457): branch on `code`. Only a \
             request whose head cannot be read or is too large (64 KiB, 100 fields) is refused before any of this, with \
             a bare 400, 414 or 431. A token's scopes are `admin` \
-            (everything), `configure` (protocols, actions and secrets), `invoke` (run actions) and `read` (look).\n\nThe \
+             (everything), `configure` (protocols, actions and secrets), `invoke` (run actions) and `read` (look). A token may \
+             be limited to actions: then others are not there for it, and lists have what belongs to its own. Where \
+             the operator names an issuer, its JSON Web Tokens are taken too, with scopes like \
+             `action-service:read`. Events that are somebody's doing say whose, in `data.by`: `admin`, a token's id, \
+             `subject:` and a subject of the issuer, `cli` or `system`.\n\nThe \
             public listener offers `POST /v1/actions/{id}/execute` and `GET /v1/executions/{id}` with the scope \
             `invoke`, and `GET /healthz`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
@@ -57,6 +61,7 @@ impl Documents {
         (name = "secrets", description = "Values that configs name, sealed. They go in and do not come out."),
         (name = "executions", description = "What became of calls."),
         (name = "events", description = "Everything that happened."),
+        (name = "tokens", description = "Who gets in."),
         (name = "service", description = "The service itself. No token is needed."),
     ),
 )]

@@ -6,10 +6,11 @@ pub(crate) mod executions;
 mod protocols;
 mod secrets;
 pub(crate) mod service;
+mod tokens;
 
 use crate::{ApiState, Router, Scope, Scopes, openapi::Documents, routes::Routes};
 
-/// Remove what was recorded.
+/// Remove what was recorded, and say who gets in.
 const ADMIN: Scopes = Scopes::of(&[Scope::Admin]);
 /// Make and change protocols and actions.
 const CONFIGURE: Scopes = Scopes::of(&[Scope::Configure]);
@@ -30,13 +31,14 @@ pub fn private_router(state: ApiState) -> Router {
 }
 
 fn routes(state: ApiState) -> Routes {
-    let registers = [
+    let parts: [fn(Routes) -> Routes; 7] = [
         protocols::register,
         actions::register,
         secrets::register,
         executions::register,
         events::register,
+        tokens::register,
         service::register,
     ];
-    registers.into_iter().fold(Routes::new(state), |routes, register| register(routes))
+    parts.into_iter().fold(Routes::new(state), |routes, register| register(routes))
 }

@@ -9,8 +9,8 @@ const INVOKE: Scopes = Scopes::of(&[Scope::Invoke]);
 /// The router of the public listener.
 pub fn public_router(state: ApiState) -> Router {
     let (router, _) = Routes::new(state)
-        .needs(INVOKE, routes!(private::actions::execute::execute_action))
-        .needs(INVOKE, routes!(private::executions::show::get_execution))
+        .needs_within_reach(INVOKE, routes!(private::actions::execute::execute_action))
+        .needs_within_reach(INVOKE, routes!(private::executions::show::get_execution))
         .open(routes!(private::service::healthz::healthz))
         .build();
     router

@@ -2,6 +2,7 @@
 //! not what it should be.
 
 pub(crate) mod body;
+pub(crate) mod caller;
 pub(crate) mod headers;
 pub(crate) mod if_match;
 pub(crate) mod json;

@@ -4,7 +4,7 @@
 use crate::{
     ApiState,
     error::{Answer, Problem},
-    request::path::parse_action_key,
+    request::{caller::Caller, path::parse_action_key},
     wire::page::{self, Cursor},
 };
 use action_domain::{
@@ -78,12 +78,15 @@ impl Query {
         Ok((limit, Page { after: self.cursor()?, limit: page::ask(limit) }))
     }
 
-    /// `action`, by id or name.
-    pub(crate) async fn action(&mut self, state: &ApiState) -> Answer<Option<ActionId>> {
+    /// `action`, by id or name. A name that no action within the caller's reach has is none.
+    pub(crate) async fn action(&mut self, state: &ApiState, caller: &Caller) -> Answer<Option<ActionId>> {
         match self.parsed("action", "an action's id or name", parse_action_key)? {
             None => Ok(None),
             Some(ActionKey::Id(id)) => Ok(Some(id)),
-            Some(key @ ActionKey::Name(_)) => Ok(Some(state.engine().action(&key).await?.id)),
+            Some(key @ ActionKey::Name(_)) => {
+                let id = state.engine().action(&key).await?.id;
+                if caller.reaches(id) { Ok(Some(id)) } else { Err(Problem::not_found("action")) }
+            }
         }
     }
 

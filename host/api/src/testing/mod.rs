@@ -4,16 +4,17 @@
 mod runtime;
 
 use crate::{
-    AdminToken, ApiState, Authenticator, Phase, Principal, Readiness, Router, Scope, Scopes, private_router,
-    public_router,
+    AdminToken, ApiState, Authenticator, Doors, Oidc, Peer, Phase, Principal, Readiness, Router, Scope, Scopes,
+    Stranger, Tokens, private_router, public_router,
 };
 use action_domain::{
+    actor::Actor,
     egress::EgressPolicy,
     limits::LimitsPolicy,
     services::{Clock, Random},
     time::Timestamp,
 };
-use action_engine::{Engine, Parts};
+use action_engine::{Engine, EngineError, Parts};
 use action_store_memory::MemoryStore;
 use action_vault::{Key, Keyring};
 use async_trait::async_trait;
@@ -43,16 +44,29 @@ pub(crate) fn tokens(scope: Scope) -> &'static str {
     }
 }
 
-struct Tokens(AdminToken);
+/// The real ways in, and beside them a token for each scope.
+struct Known(Doors);
 
 #[async_trait]
-impl Authenticator for Tokens {
-    async fn authenticate(&self, bearer: &str) -> Option<Principal> {
-        if let Some(principal) = self.0.authenticate(bearer).await {
-            return Some(principal);
+impl Authenticator for Known {
+    async fn authenticate(&self, bearer: &str) -> Result<Principal, Stranger> {
+        match Scope::ALL.into_iter().find(|scope| *scope != Scope::Admin && tokens(*scope) == bearer) {
+            Some(scope) => Ok(Principal {
+                actor: Actor::Subject(bearer.into()),
+                scopes: Scopes::of(&[scope]),
+                reach: None,
+                expires_at: None,
+            }),
+            None => self.0.authenticate(bearer).await,
         }
-        let scope = Scope::ALL.into_iter().find(|scope| tokens(*scope) == bearer)?;
-        Some(Principal { name: bearer.into(), scopes: Scopes::of(&[scope]) })
+    }
+
+    async fn knows(&self, principal: &Principal) -> Result<bool, EngineError> {
+        Ok(matches!(principal.actor, Actor::Subject(_)) || self.0.knows(principal).await?)
+    }
+
+    fn can_be_guessed(&self, bearer: &str) -> bool {
+        self.0.can_be_guessed(bearer)
     }
 }
 
@@ -74,6 +88,12 @@ impl Random for Counting {
         Uuid::from_u64_pair((count << 16) | 0x7000, 1 << 63)
     }
 
+    fn secret(&self) -> [u8; 32] {
+        let mut bytes = [0x5e; 32];
+        bytes[..8].copy_from_slice(&self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        bytes
+    }
+
     fn fraction(&self) -> f64 {
         0.5
     }
@@ -90,12 +110,17 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new() -> Self {
+        Self::with(Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000))), None, true)
+    }
+
+    /// With a clock of the test's own, an issuer, and other processes that may have the store open.
+    pub(crate) fn with(clock: Arc<dyn Clock>, oidc: Option<Oidc>, exclusive_store: bool) -> Self {
         let runtime = Arc::new(FakeRuntime::default());
         let engine = Engine::new(Parts {
             store: Arc::new(MemoryStore::new()),
             runtime: runtime.clone(),
             vault: Arc::new(Keyring::new(vec![Key::random().unwrap()])),
-            clock: Arc::new(Ticking(AtomicI64::new(1_800_000_000_000_000))),
+            clock,
             random: Arc::new(Counting(AtomicU64::new(1_800_000_000_000))),
             limits: LimitsPolicy::default(),
             egress: EgressPolicy::default(),
@@ -104,11 +129,12 @@ impl Api {
             runs_attempts: true,
             broker: None,
             lease: action_domain::limits::LEASE,
-            exclusive_store: true,
+            exclusive_store,
         });
         let readiness = Readiness::new();
         readiness.set(Phase::Ready);
-        let auth = Arc::new(Tokens(AdminToken::new(tokens(Scope::Admin))));
+        let admin = AdminToken::new(tokens(Scope::Admin));
+        let auth = Arc::new(Known(Doors::new(admin, Tokens::new(engine.clone()), oidc)));
         let state = ApiState::new(engine.clone(), auth, readiness.clone());
         Self { router: private_router(state.clone()), runtime, readiness, engine, state }
     }
@@ -125,6 +151,14 @@ impl Api {
         let (runtime, readiness) = (self.runtime.clone(), self.readiness.clone());
         let (engine, state) = (self.engine.clone(), self.state.clone());
         Self { router: crate::worker_router(state.clone()), runtime, readiness, engine, state }
+    }
+
+    /// A token like this: its id, and what callers send.
+    pub(crate) async fn token(&self, wish: &Value) -> (String, String) {
+        let made = self.post("/v1/tokens").json(wish).send().await;
+        made.is(201);
+        let text = |member: &str| made.json()[member].as_str().unwrap().to_owned();
+        (text("id"), text("token"))
     }
 
     /// Begins the work that nobody calls for.
@@ -216,6 +250,12 @@ impl Call {
             return self;
         }
         self.with("authorization", &format!("Bearer {token}"))
+    }
+
+    /// Over a connection from this address.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        self.request.extensions_mut().insert(Peer::new(address.parse().unwrap()));
+        self
     }
 
     pub(crate) fn content_type(self, content_type: &str) -> Self {

@@ -16,6 +16,7 @@ pub(crate) mod rules;
 pub(crate) mod saved_action;
 pub(crate) mod secret;
 pub(crate) mod shared;
+pub(crate) mod token;
 
 use crate::error::{Answer, Problem};
 use axum::{body::Body, response::Response};

@@ -1,7 +1,12 @@
 //! Pages of lists, and the cursors between them.
 
 use crate::{error::Answer, wire::ok};
-use action_domain::{id::ExecutionId, limits::PAGE_ITEMS_MAX, name::Name, protocol::Pin};
+use action_domain::{
+    id::{ExecutionId, TokenId},
+    limits::PAGE_ITEMS_MAX,
+    name::Name,
+    protocol::Pin,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -60,6 +65,16 @@ impl Cursor for Pin {
 
 impl Cursor for ExecutionId {
     const KIND: &'static str = "execution";
+    fn key(&self) -> String {
+        self.to_string()
+    }
+    fn parse(key: &str) -> Option<Self> {
+        key.parse().ok()
+    }
+}
+
+impl Cursor for TokenId {
+    const KIND: &'static str = "token";
     fn key(&self) -> String {
         self.to_string()
     }

@@ -6,11 +6,12 @@ use crate::{
     digest::Digest,
     event::{Event, EventType, NewEvent, Position},
     execution::{Execution, Lease, Status},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     name::Name,
     protocol::{Pin, Protocol},
     secret::Secret,
     time::Timestamp,
+    token::Token,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -48,6 +49,16 @@ pub struct ActionFilter {
     pub label: Option<(String, String)>,
     /// Enabled or not.
     pub enabled: Option<bool>,
+}
+
+impl ActionFilter {
+    /// Whether it lets this action pass.
+    pub fn matches(&self, action: &Action) -> bool {
+        let spec = &action.spec;
+        self.protocol.as_ref().is_none_or(|name| action.protocol.name == *name)
+            && self.label.as_ref().is_none_or(|(key, value)| spec.labels.get(key) == Some(value))
+            && self.enabled.is_none_or(|enabled| spec.enabled == enabled)
+    }
 }
 
 /// Which executions. All conditions hold.
@@ -204,6 +215,12 @@ pub trait Reader: Send + Sync {
 
     /// The execution that a trigger with this idempotency key led to.
     async fn idempotency_key(&self, action: ActionId, key: &str) -> Result<Option<IdempotencyKey>, StoreUnavailable>;
+
+    /// A token.
+    async fn token(&self, id: TokenId) -> Result<Option<Arc<Token>>, StoreUnavailable>;
+
+    /// Tokens, the newest id first; `after` is the last id of the page before.
+    async fn tokens(&self, page: Page<TokenId>) -> Result<Vec<Arc<Token>>, StoreUnavailable>;
 
     /// Whether the running attempt of an execution is known to have begun sending: that is, whether
     /// an `attempt_sending` event of this attempt is in the log.

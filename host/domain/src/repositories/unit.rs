@@ -6,11 +6,12 @@ use crate::{
     digest::Digest,
     event::NewEvent,
     execution::{Execution, Lease, Status, WorkerId},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     name::Name,
     protocol::{Pin, Protocol},
     secret::Secret,
     time::Timestamp,
+    token::Token,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -107,6 +108,10 @@ pub enum Write {
     /// [`Conflict::RevisionMismatch`], or [`Conflict::InUse`] while current revisions of actions name
     /// it: the first [`USERS_TOLD_MAX`] by name, with commas.
     RemoveSecretIfUnused(Name, u32),
+    /// Adds a token. Its id is new.
+    AddToken(Box<Token>),
+    /// Removes a token; [`Conflict::NotFound`]. From the answer on no read gives it.
+    RemoveToken(TokenId),
 }
 
 /// As many actions are named that still use a secret.

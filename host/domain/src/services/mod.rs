@@ -15,8 +15,9 @@ pub use runtime::{
 pub use vault::{Vault, VaultError};
 
 use crate::{
-    id::{ActionId, EventId, ExecutionId},
+    id::{ActionId, EventId, ExecutionId, TokenId},
     time::Timestamp,
+    token::SECRET_BYTES,
 };
 use uuid::Uuid;
 
@@ -34,6 +35,9 @@ pub trait Random: Send + Sync {
     /// Between 0 and 1.
     fn fraction(&self) -> f64;
 
+    /// Bytes that nobody can guess.
+    fn secret(&self) -> [u8; SECRET_BYTES];
+
     /// A new action's id.
     fn action_id(&self) -> ActionId {
         ActionId::from_uuid(self.uuid())
@@ -47,5 +51,10 @@ pub trait Random: Send + Sync {
     /// A new event's id.
     fn event_id(&self) -> EventId {
         EventId::from_uuid(self.uuid())
+    }
+
+    /// A new token's id.
+    fn token_id(&self) -> TokenId {
+        TokenId::from_uuid(self.uuid())
     }
 }

@@ -82,7 +82,7 @@ async fn what_is_asked_about_can_be_cancelled() {
     t.attempt().await.trap(Sent::MaybeSent);
     let mut question = t.question().await;
     assert_eq!(question.request.execution, own);
-    let cancelled = engine.cancel_execution(own).await.unwrap();
+    let cancelled = engine.cancel_execution(own, &Actor::System).await.unwrap();
     assert_eq!(cancelled.execution.status, Status::Cancelled);
     timeout(Duration::from_secs(1), question.answer.closed()).await.unwrap();
     assert_eq!(t.types(own).await.last().unwrap(), "execution_cancelled");
@@ -98,7 +98,7 @@ async fn what_is_asked_about_can_be_cancelled() {
     }
     let waits = lost[1..].iter().find(|id| asked.iter().all(|question| question.request.execution != **id)).unwrap();
     for id in [*waits, asked[0].request.execution] {
-        let cancelled = api.cancel_execution(id).await.unwrap();
+        let cancelled = api.cancel_execution(id, &Actor::System).await.unwrap();
         assert_eq!(cancelled.execution.status, Status::Cancelled);
     }
     timeout(Duration::from_secs(1), asked[0].answer.closed()).await.unwrap();

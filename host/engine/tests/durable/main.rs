@@ -8,6 +8,7 @@ mod pauses;
 
 use action_domain::{
     action::{Action, Delivery, OnDoubt},
+    actor::Actor,
     digest::Digest,
     egress::EgressPolicy,
     event::EventType,
@@ -202,6 +203,7 @@ impl Test {
             traceparent: None,
             idempotency_key: None,
             wait: wait.then_some(Duration::from_mins(10)),
+            by: Actor::Admin,
         }
     }
 
@@ -368,17 +370,17 @@ async fn a_running_execution_is_stopped_wherever_it_runs() {
     let (api, worker) = (t.process(false, 1).await, t.process(true, 2).await);
     let began = api.dispatch(t.call(false)).await.unwrap();
     let mut attempt = t.attempt().await;
-    api.cancel_execution(id(&began)).await.unwrap();
+    api.cancel_execution(id(&began), &Actor::Admin).await.unwrap();
     timeout(Duration::from_mins(1), attempt.answer.closed()).await.unwrap();
     t.until(id(&began), Status::Cancelled).await;
     assert_eq!(t.types(id(&began)).await.last().unwrap(), "execution_cancelled");
     // In the same process it is over when the answer comes.
     let began = worker.dispatch(t.call(false)).await.unwrap();
     let attempt = t.attempt().await;
-    let view = worker.cancel_execution(id(&began)).await.unwrap();
+    let view = worker.cancel_execution(id(&began), &Actor::Admin).await.unwrap();
     assert_eq!(view.execution.status, Status::Cancelled);
     assert!(attempt.answer.is_closed());
-    let again = worker.cancel_execution(id(&began)).await.unwrap_err();
+    let again = worker.cancel_execution(id(&began), &Actor::Admin).await.unwrap_err();
     assert!(matches!(again, EngineError::Conflict { code: "already_ended", .. }));
 }
 
@@ -387,17 +389,17 @@ async fn what_waits_is_cancelled_at_once_and_retried_when_asked() {
     let mut t = Test::new(|action| action.spec.delivery.max_attempts = 1).await;
     let api = t.process(false, 1).await;
     let began = api.dispatch(t.call(false)).await.unwrap();
-    let view = api.cancel_execution(id(&began)).await.unwrap();
+    let view = api.cancel_execution(id(&began), &Actor::Admin).await.unwrap();
     assert_eq!(view.execution.status, Status::Cancelled);
     let _worker = t.process(true, 2).await;
     assert!(t.is_quiet().await);
-    api.retry_execution(id(&began)).await.unwrap();
+    api.retry_execution(id(&began), &Actor::Admin).await.unwrap();
     t.attempt().await.fail(Advice::Retry);
     t.until(id(&began), Status::Failed).await;
     let none = DeadLetters { error_code: Some("trapped".into()), limit: 10, ..DeadLetters::default() };
-    assert_eq!(api.retry_dead_letters(&none).await.unwrap().retried, 0);
+    assert_eq!(api.retry_dead_letters(&none, &Actor::Admin).await.unwrap().retried, 0);
     let all = DeadLetters { limit: 10, action: Some(t.action.id), ..DeadLetters::default() };
-    let retried = api.retry_dead_letters(&all).await.unwrap();
+    let retried = api.retry_dead_letters(&all, &Actor::Admin).await.unwrap();
     assert_eq!((retried.retried, retried.more), (1, false));
     let attempt = t.attempt().await;
     assert_eq!(attempt.request.attempt, 2);
@@ -524,7 +526,7 @@ async fn retention_removes_whole_executions_and_says_so() {
         t.attempt().await.succeed();
         caller.await.unwrap();
     }
-    let pruned = engine.prune_events(t.clock.now().plus(Duration::from_secs(1)), |_| {}).await.unwrap();
+    let pruned = engine.prune_events(t.clock.now().plus(Duration::from_secs(1)), &Actor::Admin, |_| {}).await.unwrap();
     assert_eq!((pruned.executions, pruned.events), (2, 6));
     let filter = EventFilter { types: vec![EventType::EventsPruned], ..EventFilter::default() };
     let said = t.store.events(&filter, Page { after: None, limit: 9 }).await.unwrap();

@@ -39,7 +39,7 @@ impl Client {
     }
 
     /// Pages of a list until `limit` items are there, and where the next ones would begin.
-    async fn pages(
+    pub(super) async fn pages(
         &self,
         segments: &[&str],
         query: &[(&str, String)],

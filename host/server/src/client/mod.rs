@@ -7,6 +7,7 @@ mod cloud_event;
 mod endpoints;
 mod error;
 mod stream;
+mod tokens;
 mod upload;
 
 pub(crate) use cloud_event::own_form;

@@ -10,16 +10,32 @@ pub(crate) mod prune;
 pub(crate) mod run;
 pub(crate) mod secret;
 mod serve;
+pub(crate) mod token;
 
 use crate::{
     cli::{Cli, Command},
     output::Output,
     role::Role,
 };
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 /// Items of a list where nobody says how many.
 const LIST_DEFAULT: u32 = 100;
+
+/// A length of time as people write it: `30d`, `12h`, `90m`.
+fn span(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "w" => 7 * 24 * 3600,
+        "d" => 24 * 3600,
+        "h" => 3600,
+        "m" => 60,
+        "s" => 1,
+        _ => return None,
+    };
+    let number: u32 = number.parse().ok()?;
+    Some(Duration::from_secs(u64::from(number) * seconds))
+}
 
 /// Does what the command line says.
 ///
@@ -39,6 +55,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Execution(group) => execution::run(group.command, &group.connection.client()?, output).await,
         Command::Events(group) => events::run(group.command, &group.connection.client()?, output).await,
         Command::Secret(group) => secret::run(group.command, &group.connection.client()?, output).await,
+        Command::Token(group) => token::run(group.command, &group.connection.client()?, output).await,
         Command::Prune(arguments) => prune::run(&arguments, &arguments.connection.client()?, output).await,
         // `main` does this one before anything else is there.
         Command::CompileComponent => Ok(ExitCode::FAILURE),

@@ -4,6 +4,7 @@
 use crate::{
     cli::Connection,
     client::{Client, own_form},
+    commands::span,
     exit,
     output::{Output, field},
     system::SystemClock,
@@ -72,20 +73,9 @@ fn before(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
-    let ago = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "w" => 7 * 24 * 3600,
-            "d" => 24 * 3600,
-            "h" => 3600,
-            "m" => 60,
-            "s" => 1,
-            _ => return None,
-        };
-        let number: u32 = number.parse().ok()?;
-        Some(now.minus(Duration::from_secs(u64::from(number) * seconds)))
-    };
-    ago().with_context(|| format!("--before {text}: a time is needed, like 2026-11-23T05:08:00Z or 30d"))
+    span(text)
+        .map(|span| now.minus(span))
+        .with_context(|| format!("--before {text}: a time is needed, like 2026-11-23T05:08:00Z or 30d"))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
 };
 use action_domain::{
     action::{ActionSpec, Backoff, Delivery, EgressGrant, Grants, OnDoubt},
+    actor::Actor,
     egress::EgressPolicy,
     event::{Event, Position},
     limits::{LimitsPolicy, LimitsSpec, PAGE_ITEMS_MAX},
@@ -83,9 +84,10 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<
     let engine = &service.engine;
     engine.start().await?;
     for (name, value) in &secrets {
-        engine.set_secret(name, value).await.map_err(explain).with_context(|| format!("the secret {name}"))?;
+        let set = engine.set_secret(name, value, &Actor::Cli).await;
+        set.map_err(explain).with_context(|| format!("the secret {name}"))?;
     }
-    let admitted = engine.admit_protocol(component, None).await.map_err(explain)?;
+    let admitted = engine.admit_protocol(component, None, &Actor::Cli).await.map_err(explain)?;
     let spec = ActionSpec {
         name: ACTION.parse()?,
         enabled: true,
@@ -106,7 +108,7 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<
             ..Delivery::default()
         },
     };
-    let saved = engine.create_action(spec).await.map_err(explain)?;
+    let saved = engine.create_action(spec, &Actor::Cli).await.map_err(explain)?;
     for warning in &saved.warnings {
         output.note(&format!("warning: {}: {}", warning.pointer, warning.message));
     }
@@ -154,6 +156,7 @@ async fn execute(engine: &Engine, input: Input, wait: Duration, output: Output) 
         traceparent: None,
         idempotency_key: None,
         wait: Some(wait),
+        by: Actor::Cli,
     };
     let mut positions = engine.reader().follow();
     let mut printed = engine.reader().last_position().await?;

@@ -7,13 +7,13 @@ use crate::{
     compose::Service,
     config::{Settings, names},
     data_dir::{self, Token},
-    exit, lifecycle, logging,
+    exit, identity, lifecycle, logging,
     output::Output,
     role::Role,
 };
 use action_api::{
-    AdminToken, ApiState, Authenticator, Nobody, Phase, Readiness, ServeOptions, private_router, public_router, serve,
-    worker_router,
+    AdminToken, ApiState, Authenticator, Doors, Nobody, Phase, Readiness, ServeOptions, Tokens, private_router,
+    public_router, serve, worker_router,
 };
 use anyhow::Context as _;
 use serde_json::json;
@@ -31,6 +31,10 @@ pub(super) async fn run(file: &SettingsFile, role: Role, output: Output) -> anyh
     report(capacity, &settings);
     data_dir::make(&settings.data_dir)?;
     let token = if role.has_api() { Some(data_dir::admin_token(&settings)?) } else { None };
+    let oidc = match settings.oidc.as_ref().filter(|_| role.has_api()) {
+        Some(oidc) => Some(identity::open(oidc).await?),
+        None => None,
+    };
     // From here on a signal ends it cleanly, also while it starts.
     let stopping = lifecycle::on_signal(settings.shutdown_grace)?;
     // First, since it is what fails most: another process has the port. Callers who come too
@@ -45,7 +49,7 @@ pub(super) async fn run(file: &SettingsFile, role: Role, output: Output) -> anyh
 
     let readiness = Readiness::new();
     let auth: Arc<dyn Authenticator> = match &token {
-        Some(token) => Arc::new(AdminToken::new(&token.value)),
+        Some(token) => Arc::new(Doors::new(AdminToken::new(&token.value), Tokens::new(service.engine.clone()), oidc)),
         None => Arc::new(Nobody),
     };
     let state = ApiState::new(service.engine.clone(), auth, readiness.clone());

@@ -4,10 +4,12 @@
 //! its keys, in the same upper case, so that one search finds both. The environment wins.
 
 pub(crate) mod names;
+mod oidc;
 pub(crate) mod place;
 mod settings;
 mod sources;
 
+pub(crate) use oidc::{Jwks, OidcSettings};
 pub(crate) use place::Place;
 pub(crate) use settings::{Database, LogFormat, Settings, data_dir};
 pub(crate) use sources::Sources;

@@ -20,6 +20,12 @@ pub(crate) const SECRET_KEY: &str = "ACTION_SERVICE_SECRET_KEY";
 pub(crate) const SECRET_KEY_FILE: &str = "ACTION_SERVICE_SECRET_KEY_FILE";
 /// `accept`: start although some secrets cannot be opened.
 pub(crate) const SECRET_KEY_LOST: &str = "ACTION_SERVICE_SECRET_KEY_LOST";
+/// Whose JSON Web Tokens are taken too.
+pub(crate) const OIDC_ISSUER: &str = "ACTION_SERVICE_OIDC_ISSUER";
+/// For whom they have to be.
+pub(crate) const OIDC_AUDIENCE: &str = "ACTION_SERVICE_OIDC_AUDIENCE";
+/// Where the issuer's keys are: a URL or a file.
+pub(crate) const OIDC_JWKS: &str = "ACTION_SERVICE_OIDC_JWKS";
 /// `allow` or `deny`.
 pub(crate) const EGRESS_PRIVATE: &str = "ACTION_SERVICE_EGRESS_PRIVATE";
 /// Attempts at once.
@@ -59,6 +65,9 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (PUBLIC_ADDR, Kind::Setting),
     (PRIVATE_ADDR, Kind::Setting),
     (ADMIN_TOKEN, Kind::Setting),
+    (OIDC_ISSUER, Kind::Setting),
+    (OIDC_AUDIENCE, Kind::Setting),
+    (OIDC_JWKS, Kind::Setting),
     (EGRESS_PRIVATE, Kind::Setting),
     (CONCURRENCY, Kind::Setting),
     (LEASE_SECONDS, Kind::Setting),

@@ -1,6 +1,6 @@
 //! What the settings mean. Every wrong one is named, all at once.
 
-use super::{Place, SettingsError, Sources, names};
+use super::{OidcSettings, Place, SettingsError, Sources, names, oidc};
 use action_domain::limits::LEASE;
 use action_queue_nats::{NatsBroker, NatsOptions};
 use action_vault::Keyring;
@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) secret_keys: Option<Arc<Keyring>>,
     /// Whether to start although some secrets cannot be opened.
     pub(crate) secret_key_lost: bool,
+    /// An identity provider whose tokens are taken too.
+    pub(crate) oidc: Option<OidcSettings>,
     /// Whether actions that ask for private networks may reach them.
     pub(crate) egress_private: bool,
     /// Attempts at once.
@@ -120,6 +122,7 @@ impl Settings {
             admin_token: Self::read(sources, names::ADMIN_TOKEN, &mut problems, token),
             secret_keys: Self::secret_keys(sources, &mut problems),
             secret_key_lost: Self::read(sources, names::SECRET_KEY_LOST, &mut problems, accepted).unwrap_or(false),
+            oidc: oidc::read(sources, &mut problems),
             egress_private: Self::read(sources, names::EGRESS_PRIVATE, &mut problems, allowed).unwrap_or(false),
             concurrency: Self::read(sources, names::CONCURRENCY, &mut problems, concurrency)
                 .unwrap_or(CONCURRENCY_DEFAULT),

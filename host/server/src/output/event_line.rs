@@ -43,6 +43,8 @@ impl EventLine<'_> {
             "protocol_uploaded" | "protocol_deleted" => get("/protocol"),
             "protocol_refused" => first_issue(data),
             "action_created" | "action_updated" | "action_deleted" => join([get("/name"), get("/protocol")], "  "),
+            "token_created" => join([get("/token"), get("/name"), words(data, "/scopes")], "  "),
+            "token_revoked" => join([get("/token"), get("/name")], "  "),
             "connection_tested" => join([get("/protocol"), get("/verdict")], "  "),
             "trigger_received" => {
                 let input = data.get("input").unwrap_or(&Value::Null);
@@ -74,13 +76,22 @@ impl EventLine<'_> {
             "action_executed" | "attempt_in_doubt" | "execution_cancelled" => error(data),
             "execution_resolved" => format!("as {}", get("/as")),
             // The worker's id tells people nothing.
-            "attempt_started" | "attempt_abandoned" | "attempt_sending" => String::new(),
+            "attempt_started" | "attempt_abandoned" | "attempt_sending" | "execution_cancel_requested" => String::new(),
             // A newer release's event.
             _ if data.is_null() => String::new(),
             _ => one_line(&data.to_string()),
         };
-        text.trim().to_owned()
+        match (text.trim(), get("/by")) {
+            (text, by) if by.is_empty() => text.to_owned(),
+            ("", by) => format!("by {by}"),
+            (text, by) => format!("{text}  by {by}"),
+        }
     }
+}
+
+fn words(data: &Value, pointer: &str) -> String {
+    let words = data.pointer(pointer).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    one_line(&words.collect::<Vec<_>>().join(" "))
 }
 
 fn error(data: &Value) -> String {
@@ -114,6 +125,9 @@ mod tests {
         assert_eq!(summary("action_executed", json!({"success": true})), "succeeded");
         let failed = json!({"success": false, "error": {"code": "trapped", "message": "unreachable"}});
         assert_eq!(summary("action_executed", failed), "trapped: unreachable");
+        let made = json!({"token": "tok_1", "name": "ci", "scopes": ["invoke", "read"], "by": "admin"});
+        assert_eq!(summary("token_created", made), "tok_1  ci  invoke read  by admin");
+        assert_eq!(summary("execution_cancel_requested", json!({"by": "subject:x"})), "by subject:x");
         assert_eq!(summary("from_the_future", json!({"a": 1})), r#"{"a":1}"#);
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod protocols;
 pub(crate) mod secrets;
+pub(crate) mod tokens;
 
 use crate::{
     PostgresStore,
@@ -20,7 +21,7 @@ use action_domain::{
     digest::Digest,
     event::{Event, EventType, Position},
     execution::{Execution, WorkerId},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     name::Name,
     protocol::{Pin, Protocol},
     repositories::{
@@ -29,6 +30,7 @@ use action_domain::{
     },
     secret::Secret,
     time::Timestamp,
+    token::Token,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -169,6 +171,14 @@ impl Reader for PostgresStore {
     async fn idempotency_key(&self, action: ActionId, key: &str) -> Result<Option<IdempotencyKey>, StoreUnavailable> {
         let statement = || sqlx::query(KEYS).bind(vec![action.uuid()]).bind(vec![key.as_bytes().to_vec()]);
         self.first(statement, read_key).await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Arc<Token>>, StoreUnavailable> {
+        self.first(|| tokens::one(id), tokens::row).await
+    }
+
+    async fn tokens(&self, page: Page<TokenId>) -> Result<Vec<Arc<Token>>, StoreUnavailable> {
+        self.all(|| tokens::page(page), tokens::row).await
     }
 
     async fn has_sent(&self, execution: ExecutionId, attempt: u32) -> Result<bool, StoreUnavailable> {

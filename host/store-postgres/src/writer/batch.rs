@@ -185,6 +185,8 @@ impl<'a> Batch<'a> {
             Write::SetSecretIfCurrent(secret) => self.set_secret(secret).await,
             Write::ResealSecretIfCurrent(secret) => self.reseal_secret(secret).await,
             Write::RemoveSecretIfUnused(name, version) => self.remove_secret(name, *version).await,
+            Write::AddToken(token) => self.add_token(token).await,
+            Write::RemoveToken(id) => self.remove_token(*id).await,
             _ => Ok(Ok(())),
         }
     }
@@ -276,6 +278,8 @@ fn is_hot(write: &Write) -> bool {
             | Write::SetSecretIfCurrent(_)
             | Write::ResealSecretIfCurrent(_)
             | Write::RemoveSecretIfUnused(..)
+            | Write::AddToken(_)
+            | Write::RemoveToken(_)
     )
 }
 

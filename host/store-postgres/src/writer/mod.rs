@@ -16,6 +16,7 @@ pub(crate) mod prune;
 pub(crate) mod queue;
 pub(crate) mod secrets;
 mod stage;
+pub(crate) mod tokens;
 
 use crate::{
     clock::DatabaseClock,

@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod protocols;
 pub(crate) mod secrets;
+pub(crate) mod tokens;
 
 use crate::{
     Follow, SqliteStore,
@@ -22,7 +23,7 @@ use action_domain::{
     digest::Digest,
     event::{Event, EventType, Position},
     execution::{Execution, WorkerId},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, ExecutionId, TokenId},
     name::Name,
     protocol::{Pin, Protocol},
     repositories::{
@@ -31,6 +32,7 @@ use action_domain::{
     },
     secret::Secret,
     time::Timestamp,
+    token::Token,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -165,6 +167,14 @@ impl Reader for SqliteStore {
         let text = key.to_owned();
         let statement = query(KEY).bind_id(action.uuid()).bind(text.clone());
         self.first(statement, move |row| read_key(row, action, &text)).await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Arc<Token>>, StoreUnavailable> {
+        self.first(tokens::one(id), tokens::row).await
+    }
+
+    async fn tokens(&self, page: Page<TokenId>) -> Result<Vec<Arc<Token>>, StoreUnavailable> {
+        self.all(tokens::page(page), tokens::row).await
     }
 
     async fn has_sent(&self, execution: ExecutionId, attempt: u32) -> Result<bool, StoreUnavailable> {

@@ -151,6 +151,8 @@ impl<'a> Batch<'a> {
             Write::SetSecretIfCurrent(secret) => self.set_secret(secret),
             Write::ResealSecretIfCurrent(secret) => self.reseal_secret(secret),
             Write::RemoveSecretIfUnused(name, version) => self.remove_secret(name, *version),
+            Write::AddToken(token) => self.add_token(token).map(Ok),
+            Write::RemoveToken(id) => self.remove_token(*id),
             Write::AddPayload(..)
             | Write::AddExecution(_)
             | Write::RequireLease(..)

@@ -14,6 +14,7 @@ pub(crate) mod rows;
 pub(crate) mod secrets;
 mod stage;
 pub(crate) mod state;
+pub(crate) mod tokens;
 
 use crate::{
     codes::EventTypes,

@@ -10,6 +10,7 @@ mod load;
 mod protocols;
 mod queue;
 mod secrets;
+mod tokens;
 mod turns;
 mod units;
 
@@ -20,6 +21,7 @@ pub use load::*;
 pub use protocols::*;
 pub use queue::*;
 pub use secrets::*;
+pub use tokens::*;
 pub use turns::*;
 pub use units::*;
 
@@ -80,6 +82,9 @@ macro_rules! conformance_suite {
             a_secret_is_set_version_by_version
             a_secret_in_use_is_not_removed
             an_action_names_secrets_that_are_there
+            a_token_comes_back_whole_until_it_is_removed
+            tokens_of_a_refused_unit_are_as_before
+            tokens_are_paged
             an_execution_comes_back_whole
             executions_are_filtered_and_paged
             an_execution_moves_through_all_indexes

@@ -4,7 +4,7 @@ use super::spec_of;
 use crate::{
     ApiState,
     error::Answer,
-    request::json::Document,
+    request::{caller::Caller, json::Document},
     wire::{action::ActionSpec, location, saved_action, saved_action::ActionBody},
 };
 use axum::extract::State;
@@ -31,8 +31,12 @@ use http::{StatusCode, header};
             component ended badly: `component_broken`."),
     )
 )]
-pub(super) async fn create_action(State(state): State<ApiState>, Document(document): Document) -> Answer {
-    let saved = state.engine().create_action(spec_of(&state, &document).await?).await?;
+pub(super) async fn create_action(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Document(document): Document,
+) -> Answer {
+    let saved = state.engine().create_action(spec_of(&state, &document).await?, caller.actor()).await?;
     let mut response = saved_action::answer(StatusCode::CREATED, &saved.action, &saved.warnings)?;
     response.headers_mut().insert(header::LOCATION, location(&format!("/v1/actions/{}", saved.action.id)));
     Ok(response)

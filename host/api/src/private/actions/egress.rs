@@ -3,7 +3,7 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::path::{In, action_key},
+    request::{caller::Caller, path::In},
     wire::{ok, saved_action::EgressBody},
 };
 use axum::extract::State;
@@ -22,8 +22,8 @@ use axum::extract::State;
         (status = 404, description = "There is no such action: `action_not_found`."),
     )
 )]
-pub(super) async fn get_action_egress(State(state): State<ApiState>, In(id): In<String>) -> Answer {
-    let egress = state.engine().egress(&action_key(&id)?).await?;
+pub(super) async fn get_action_egress(State(state): State<ApiState>, caller: Caller, In(id): In<String>) -> Answer {
+    let egress = state.engine().egress(&caller.action(&state, &id).await?).await?;
     ok(&EgressBody::from(&egress))
 }
 

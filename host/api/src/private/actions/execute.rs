@@ -5,8 +5,9 @@ use crate::{
     error::{Answer, Problem},
     request::{
         body,
+        caller::Caller,
         headers::{X_CORRELATION_ID, content_type, correlation_id, idempotency_key, traceparent},
-        path::{In, action_key},
+        path::In,
         prefer::{PREFERENCE_APPLIED, Prefer},
     },
     wire::{self, execution::ExecutionBody, location},
@@ -74,8 +75,9 @@ use std::sync::Arc;
     )
 )]
 pub(crate) async fn execute_action(State(state): State<ApiState>, In(id): In<String>, request: Request) -> Answer {
-    let action = action_key(&id)?;
     let (parts, body) = request.into_parts();
+    let caller = Caller::of(&parts)?;
+    let action = caller.action(&state, &id).await?;
     let correlation_id = correlation_id(&parts.headers)?;
     let idempotency_key = idempotency_key(&parts.headers)?;
     let prefer = Prefer::of(&parts.headers);
@@ -89,6 +91,7 @@ pub(crate) async fn execute_action(State(state): State<ApiState>, In(id): In<Str
         traceparent: traceparent(&parts.headers),
         idempotency_key,
         wait: prefer.wait(),
+        by: caller.actor().clone(),
     };
     match state.engine().dispatch(dispatch).await {
         Ok(dispatched) => accepted(&dispatched, prefer),

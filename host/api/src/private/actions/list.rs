@@ -3,11 +3,17 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::query::Query,
+    request::{caller::Caller, query::Query},
     wire::{page, saved_action::ActionBody},
 };
-use action_domain::repositories::ActionFilter;
+use action_domain::{
+    action::Action,
+    id::ActionId,
+    name::Name,
+    repositories::{ActionFilter, ActionKey, Page, StoreUnavailable},
+};
 use axum::extract::State;
+use std::sync::Arc;
 
 /// List actions
 ///
@@ -28,7 +34,7 @@ use axum::extract::State;
         (status = 400, description = "The query makes no sense: `invalid_query`, `invalid_cursor`."),
     )
 )]
-pub(super) async fn list_actions(State(state): State<ApiState>, mut query: Query) -> Answer {
+pub(super) async fn list_actions(State(state): State<ApiState>, caller: Caller, mut query: Query) -> Answer {
     let (limit, page) = query.page()?;
     let label = |text: &str| text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
     let filter = ActionFilter {
@@ -37,8 +43,28 @@ pub(super) async fn list_actions(State(state): State<ApiState>, mut query: Query
         enabled: query.parsed("enabled", "`true` or `false`", |text| text.parse().ok())?,
     };
     query.finish()?;
-    let mut actions = state.engine().reader().actions(&filter, page).await?;
+    let mut actions = match caller.limited_to() {
+        None => state.engine().reader().actions(&filter, page).await?,
+        Some(ids) => these(&state, ids, &filter, page).await?,
+    };
     page::answer(&mut actions, limit, |action| action.spec.name.clone(), |action| ActionBody::from(&**action))
+}
+
+/// Of these actions, which are few.
+async fn these(
+    state: &ApiState,
+    ids: &[ActionId],
+    filter: &ActionFilter,
+    page: Page<Name>,
+) -> Result<Vec<Arc<Action>>, StoreUnavailable> {
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(state.engine().reader().action(&ActionKey::Id(*id)).await?);
+    }
+    found.retain(|action| filter.matches(action) && page.after.as_ref().is_none_or(|after| action.spec.name > *after));
+    found.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    found.truncate(page.limit as usize);
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -26,16 +26,16 @@ use utoipa_axum::routes;
 pub(super) fn register(routes: Routes) -> Routes {
     routes
         .needs(CONFIGURE, routes!(create::create_action))
-        .needs(READ, routes!(list::list_actions))
-        .needs(READ, routes!(show::get_action))
-        .needs(CONFIGURE, routes!(put::put_action))
-        .needs(CONFIGURE, routes!(patch::patch_action))
-        .needs(CONFIGURE, routes!(remove::delete_action))
-        .needs(READ, routes!(revision::get_action_revision))
-        .needs(READ, routes!(egress::get_action_egress))
-        .needs(CONFIGURE, routes!(validate_config::validate_action_config))
-        .needs(CONFIGURE, routes!(test_connection::test_action_connection))
-        .needs(INVOKE, routes!(execute::execute_action))
+        .needs_within_reach(READ, routes!(list::list_actions))
+        .needs_within_reach(READ, routes!(show::get_action))
+        .needs_within_reach(CONFIGURE, routes!(put::put_action))
+        .needs_within_reach(CONFIGURE, routes!(patch::patch_action))
+        .needs_within_reach(CONFIGURE, routes!(remove::delete_action))
+        .needs_within_reach(READ, routes!(revision::get_action_revision))
+        .needs_within_reach(READ, routes!(egress::get_action_egress))
+        .needs_within_reach(CONFIGURE, routes!(validate_config::validate_action_config))
+        .needs_within_reach(CONFIGURE, routes!(test_connection::test_action_connection))
+        .needs_within_reach(INVOKE, routes!(execute::execute_action))
 }
 
 /// The action that a document describes, or everything that is wrong with it: also what only the

@@ -4,11 +4,7 @@ use super::spec_of;
 use crate::{
     ApiState,
     error::Answer,
-    request::{
-        if_match::if_match,
-        json::MergePatch,
-        path::{In, action_key},
-    },
+    request::{caller::Caller, if_match::if_match, json::MergePatch, path::In},
     wire::saved_action::{self, ActionBody},
 };
 use action_domain::repositories::ActionKey;
@@ -48,11 +44,12 @@ use http::{HeaderMap, StatusCode};
 )]
 pub(super) async fn patch_action(
     State(state): State<ApiState>,
+    caller: Caller,
     In(id): In<String>,
     headers: HeaderMap,
     MergePatch(patch): MergePatch,
 ) -> Answer {
-    let key = action_key(&id)?;
+    let key = caller.action(&state, &id).await?;
     let condition = if_match(&headers)?;
     let mut tries = TRIES;
     loop {
@@ -66,7 +63,7 @@ pub(super) async fn patch_action(
         let spec = spec_of(&state, &document).await?;
         // The patch was made against this revision: another one may not come in between.
         let expected = Expected::Revision(current.revision);
-        match state.engine().put_action(&ActionKey::Id(current.id), spec, expected).await {
+        match state.engine().put_action(&ActionKey::Id(current.id), spec, expected, caller.actor()).await {
             // Whoever names no revision wants the patch on whatever there is.
             Err(EngineError::RevisionMismatch { .. }) if condition.is_none() && tries > 0 => {}
             Err(error) => return Err(error.into()),

@@ -5,6 +5,7 @@ use crate::{
     ApiState,
     error::{Answer, Problem},
     request::{
+        caller::Caller,
         if_match::{if_match, only_if_new},
         json::Document,
         path::{In, parse_action_key},
@@ -19,7 +20,7 @@ use http::{HeaderMap, StatusCode, header};
 /// Replace or create an action
 ///
 /// At a name that no action has, makes one. Replacing makes a new revision, whatever was there
-/// before in members that are left out. `If-None-Match: *` makes it only if it is not there.
+/// before in members that are left out. A token that is limited to actions makes none. `If-None-Match: *` makes it only if it is not there.
 #[utoipa::path(
     put,
     path = "/v1/actions/{id}",
@@ -48,6 +49,7 @@ use http::{HeaderMap, StatusCode, header};
 )]
 pub(super) async fn put_action(
     State(state): State<ApiState>,
+    caller: Caller,
     In(id): In<String>,
     headers: HeaderMap,
     Document(mut document): Document,
@@ -58,6 +60,8 @@ pub(super) async fn put_action(
         // The path names it already.
         members.entry("name").or_insert_with(|| name.as_str().into());
     }
+    // Whoever is limited to actions replaces those, and makes no others.
+    let key = if caller.limited_to().is_some() { caller.action(&state, &id).await? } else { key };
     let condition = if_match(&headers)?;
     let only_if_new = only_if_new(&headers)?;
     let engine = state.engine();
@@ -74,13 +78,14 @@ pub(super) async fn put_action(
         None if only_if_new => Expected::Nothing,
         None => Expected::Anything,
     };
-    let saved =
-        engine.put_action(&key, spec_of(&state, &document).await?, expected).await.map_err(|error| match error {
+    let saved = engine.put_action(&key, spec_of(&state, &document).await?, expected, caller.actor()).await.map_err(
+        |error| match error {
             EngineError::RevisionMismatch { current } if only_if_new => {
                 Problem::revision_mismatch(format!("it is there already, with revision {current}"))
             }
             error => error.into(),
-        })?;
+        },
+    )?;
     let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = saved_action::answer(status, &saved.action, &saved.warnings)?;
     if saved.created {

@@ -3,10 +3,7 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::{
-        if_match::if_match,
-        path::{In, action_key},
-    },
+    request::{caller::Caller, if_match::if_match, path::In},
 };
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
@@ -31,15 +28,16 @@ use http::{HeaderMap, StatusCode};
 )]
 pub(super) async fn delete_action(
     State(state): State<ApiState>,
+    caller: Caller,
     In(id): In<String>,
     headers: HeaderMap,
 ) -> Answer<StatusCode> {
-    let key = action_key(&id)?;
+    let key = caller.action(&state, &id).await?;
     let believed = match if_match(&headers)? {
         Some(condition) => condition.believe(Some(state.engine().action(&key).await?.revision))?,
         None => None,
     };
-    state.engine().remove_action(&key, believed).await?;
+    state.engine().remove_action(&key, believed, caller.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,7 +3,10 @@
 use crate::{
     ApiState,
     error::{Answer, Problem},
-    request::path::{In, action_key},
+    request::{
+        caller::Caller,
+        path::{In, action_key},
+    },
     wire::saved_action::{self, ActionBody},
 };
 use action_domain::repositories::ActionKey;
@@ -30,12 +33,17 @@ use http::StatusCode;
 )]
 pub(super) async fn get_action_revision(
     State(state): State<ApiState>,
+    caller: Caller,
     In((id, revision)): In<(String, String)>,
 ) -> Answer {
     let id = match action_key(&id)? {
         ActionKey::Id(id) => id,
         key @ ActionKey::Name(_) => state.engine().action(&key).await?.id,
     };
+    // Also of one that was deleted, which has only its id.
+    if !caller.reaches(id) {
+        return Err(Problem::not_found("action"));
+    }
     let missing = || Problem::not_found("revision");
     let revision = revision.parse().map_err(|_| missing())?;
     let action = state.engine().reader().action_revision(id, revision).await?.ok_or_else(missing)?;

@@ -3,7 +3,7 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::path::{In, action_key},
+    request::{caller::Caller, path::In},
     wire::saved_action::{self, ActionBody},
 };
 use axum::extract::State;
@@ -22,8 +22,8 @@ use http::StatusCode;
         (status = 404, description = "There is no such action: `action_not_found`."),
     )
 )]
-pub(super) async fn get_action(State(state): State<ApiState>, In(id): In<String>) -> Answer {
-    let action = state.engine().action(&action_key(&id)?).await?;
+pub(super) async fn get_action(State(state): State<ApiState>, caller: Caller, In(id): In<String>) -> Answer {
+    let action = state.engine().action(&caller.action(&state, &id).await?).await?;
     saved_action::answer(StatusCode::OK, &action, &[])
 }
 

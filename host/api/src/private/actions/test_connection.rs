@@ -3,7 +3,7 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::path::{In, action_key},
+    request::{caller::Caller, path::In},
     wire::{ok, shared::ConnectionTest},
 };
 use axum::extract::State;
@@ -24,8 +24,13 @@ use axum::extract::State;
         (status = 422, description = "The component ended badly: `component_broken`."),
     )
 )]
-pub(super) async fn test_action_connection(State(state): State<ApiState>, In(id): In<String>) -> Answer {
-    let test = state.engine().test_action(&action_key(&id)?).await?;
+pub(super) async fn test_action_connection(
+    State(state): State<ApiState>,
+    caller: Caller,
+    In(id): In<String>,
+) -> Answer {
+    let key = caller.action(&state, &id).await?;
+    let test = state.engine().test_action(&key, caller.actor()).await?;
     ok(&test)
 }
 

@@ -3,10 +3,7 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::{
-        json::OptionalJson,
-        path::{In, action_key},
-    },
+    request::{caller::Caller, json::OptionalJson, path::In},
     wire::config::{self, AcceptedBody, OptionalConfigBody},
 };
 use axum::extract::State;
@@ -31,10 +28,11 @@ use axum::extract::State;
 )]
 pub(super) async fn validate_action_config(
     State(state): State<ApiState>,
+    caller: Caller,
     In(id): In<String>,
     OptionalJson(body): OptionalJson<OptionalConfigBody>,
 ) -> Answer {
-    let action = state.engine().action(&action_key(&id)?).await?;
+    let action = state.engine().action(&caller.action(&state, &id).await?).await?;
     let config = body.config.as_ref().unwrap_or(&action.spec.config);
     let accepted = state.engine().validate_config(&action.protocol, config).await?;
     config::answer(&accepted)

@@ -5,6 +5,7 @@ use crate::{
     ApiState,
     error::{Answer, Problem},
     request::{
+        caller::Caller,
         headers::accepts,
         query::{Query, invalid},
     },
@@ -66,21 +67,26 @@ const _: () = assert!(PAGE_BYTES_MAX > 4 * INLINE_BYTES_MAX);
         (status = 404, description = "There is no action with this name: `action_not_found`."),
     )
 )]
-pub(super) async fn list_events(State(state): State<ApiState>, headers: HeaderMap, mut query: Query) -> Answer {
+pub(super) async fn list_events(
+    State(state): State<ApiState>,
+    caller: Caller,
+    headers: HeaderMap,
+    mut query: Query,
+) -> Answer {
     let limit = query.limit()?;
     let after = after(&mut query)?;
     let execution = |text: &str| text.parse::<ExecutionId>().ok();
     let filter = EventFilter {
         types: types(&mut query)?,
-        action: query.action(&state).await?,
+        action: query.action(&state, &caller).await?,
         execution: query.parsed("execution", "an execution's id", execution)?,
         correlation_id: query.one("correlation_id")?,
     };
     query.finish()?;
     if accepts(&headers, "text/event-stream") {
-        return stream::answer(state, &headers, filter, after).await;
+        return stream::answer(state, caller, &headers, filter, after).await;
     }
-    page(&state, &headers, &filter, after, limit).await
+    page(&state, &caller, &headers, &filter, after, limit).await
 }
 
 /// Where a reader begins.
@@ -132,6 +138,7 @@ fn types(query: &mut Query) -> Answer<Vec<EventType>> {
 /// A page of events in the form that the caller accepts.
 pub(in crate::private) async fn page(
     state: &ApiState,
+    caller: &Caller,
     headers: &HeaderMap,
     filter: &EventFilter,
     after: After,
@@ -140,7 +147,7 @@ pub(in crate::private) async fn page(
     let (events, next) = match after {
         After::Latest => (Vec::new(), Some(reached(state, after).await?)),
         After::Position(position) => {
-            let found = read(state, filter, Some(position), limit).await?;
+            let found = read(state, caller, filter, Some(position), limit).await?;
             if found.0.is_empty() {
                 reached(state, after).await?;
             }
@@ -160,6 +167,7 @@ pub(in crate::private) async fn page(
 /// Reads a page piece by piece, so that one of large events is never held as a whole.
 async fn read(
     state: &ApiState,
+    caller: &Caller,
     filter: &EventFilter,
     mut after: Option<Position>,
     limit: u32,
@@ -168,7 +176,7 @@ async fn read(
     let (mut events, mut bytes) = (Vec::new(), 0);
     while events.len() < wanted && bytes < PAGE_BYTES_MAX {
         let chunk = CHUNK_ITEMS.min(u32::try_from(wanted - events.len()).unwrap_or(PAGE_ITEMS_MAX));
-        let found = state.engine().reader().events(filter, repositories::Page { after, limit: chunk }).await?;
+        let found = caller.events(state, filter, repositories::Page { after, limit: chunk }).await?;
         let end = found.len() < chunk as usize;
         bytes += found.iter().map(|event| event.data.get().len()).sum::<usize>();
         events.extend(found);

@@ -11,5 +11,5 @@ use crate::{
 use utoipa_axum::routes;
 
 pub(super) fn register(routes: Routes) -> Routes {
-    routes.needs(READ, routes!(list::list_events)).needs(ADMIN, routes!(prune::prune_events))
+    routes.needs_within_reach(READ, routes!(list::list_events)).needs(ADMIN, routes!(prune::prune_events))
 }

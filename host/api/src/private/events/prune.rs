@@ -1,6 +1,11 @@
 //! `POST /v1/events/prune`: removes what ended long ago.
 
-use crate::{ApiState, error::Answer, request::json::Json, wire};
+use crate::{
+    ApiState,
+    error::Answer,
+    request::{caller::Caller, json::Json},
+    wire,
+};
 use action_domain::{repositories::Pruned, time::Timestamp};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -43,8 +48,9 @@ pub(super) struct PrunedBody {
         (status = 422, description = "The document is not valid: `invalid_document`."),
     )
 )]
-pub(super) async fn prune_events(State(state): State<ApiState>, Json(body): Json<PruneBody>) -> Answer {
-    let Pruned { executions, events, payloads } = state.engine().prune_events(body.before, |_| {}).await?;
+pub(super) async fn prune_events(State(state): State<ApiState>, caller: Caller, Json(body): Json<PruneBody>) -> Answer {
+    let pruned = state.engine().prune_events(body.before, caller.actor(), |_| {}).await?;
+    let Pruned { executions, events, payloads } = pruned;
     wire::ok(&PrunedBody { executions, events, payloads })
 }
 

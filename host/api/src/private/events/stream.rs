@@ -8,6 +8,7 @@ use super::list::{After, CHUNK_ITEMS, position, reached};
 use crate::{
     ApiState, Phase,
     error::{Answer, Problem},
+    request::caller::Caller,
     wire::event::CloudEvent,
 };
 use action_domain::{
@@ -31,6 +32,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 struct Follower {
     state: ApiState,
+    /// Asked again before each piece: a token may be revoked or run out while it reads.
+    caller: Caller,
     filter: EventFilter,
     /// Everything up to here was written, or does not pass the filter.
     after: Position,
@@ -42,7 +45,13 @@ struct Follower {
 }
 
 /// A stream of the events behind `after`, or behind `Last-Event-ID` where it is given.
-pub(super) async fn answer(state: ApiState, headers: &HeaderMap, filter: EventFilter, after: After) -> Answer {
+pub(super) async fn answer(
+    state: ApiState,
+    caller: Caller,
+    headers: &HeaderMap,
+    filter: EventFilter,
+    after: After,
+) -> Answer {
     let last_seen = headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty());
     let last_seen = last_seen.map(|value| position(value.to_str().unwrap_or_default())).transpose()?;
     let after = last_seen.map_or(after, After::Position);
@@ -50,6 +59,7 @@ pub(super) async fn answer(state: ApiState, headers: &HeaderMap, filter: EventFi
     let busy = |_| Problem::busy("too many event streams are open", Duration::from_secs(10));
     let permit = state.streams().clone().try_acquire_owned().map_err(busy)?;
     let follower = Follower {
+        caller,
         filter,
         after: start,
         positions: state.engine().reader().follow(),
@@ -88,6 +98,9 @@ impl Follower {
             if *self.phase.borrow() == Phase::Stopping {
                 return Ok(None);
             }
+            if !self.caller.is_known(&self.state).await.map_err(|error| StoreUnavailable(error.to_string()))? {
+                return Ok(None);
+            }
             if let Some(chunk) = self.read().await? {
                 return Ok(Some(chunk));
             }
@@ -111,7 +124,7 @@ impl Follower {
         // Asked before the events: what is committed in between lies behind it.
         let end = reader.last_position().await?;
         let page = Page { after: Some(self.after), limit: CHUNK_ITEMS };
-        let events = reader.events(&self.filter, page).await?;
+        let events = self.caller.events(&self.state, &self.filter, page).await?;
         let complete = events.len() < CHUNK_ITEMS as usize;
         if let Some(last) = events.last() {
             self.after = last.position;

@@ -3,7 +3,10 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::path::{In, execution_id},
+    request::{
+        caller::Caller,
+        path::{In, execution_id},
+    },
     wire::{self, execution::ExecutionBody, location},
 };
 use axum::extract::State;
@@ -29,8 +32,10 @@ use http::{StatusCode, header};
             `already_ended`, `status_changed`."),
     )
 )]
-pub(super) async fn cancel_execution(State(state): State<ApiState>, In(id): In<String>) -> Answer {
-    let view = state.engine().cancel_execution(execution_id(&id)?).await?;
+pub(super) async fn cancel_execution(State(state): State<ApiState>, caller: Caller, In(id): In<String>) -> Answer {
+    let id = execution_id(&id)?;
+    caller.check_execution(&state, id).await?;
+    let view = state.engine().cancel_execution(id, caller.actor()).await?;
     if view.execution.status.is_terminal() {
         return wire::ok(&ExecutionBody::from(&view));
     }

@@ -5,6 +5,7 @@ use crate::{
     error::Answer,
     private::events::list,
     request::{
+        caller::Caller,
         path::{In, execution_id},
         query::Query,
     },
@@ -38,6 +39,7 @@ use http::HeaderMap;
 )]
 pub(super) async fn list_execution_events(
     State(state): State<ApiState>,
+    caller: Caller,
     In(id): In<String>,
     headers: HeaderMap,
     mut query: Query,
@@ -46,9 +48,10 @@ pub(super) async fn list_execution_events(
     let limit = query.limit()?;
     let after = list::after(&mut query)?;
     query.finish()?;
+    caller.check_execution(&state, id).await?;
     state.engine().execution(id).await?;
     let filter = EventFilter { execution: Some(id), ..EventFilter::default() };
-    list::page(&state, &headers, &filter, after, limit).await
+    list::page(&state, &caller, &headers, &filter, after, limit).await
 }
 
 #[cfg(test)]

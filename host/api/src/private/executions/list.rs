@@ -3,7 +3,7 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::query::Query,
+    request::{caller::Caller, query::Query},
     wire::{execution::Head, page},
 };
 use action_domain::{execution::Status, repositories::ExecutionFilter, time::Timestamp};
@@ -31,17 +31,17 @@ use axum::extract::State;
         (status = 404, description = "There is no action with this name: `action_not_found`."),
     )
 )]
-pub(super) async fn list_executions(State(state): State<ApiState>, mut query: Query) -> Answer {
+pub(super) async fn list_executions(State(state): State<ApiState>, caller: Caller, mut query: Query) -> Answer {
     let (limit, page) = query.page()?;
     let time = |text: &str| text.parse::<Timestamp>().ok();
     let filter = ExecutionFilter {
-        action: query.action(&state).await?,
+        action: query.action(&state, &caller).await?,
         status: query.parsed("status", "the status of an execution", Status::from_word)?,
         since: query.parsed("since", "an RFC 3339 time such as 2026-11-23T05:08:00Z", time)?,
         until: query.parsed("until", "an RFC 3339 time such as 2026-11-23T05:08:00Z", time)?,
     };
     query.finish()?;
-    let mut executions = state.engine().reader().executions(&filter, page).await?;
+    let mut executions = caller.executions(&state, &filter, page).await?;
     page::answer(&mut executions, limit, |execution| execution.id, Head::from)
 }
 

@@ -17,12 +17,12 @@ use utoipa_axum::routes;
 
 pub(super) fn register(routes: Routes) -> Routes {
     routes
-        .needs(READ, routes!(list::list_executions))
-        .needs(READ_OR_INVOKE, routes!(show::get_execution))
-        .needs(READ, routes!(events::list_execution_events))
-        .needs(READ_OR_INVOKE, routes!(output::get_output))
-        .needs(INVOKE, routes!(cancel::cancel_execution))
-        .needs(INVOKE, routes!(retry::retry_execution))
-        .needs(INVOKE, routes!(retry_failed::retry_executions))
-        .needs(CONFIGURE, routes!(resolve::resolve_execution))
+        .needs_within_reach(READ, routes!(list::list_executions))
+        .needs_within_reach(READ_OR_INVOKE, routes!(show::get_execution))
+        .needs_within_reach(READ, routes!(events::list_execution_events))
+        .needs_within_reach(READ_OR_INVOKE, routes!(output::get_output))
+        .needs_within_reach(INVOKE, routes!(cancel::cancel_execution))
+        .needs_within_reach(INVOKE, routes!(retry::retry_execution))
+        .needs_within_reach(INVOKE, routes!(retry_failed::retry_executions))
+        .needs_within_reach(CONFIGURE, routes!(resolve::resolve_execution))
 }

@@ -3,7 +3,10 @@
 use crate::{
     ApiState,
     error::{Answer, Problem},
-    request::path::{In, execution_id},
+    request::{
+        caller::Caller,
+        path::{In, execution_id},
+    },
 };
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderValue, StatusCode, header};
@@ -25,8 +28,9 @@ use http::{HeaderValue, StatusCode, header};
             `no_output`."),
     )
 )]
-pub(super) async fn get_output(State(state): State<ApiState>, In(id): In<String>) -> Answer {
+pub(super) async fn get_output(State(state): State<ApiState>, caller: Caller, In(id): In<String>) -> Answer {
     let id = execution_id(&id)?;
+    caller.check_execution(&state, id).await?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, "no_output", "the execution has given no output (yet)");
     let output = state.engine().output(id).await?.ok_or_else(missing)?;
     let mut response = Response::new(Body::from(output.data));

@@ -4,6 +4,7 @@ use crate::{
     ApiState,
     error::Answer,
     request::{
+        caller::Caller,
         json::Json,
         path::{In, execution_id},
     },
@@ -51,6 +52,7 @@ enum ResolveAs {
 )]
 pub(super) async fn resolve_execution(
     State(state): State<ApiState>,
+    caller: Caller,
     In(id): In<String>,
     Json(body): Json<ResolveBody>,
 ) -> Answer {
@@ -59,7 +61,9 @@ pub(super) async fn resolve_execution(
         ResolveAs::Failed => Resolution::Failed,
         ResolveAs::Retry => Resolution::Retry,
     };
-    let view = state.engine().resolve_execution(execution_id(&id)?, resolution).await?;
+    let id = execution_id(&id)?;
+    caller.check_execution(&state, id).await?;
+    let view = state.engine().resolve_execution(id, resolution, caller.actor()).await?;
     ok(&ExecutionBody::from(&view))
 }
 

@@ -3,7 +3,10 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::path::{In, execution_id},
+    request::{
+        caller::Caller,
+        path::{In, execution_id},
+    },
     wire::{self, execution::ExecutionBody, location},
 };
 use axum::extract::State;
@@ -27,8 +30,10 @@ use http::{StatusCode, header};
             `not_retryable`, `status_changed`."),
     )
 )]
-pub(super) async fn retry_execution(State(state): State<ApiState>, In(id): In<String>) -> Answer {
-    let view = state.engine().retry_execution(execution_id(&id)?).await?;
+pub(super) async fn retry_execution(State(state): State<ApiState>, caller: Caller, In(id): In<String>) -> Answer {
+    let id = execution_id(&id)?;
+    caller.check_execution(&state, id).await?;
+    let view = state.engine().retry_execution(id, caller.actor()).await?;
     let mut response = wire::json(StatusCode::ACCEPTED, &ExecutionBody::from(&view))?;
     response.headers_mut().insert(header::LOCATION, location(&format!("/v1/executions/{}", view.execution.id)));
     Ok(response)

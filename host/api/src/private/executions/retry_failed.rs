@@ -3,7 +3,7 @@
 use crate::{
     ApiState,
     error::{Answer, Problem},
-    request::{json::Json, path::parse_action_key},
+    request::{caller::Caller, json::Json, path::parse_action_key},
     wire,
 };
 use action_domain::{
@@ -72,25 +72,43 @@ pub(super) struct RetriedBody {
         (status = 422, description = "The document is not valid: `invalid_document`."),
     )
 )]
-pub(super) async fn retry_executions(State(state): State<ApiState>, Json(filter): Json<RetryFilter>) -> Answer {
+pub(super) async fn retry_executions(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Json(filter): Json<RetryFilter>,
+) -> Answer {
     let action = match filter.action.as_deref().map(parse_action_key) {
         None => None,
         Some(Some(ActionKey::Id(id))) => Some(id),
-        Some(Some(key @ ActionKey::Name(_))) => Some(state.engine().action(&key).await?.id),
+        Some(Some(key @ ActionKey::Name(_))) => {
+            let id = state.engine().action(&key).await?.id;
+            if !caller.reaches(id) {
+                return Err(Problem::not_found("action"));
+            }
+            Some(id)
+        }
         Some(None) => {
             let issue = Issue::new("/action", "invalid", "an action's id or name is needed");
             return Err(Problem::invalid_document(vec![issue]));
         }
     };
-    let which = DeadLetters {
+    let mut which = DeadLetters {
         action,
         since: filter.since,
         until: filter.until,
         error_code: filter.error_code.map(|code| code.as_str().to_owned()),
         limit: filter.limit,
     };
-    let retried = state.engine().retry_dead_letters(&which).await?;
-    wire::json(StatusCode::ACCEPTED, &RetriedBody { retried: retried.retried, more: retried.more })
+    let actions = caller.wanted(action).map_or_else(|| vec![action], |own| own.into_iter().map(Some).collect());
+    let mut done = RetriedBody { retried: 0, more: false };
+    for action in actions {
+        which.action = action;
+        let retried = state.engine().retry_dead_letters(&which, caller.actor()).await?;
+        done.retried += retried.retried;
+        done.more |= retried.more;
+        which.limit -= retried.retried;
+    }
+    wire::json(StatusCode::ACCEPTED, &done)
 }
 
 #[cfg(test)]

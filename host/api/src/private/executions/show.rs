@@ -2,8 +2,11 @@
 
 use crate::{
     ApiState,
-    error::Answer,
-    request::path::{In, execution_id},
+    error::{Answer, Problem},
+    request::{
+        caller::Caller,
+        path::{In, execution_id},
+    },
     wire::{execution::ExecutionBody, ok},
 };
 use axum::extract::State;
@@ -20,8 +23,11 @@ use axum::extract::State;
         (status = 404, description = "There is no such execution: `execution_not_found`."),
     )
 )]
-pub(crate) async fn get_execution(State(state): State<ApiState>, In(id): In<String>) -> Answer {
+pub(crate) async fn get_execution(State(state): State<ApiState>, caller: Caller, In(id): In<String>) -> Answer {
     let view = state.engine().execution(execution_id(&id)?).await?;
+    if !caller.reaches(view.execution.action) {
+        return Err(Problem::not_found("execution"));
+    }
     ok(&ExecutionBody::from(&view))
 }
 

@@ -3,7 +3,10 @@
 use crate::{
     ApiState,
     error::Answer,
-    request::path::{In, pin},
+    request::{
+        caller::Caller,
+        path::{In, pin},
+    },
 };
 use axum::extract::State;
 use http::StatusCode;
@@ -26,9 +29,10 @@ use http::StatusCode;
 )]
 pub(super) async fn delete_protocol(
     State(state): State<ApiState>,
+    caller: Caller,
     In(path): In<(String, String)>,
 ) -> Answer<StatusCode> {
-    state.engine().remove_protocol(&pin(path)?).await?;
+    state.engine().remove_protocol(&pin(path)?, caller.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -4,6 +4,7 @@ use crate::{
     ApiState,
     error::Answer,
     request::{
+        caller::Caller,
         json::Json,
         path::{In, pin},
     },
@@ -35,10 +36,12 @@ use axum::extract::State;
 )]
 pub(super) async fn test_protocol_connection(
     State(state): State<ApiState>,
+    caller: Caller,
     In(path): In<(String, String)>,
     Json(body): Json<TestBody>,
 ) -> Answer {
-    let test = state.engine().test_protocol(&pin(path)?, body.config, body.grants.checked()?).await?;
+    let (pin, grants) = (pin(path)?, body.grants.checked()?);
+    let test = state.engine().test_protocol(&pin, body.config, grants, caller.actor()).await?;
     ok(&test)
 }
 

@@ -5,6 +5,7 @@ use crate::{
     error::{Answer, Problem},
     request::{
         body,
+        caller::Caller,
         headers::{correlation_id, is_one_of},
     },
     wire::{json, location, protocol::ProtocolBody},
@@ -46,6 +47,7 @@ use std::time::Duration;
 )]
 pub(super) async fn upload_protocol(State(state): State<ApiState>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
+    let caller = Caller::of(&parts)?;
     if !is_one_of(&parts.headers, &["application/wasm", "application/octet-stream"]) {
         return Err(Problem::unsupported("the body is a component: say application/wasm in Content-Type"));
     }
@@ -57,7 +59,7 @@ pub(super) async fn upload_protocol(State(state): State<ApiState>, request: Requ
     // until it is done, so that callers who give up cannot pile compilations up.
     let admitting = tokio::spawn(async move {
         let _permit = permit;
-        state.engine().admit_protocol(component, correlation_id).await
+        state.engine().admit_protocol(component, correlation_id, caller.actor()).await
     });
     let admitted = admitting.await.map_err(|error| {
         tracing::error!(%error, "api.upload.panicked");

@@ -1,7 +1,11 @@
 //! `DELETE /v1/secrets/{name}`.
 
 use super::name_of;
-use crate::{ApiState, error::Answer, request::path::In};
+use crate::{
+    ApiState,
+    error::Answer,
+    request::{caller::Caller, path::In},
+};
 use axum::{extract::State, response::IntoResponse as _};
 use http::StatusCode;
 
@@ -21,7 +25,7 @@ use http::StatusCode;
         (status = 409, description = "Actions name it; the detail says which: `in_use`."),
     )
 )]
-pub(super) async fn delete_secret(State(state): State<ApiState>, In(name): In<String>) -> Answer {
-    state.engine().remove_secret(&name_of(&name)?).await?;
+pub(super) async fn delete_secret(State(state): State<ApiState>, caller: Caller, In(name): In<String>) -> Answer {
+    state.engine().remove_secret(&name_of(&name)?, caller.actor()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

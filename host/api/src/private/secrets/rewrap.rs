@@ -3,6 +3,7 @@
 use crate::{
     ApiState,
     error::Answer,
+    request::caller::Caller,
     wire::{self, secret::RewrappedBody},
 };
 use action_engine::Rewrapped;
@@ -21,8 +22,8 @@ use axum::extract::State;
         (status = 409, description = "The service was given no key: `secret_key_missing`."),
     )
 )]
-pub(super) async fn rewrap_secrets(State(state): State<ApiState>) -> Answer {
-    let Rewrapped { key, secrets, unreadable } = state.engine().rewrap_secrets().await?;
+pub(super) async fn rewrap_secrets(State(state): State<ApiState>, caller: Caller) -> Answer {
+    let Rewrapped { key, secrets, unreadable } = state.engine().rewrap_secrets(caller.actor()).await?;
     let unreadable = unreadable.into_iter().map(String::from).collect();
     wire::ok(&RewrappedBody { key: key.to_string(), secrets, unreadable })
 }

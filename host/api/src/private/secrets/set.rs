@@ -3,7 +3,7 @@
 use crate::{
     ApiState,
     error::{Answer, Problem},
-    request::{json::Json, path::In},
+    request::{caller::Caller, json::Json, path::In},
     wire::{
         self,
         secret::{SecretBody, SecretSummary},
@@ -37,6 +37,7 @@ use http::StatusCode;
 )]
 pub(super) async fn put_secret(
     State(state): State<ApiState>,
+    caller: Caller,
     In(name): In<String>,
     Json(body): Json<SecretBody>,
 ) -> Answer {
@@ -44,7 +45,7 @@ pub(super) async fn put_secret(
         Problem::invalid_document(vec![Issue::new("", "invalid_name", format!("the name in the path: {error}"))])
     })?;
     let (value, pointer) = body.into_bytes()?;
-    let set = state.engine().set_secret(&name, &value).await.map_err(|error| match error {
+    let set = state.engine().set_secret(&name, &value, caller.actor()).await.map_err(|error| match error {
         EngineError::Invalid(issues) => {
             EngineError::Invalid(issues.into_iter().map(|issue| issue.below(pointer)).collect())
         }

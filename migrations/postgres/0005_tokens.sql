@@ -1,0 +1,7 @@
+-- Tokens. What callers send is not here, only its SHA-256, in `document`, which is the Token. One
+-- that was revoked is gone: that it was there is in the events.
+CREATE TABLE tokens (
+    -- Serves: the token whose id a caller sends, at each request; the list, newest first.
+    id       uuid PRIMARY KEY,
+    document text NOT NULL
+);
