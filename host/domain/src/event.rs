@@ -6,6 +6,7 @@
 
 use crate::{
     digest::Digest,
+    egress::DenialReason,
     failure::{ExecutionError, Issue},
     id::{ActionId, EventId, ExecutionId},
     name::Name,
@@ -13,6 +14,7 @@ use crate::{
     protocol::Pin,
     receipt::Receipt,
     time::Timestamp,
+    upgrade::PowerChange,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
@@ -35,7 +37,13 @@ pub enum Fact {
     /// An action was made.
     ActionCreated { name: Name, protocol: Pin },
     /// An action has a new revision.
-    ActionUpdated { name: Name, protocol: Pin },
+    ActionUpdated {
+        name: Name,
+        protocol: Pin,
+        /// What it may do that it could not, and the other way round.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        changes: Option<Box<PowerChange>>,
+    },
     /// An action was deleted.
     ActionDeleted { name: Name },
     /// A connection was tested.
@@ -74,7 +82,7 @@ pub enum Fact {
         ms: u64,
     },
     /// An attempt wanted to reach what it may not.
-    EgressDenied { host: String, port: u16, rule: String, hint: String },
+    EgressDenied { host: String, port: u16, reason: DenialReason, rule: String, hint: String },
     /// An attempt wrote to its log.
     MessageLogged { level: String, message: String },
     /// An attempt said how far it is.

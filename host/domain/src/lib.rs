@@ -26,3 +26,4 @@ pub mod rounds;
 pub mod services;
 pub mod time;
 pub mod turn;
+pub mod upgrade;

@@ -13,6 +13,7 @@ mod cancel_execution;
 mod dispatch_action;
 mod error;
 mod loops;
+mod propose_egress;
 mod prune_events;
 mod reconcile;
 mod recover;
@@ -24,16 +25,19 @@ mod running;
 mod save_action;
 mod schema;
 mod test_connection;
+mod upgrade_protocol;
 mod view;
 mod waiters;
 
 pub use admit_protocol::AdmittedProtocol;
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
-pub use error::EngineError;
+pub use error::{EngineError, RefusedMove};
+pub use propose_egress::ObservedEgress;
 pub use resolve_execution::Resolution;
 pub use retry_execution::{DeadLetters, Retried};
-pub use save_action::{Expected, SavedAction};
+pub use save_action::{Expected, SavedAction, Version};
 pub use schema::Form;
+pub use upgrade_protocol::{Prospect, Upgrade};
 pub use view::ExecutionView;
 
 use action_domain::{

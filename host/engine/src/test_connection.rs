@@ -3,7 +3,7 @@
 use crate::{Engine, EngineError};
 use action_domain::{
     action::Grants,
-    egress::{Egress, EgressPolicy},
+    egress::Egress,
     event::{Context, Fact},
     limits::LimitsSpec,
     protocol::{Pin, Protocol},
@@ -57,11 +57,5 @@ impl Engine {
         let fact = Fact::ConnectionTested { protocol: protocol.pin(), verdict, report };
         self.store().commit(UnitOfWork::new().event(self.event(context, &fact))).await?;
         Ok(test)
-    }
-
-    /// What an action may reach, and the operator's word on it.
-    pub async fn egress(&self, key: &ActionKey) -> Result<(Egress, EgressPolicy), EngineError> {
-        let ready = self.ready(key).await?;
-        Ok(((*ready.egress).clone(), self.inner.parts.egress))
     }
 }

@@ -18,14 +18,7 @@ impl WasmRuntime {
         let shutting_down = |_| RuntimeError::Host(WasmRuntime::shutting_down().message);
         let _place = self.aside.acquire().await.map_err(shutting_down)?;
         let started = Instant::now();
-        let gate = Gate::new(
-            request.egress,
-            self.policy,
-            Arc::new(Journal::new()),
-            self.clock.clone(),
-            self.trust.clone(),
-            None,
-        );
+        let gate = Gate::new(request.egress, Arc::new(Journal::new()), &self.outside, self.clock.clone(), None);
         let gate = Arc::new(gate.for_test(request.test_methods));
         let limits = request.limits;
         let mut invocation = Invocation::new(&self.engine, gate.clone(), self.pool.clone(), &limits, started)

@@ -107,8 +107,8 @@ impl Journal {
         state.denials = state.denials.saturating_add(1);
         state.last_denial = Some(denial.clone());
         if state.denials <= REQUESTS_MAX {
-            let Denial { host, port, rule, hint } = denial.clone();
-            state.entries.push(Entry { time, fact: Fact::EgressDenied { host, port, rule, hint } });
+            let Denial { host, port, reason, rule, hint } = denial.clone();
+            state.entries.push(Entry { time, fact: Fact::EgressDenied { host, port, reason, rule, hint } });
         }
     }
 

@@ -33,7 +33,7 @@ use http::{StatusCode, header};
 )]
 pub(super) async fn create_action(State(state): State<ApiState>, Document(document): Document) -> Answer {
     let saved = state.engine().create_action(spec_of(&state, &document).await?).await?;
-    let mut response = saved_action::answer(StatusCode::CREATED, &saved.action, &saved.warnings)?;
+    let mut response = saved_action::saved_answer(StatusCode::CREATED, &saved)?;
     response.headers_mut().insert(header::LOCATION, location(&format!("/v1/actions/{}", saved.action.id)));
     Ok(response)
 }

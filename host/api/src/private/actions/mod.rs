@@ -2,6 +2,7 @@
 
 mod create;
 mod egress;
+mod egress_proposal;
 pub(crate) mod execute;
 mod list;
 mod patch;
@@ -33,6 +34,7 @@ pub(super) fn register(routes: Routes) -> Routes {
         .needs(CONFIGURE, routes!(remove::delete_action))
         .needs(READ, routes!(revision::get_action_revision))
         .needs(READ, routes!(egress::get_action_egress))
+        .needs(READ, routes!(egress_proposal::get_egress_proposal))
         .needs(CONFIGURE, routes!(validate_config::validate_action_config))
         .needs(CONFIGURE, routes!(test_connection::test_action_connection))
         .needs(INVOKE, routes!(execute::execute_action))

@@ -24,7 +24,7 @@ use http::StatusCode;
 )]
 pub(super) async fn get_action(State(state): State<ApiState>, In(id): In<String>) -> Answer {
     let action = state.engine().action(&action_key(&id)?).await?;
-    saved_action::answer(StatusCode::OK, &action, &[])
+    saved_action::answer(StatusCode::OK, &action)
 }
 
 #[cfg(test)]
