@@ -260,7 +260,7 @@ impl Gate {
             Host::Name(name) => {
                 let outcome = match timeout(CONNECT_TIMEOUT, self.resolver.resolve(name)).await {
                     Ok(Ok(found)) => {
-                        Ok(found.into_iter().map(|address| SocketAddr::new(address, target.port)).collect())
+                        Ok(found.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect::<Vec<_>>())
                     }
                     Ok(Err(why)) => Err(Refusal::NameUnknown(format!("{name}: {why}"))),
                     Err(_) => Err(Refusal::TimedOut),

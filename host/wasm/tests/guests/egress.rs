@@ -21,7 +21,7 @@ fn egress_of(grants: &[(&str, u16)], private_networks: bool) -> Arc<Egress> {
 }
 
 /// A runtime that asks this server, under this policy.
-fn asking(dns: &DnsServer, deny: &str) -> (tempfile::TempDir, WasmRuntime) {
+pub(crate) fn asking(dns: &DnsServer, deny: &str) -> (tempfile::TempDir, WasmRuntime) {
     let data = tempfile::tempdir().unwrap();
     let mut config = config_in(data.path());
     let deny = if deny.is_empty() { Vec::new() } else { PolicyEntry::parse_list(deny).unwrap() };
