@@ -128,7 +128,9 @@ pub fn widened_by_version(old: &Action, old_protocol: &Protocol, new: &Action, n
     let wished = Egress::of_action(old_schema, &new.spec.config, &new.spec.grants);
     let by_config = Egress { rules: rules_of_config(new_schema, &new.spec.config), private_networks: false };
     let mut added = not_covered(&by_config, &[&before, &wished]);
-    added.iter_mut().for_each(|rule| rule.from.insert_str(0, "/config"));
+    for rule in &mut added {
+        rule.from.insert_str(0, "/config");
+    }
     added
 }
 

@@ -46,9 +46,8 @@ fn classify_v4(address: Ipv4Addr) -> AddressClass {
     use AddressClass::{Never, Private, Public};
     match address.octets() {
         // AWS, Azure, GCP and others; AWS for containers and for names; Alibaba; Oracle; Azure.
-        [169, 254, 169, 254]
+        [169, 254, 169, 253 | 254]
         | [169, 254, 170, 2]
-        | [169, 254, 169, 253]
         | [100, 100, 100, 200]
         | [192, 0, 0, 192]
         | [168, 63, 129, 16] => METADATA,
@@ -65,11 +64,10 @@ fn classify_v4(address: Ipv4Addr) -> AddressClass {
         [198, 18 | 19, ..] => Private("for benchmarks"),
         // RFC 5737.
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => Never("for documentation"),
-        // RFC 7526: once the relays of 6to4.
-        [192, 88, 99, _] => Never("reserved"),
         [224..=239, ..] => Never("multicast"),
         [255, 255, 255, 255] => Never("broadcast"),
-        [240..=255, ..] => Never("reserved"),
+        // The first were the relays of 6to4 (RFC 7526).
+        [192, 88, 99, _] | [240..=255, ..] => Never("reserved"),
         _ => Public,
     }
 }
@@ -111,23 +109,29 @@ pub(super) fn embedded_v4(address: IpAddr) -> impl Iterator<Item = Ipv4Addr> {
         let ([first, second], [third, fourth]) = (high.to_be_bytes(), low.to_be_bytes());
         Ipv4Addr::new(first, second, third, fourth)
     };
-    let found = match address {
-        IpAddr::V4(_) => [None, None],
-        IpAddr::V6(address) => match address.segments() {
-            [0, 0, 0, 0, 0, 0xffff, high, low]
-            | [0, 0, 0, 0, 0xffff, 0, high, low]
-            | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-            | [0x2002, high, low, ..] => [Some(v4(high, low)), None],
-            // `::` and `::1` are addresses of their own.
-            [0, 0, 0, 0, 0, 0, high, low] if high != 0 || low > 1 => [Some(v4(high, low)), None],
-            [0x2001, 0, server_high, server_low, _, _, high, low] => {
-                [Some(v4(!high, !low)), Some(v4(server_high, server_low))]
-            }
-            [.., 0 | 0x200, 0x5efe, high, low] => [Some(v4(high, low)), None],
-            _ => [None, None],
-        },
+    let IpAddr::V6(address) = address else { return [None; 4].into_iter().flatten() };
+    let segments = address.segments();
+    let carried = match segments {
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
+        // `::` and `::1` are addresses of their own.
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 || low > 1 => Some(v4(high, low)),
+        _ => None,
     };
-    found.into_iter().flatten()
+    let (server, client) = match segments {
+        [0x2001, 0, high, low, _, _, client_high, client_low] => {
+            (Some(v4(high, low)), Some(v4(!client_high, !client_low)))
+        }
+        _ => (None, None),
+    };
+    // Whatever it is beside that: the end of an address says nothing about its beginning.
+    let isatap = match segments {
+        [.., 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)),
+        _ => None,
+    };
+    [carried, server, client, isatap].into_iter().flatten()
 }
 
 #[cfg(test)]

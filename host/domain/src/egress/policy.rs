@@ -171,7 +171,7 @@ impl EgressPolicy {
             Hosts::Network(_) => true,
         };
         let fits = |entry: &PolicyEntry| may_be(entry) && entry.may_have_port(port);
-        if self.allow.is_empty() || self.allow.iter().any(fits) { Ok(()) } else { Err(self.not_allowed(host, port)) }
+        if self.allow.is_empty() || self.allow.iter().any(fits) { Ok(()) } else { Err(not_allowed(host, port)) }
     }
 
     /// Whether this address, to which a name was resolved, may be connected to; port 0 stands for
@@ -190,7 +190,7 @@ impl EgressPolicy {
         if self.allow.is_empty() || self.allowing(host, Some(address.to_canonical()), port).is_some() {
             Ok(())
         } else {
-            Err(self.not_allowed(host, port))
+            Err(not_allowed(host, port))
         }
     }
 
@@ -201,16 +201,16 @@ impl EgressPolicy {
         };
         self.allow.iter().find(lets)
     }
+}
 
-    fn not_allowed(&self, host: &Host, port: Option<u16>) -> Denial {
-        let place = port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
-        Denial {
-            host: host.to_string(),
-            port: port.unwrap_or(0),
-            reason: DenialReason::NotAllowedByOperator,
-            rule: format!("the operator allows only what {ALLOW_SETTING} names, and it is not there"),
-            hint: format!("the operator would have to add {place} to {ALLOW_SETTING}"),
-        }
+fn not_allowed(host: &Host, port: Option<u16>) -> Denial {
+    let place = port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
+    Denial {
+        host: host.to_string(),
+        port: port.unwrap_or(0),
+        reason: DenialReason::NotAllowedByOperator,
+        rule: format!("the operator allows only what {ALLOW_SETTING} names, and it is not there"),
+        hint: format!("the operator would have to add {place} to {ALLOW_SETTING}"),
     }
 }
 

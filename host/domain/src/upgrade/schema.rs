@@ -175,7 +175,7 @@ fn form(schema: &Map<String, Value>) -> Option<String> {
     let own: BTreeMap<_, _> = schema
         .iter()
         .map(|(keyword, value)| (keyword.as_str(), value))
-        .filter(|(keyword, _)| !ASIDE.contains(keyword) && !(others_followed && *keyword == "additionalProperties"))
+        .filter(|(keyword, _)| !(ASIDE.contains(keyword) || others_followed && *keyword == "additionalProperties"))
         .collect();
     (!own.is_empty()).then(|| serde_json::to_string(&own).unwrap_or_default())
 }
