@@ -26,9 +26,10 @@ pub(crate) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments, client: &Client, output: Output) -> anyhow::Result<ExitCode> {
     let Arguments { action, url, propose, executions } = arguments;
-    let found = match propose {
-        true => client.egress_proposal(&action, executions).await?,
-        false => client.action_egress(&action, url.as_deref()).await?,
+    let found = if propose {
+        client.egress_proposal(&action, executions).await?
+    } else {
+        client.action_egress(&action, url.as_deref()).await?
     };
     if output.is_json() {
         Output::json(&found)?;
@@ -66,9 +67,10 @@ fn print_rules(egress: &Value, output: Output) -> std::io::Result<()> {
     }
     if let Some(answer) = egress.get("answer") {
         let place = format!("{}:{}", field(answer, "/host"), field(answer, "/port"));
-        let line = match answer.get("allowed") == Some(&Value::Bool(true)) {
-            true => output.paint(Colour::Green, &format!("{place} is let through by {}", field(answer, "/by"))),
-            false => output.paint(Colour::Red, &format!("{place} is denied: {}", forbidden(answer))),
+        let line = if answer.get("allowed") == Some(&Value::Bool(true)) {
+            output.paint(Colour::Green, &format!("{place} is let through by {}", field(answer, "/by")))
+        } else {
+            output.paint(Colour::Red, &format!("{place} is denied: {}", forbidden(answer)))
         };
         Output::line(&line)?;
     }
