@@ -249,3 +249,37 @@ async fn a_part_of_the_service_asks_for_postgres_and_no_password_is_ever_told() 
     let queue = [("ACTION_SERVICE_QUEUE_URL", "amqp://u:hunter2@h"), ("ACTION_SERVICE_DATABASE_URL", "sqlite://a.db")];
     assert_eq!(start("serve", &queue).await.0, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_version_changes_and_what_was_denied_is_shown() {
+    let (service, remote) = (Service::start().await, Remote::start().await);
+    let folder = service.folder().to_owned();
+    let cli = async |words: &[&str]| run(Some(&service), &folder, words).await;
+    for name in ["version-one", "version-two"] {
+        std::fs::write(folder.join(format!("{name}.wasm")), crate::kit::fixture(name)).unwrap();
+    }
+    let pushed = cli(&["protocol", "push", "version-one.wasm"]).await;
+    assert!(pushed.code == 0 && !pushed.out.contains("compared"), "{}{}", pushed.out, pushed.err);
+    let action = format!(
+        "name: watched\nprotocol: versioned\nconfig:\n  url: {}\n  mirror: {}\ngrants:\n  private_networks: true\n\
+         delivery:\n  max_attempts: 1\n",
+        remote.url("/json"),
+        remote.url("/json").replace("127.0.0.1", "localhost")
+    );
+    std::fs::write(folder.join("watched.yaml"), action).unwrap();
+    assert_eq!(cli(&["action", "apply", "-f", "watched.yaml"]).await.code, 0);
+    assert_ne!(cli(&["action", "execute", "watched"]).await.code, 0, "its mirror is no grant");
+    let shown = cli(&["action", "egress", "watched", "--url", "http://localhost:1/"]).await;
+    assert!(shown.out.contains("/config/url") && shown.out.contains("localhost:1 is denied"), "{}", shown.out);
+    let proposed = cli(&["action", "egress", "watched", "--propose", "--json"]).await.json();
+    assert_eq!(proposed["grants"]["egress"][0]["host"], "localhost", "{proposed}");
+
+    let pushed = cli(&["protocol", "push", "version-two.wasm"]).await;
+    for line in ["compared with versioned@0.1.0", "! config/mirror may be reached", "! would refuse watched"] {
+        assert!(pushed.out.contains(line), "{line}: {}", pushed.out);
+    }
+    let planned = cli(&["action", "apply", "-f", "watched.yaml", "--dry-run"]).await;
+    assert!(planned.code == 0 && planned.out.contains("config/mirror may be reached"), "{}", planned.out);
+    let refused = cli(&["action", "apply", "-f", "watched.yaml"]).await;
+    assert!(refused.code != 0 && refused.err.contains("/config/mirror"), "{}{}", refused.out, refused.err);
+}

@@ -1,7 +1,8 @@
 //! The one form of an error: a problem document (RFC 9457).
 
+use crate::wire::upgrade::VersionsBody;
 use action_domain::{failure::Issue, limits::ISSUES_MAX, repositories::StoreUnavailable};
-use action_engine::EngineError;
+use action_engine::{EngineError, RefusedMove};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -21,6 +22,7 @@ pub(crate) struct Problem {
     code: Cow<'static, str>,
     detail: Cow<'static, str>,
     errors: Vec<Issue>,
+    refused_move: Option<Box<RefusedMove>>,
     /// Boxed: it is rare, and every answer carries the space.
     header: Option<Box<(HeaderName, HeaderValue)>>,
 }
@@ -50,6 +52,10 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     errors: Option<Vec<IssueBody<'a>>>,
+    /// How the versions differ, where the document would have moved an action to another version of its protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    upgrade: Option<VersionsBody<'a>>,
 }
 
 /// One thing that is wrong with a document.
@@ -78,7 +84,7 @@ impl Problem {
         code: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code: code.into(), detail: detail.into(), errors: Vec::new(), header: None }
+        Self { status, code: code.into(), detail: detail.into(), errors: Vec::new(), refused_move: None, header: None }
     }
 
     /// 400.
@@ -158,6 +164,7 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             code: &self.code,
             errors: (!self.errors.is_empty()).then(|| self.errors.iter().map(IssueBody::from).collect()),
+            upgrade: self.refused_move.as_deref().map(VersionsBody::from),
         };
         // Strings and numbers always have a JSON form.
         let json = serde_json::to_vec(&body).unwrap_or_default();
@@ -176,6 +183,12 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::NotFound(what) => Self::not_found(what),
             EngineError::Invalid(errors) => Self::invalid_document(errors),
+            EngineError::MoveRefused(mut refused) => {
+                let detail = format!("the document is not valid under {}", refused.to);
+                let errors = std::mem::take(&mut refused.issues);
+                let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_document", detail).errors(errors);
+                Self { refused_move: Some(refused), ..problem }
+            }
             EngineError::ComponentRefused(errors) => {
                 Self::invalid("component_refused", "the component is refused", errors)
             }

@@ -1,89 +1,29 @@
 //! What an execution may reach: the pure part of the gate.
 //!
 //! Names are checked before they are resolved, addresses after. Two keys for each power: the
-//! component asks, and the action (its config's `x-egress` values and `grants.egress`) grants;
-//! private networks need the operator's word too.
+//! component asks, and the action (its config's `x-egress` values and `grants.egress`) grants.
+//! Above both stands the operator's policy; private networks need the operator's word too.
 
 mod address;
+mod denial;
 mod from_config;
-mod schema;
+mod host;
+mod policy;
+mod propose;
+pub(crate) mod schema;
 
 pub use address::{AddressClass, classify};
+pub use denial::{Denial, DenialReason};
 pub(crate) use from_config::for_each_value;
 pub use from_config::{RuleSource, rules_of_config};
+pub use host::{Host, HostPattern, target_of_url};
+pub use policy::{ALLOW_SETTING, DENY_SETTING, EgressPolicy, PolicyEntry};
+pub use propose::{Observed, Outlook, Proposal, Wanted, propose};
 pub use schema::issues_of_schema;
 
 use crate::action::{EgressGrant, Grants};
-use serde::{Deserialize, Serialize};
-use std::{fmt, net::IpAddr};
-
-/// A host that a rule names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String")]
-pub enum HostPattern {
-    /// This name, lower case, without a dot at its end.
-    Name(String),
-    /// Every name below this one (`*.example.com`), not the name itself.
-    Below(String),
-    /// This address.
-    Address(IpAddr),
-}
-
-impl HostPattern {
-    /// From a host name, an address (IPv6 with or without brackets), or `*.` and a name.
-    ///
-    /// # Errors
-    /// What is wrong with it, for people.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if let Some(base) = text.strip_prefix("*.") {
-            return match Self::parse(base)? {
-                Self::Name(name) if name.contains('.') => Ok(Self::Below(name)),
-                _ => Err(format!("`{text}`: after `*.` a name with a dot in it is needed")),
-            };
-        }
-        match url::Host::parse(text.trim_end_matches('.')) {
-            Ok(url::Host::Domain(name)) if is_host_name(&name) => Ok(Self::Name(name)),
-            Ok(url::Host::Ipv4(address)) => Ok(Self::Address(address.into())),
-            Ok(url::Host::Ipv6(address)) => Ok(Self::Address(address.into())),
-            _ => match text.parse::<IpAddr>() {
-                Ok(address) => Ok(Self::Address(address)),
-                Err(_) => Err(format!("`{text}` is no host name and no address")),
-            },
-        }
-    }
-
-    fn matches(&self, host: &Self) -> bool {
-        match (self, host) {
-            (Self::Below(base), Self::Name(name)) => {
-                name.len() > base.len() && name.ends_with(base) && name.as_bytes()[name.len() - base.len() - 1] == b'.'
-            }
-            (own, other) => own == other,
-        }
-    }
-}
-
-fn is_host_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 253
-        && name.split('.').all(|label| !label.is_empty() && label.len() <= 63)
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-}
-
-impl fmt::Display for HostPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Below(name) => write!(f, "*.{name}"),
-            Self::Address(address) => write!(f, "{address}"),
-        }
-    }
-}
-
-impl From<HostPattern> for String {
-    fn from(pattern: HostPattern) -> Self {
-        pattern.to_string()
-    }
-}
+use serde::Serialize;
+use std::net::IpAddr;
 
 /// One rule, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -96,6 +36,25 @@ pub struct Rule {
     pub from: String,
 }
 
+impl Rule {
+    fn has_port(&self, port: u16) -> bool {
+        self.ports.is_empty() || self.ports.contains(&port)
+    }
+
+    /// Whether all that `other` lets through is let through by this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        let host = match (&self.host, &other.host) {
+            (own, HostPattern::Is(host)) => own.matches(host),
+            (HostPattern::Below(base), HostPattern::Below(name)) => {
+                base == name || self.host.matches(&Host::Name(name.clone()))
+            }
+            (HostPattern::Is(_), HostPattern::Below(_)) => false,
+        };
+        host && (self.ports.is_empty()
+            || !other.ports.is_empty() && other.ports.iter().all(|port| self.has_port(*port)))
+    }
+}
+
 /// What one action may reach.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Egress {
@@ -105,30 +64,13 @@ pub struct Egress {
     pub private_networks: bool,
 }
 
-/// The operator's word above all actions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct EgressPolicy {
-    /// Whether an action that asks for private networks may reach them.
-    pub private_networks: bool,
-}
-
-/// A connection that may not be made.
+/// A host and port that may be tried, and by whose word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
-    /// The host that was wanted.
-    pub host: String,
-    /// The port that was wanted.
-    pub port: u16,
-    /// The rule that forbids it.
-    pub rule: String,
-    /// What to change if it should be allowed.
-    pub hint: String,
-}
-
-impl fmt::Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}; {}", self.host, self.port, self.rule, self.hint)
-    }
+pub struct Admitted<'a> {
+    /// In its plain form, which is the one to resolve.
+    pub host: Host,
+    /// The action's rule.
+    pub by: &'a Rule,
 }
 
 impl Egress {
@@ -148,55 +90,142 @@ impl Egress {
         Self { rules, private_networks: grants.private_networks }
     }
 
-    /// Whether a connection to this host, as the component named it, may be tried. Gives the
-    /// host in its plain form, which is the one to resolve.
+    /// Whether a connection to this host, as the component named it, may be tried, as far as its
+    /// name goes: what it is resolved to is for [`Self::check_address`]. An address is checked as
+    /// such here already.
     ///
     /// # Errors
     /// The denial, with what to change.
-    pub fn check_name(&self, host: &str, port: u16) -> Result<HostPattern, Denial> {
-        let denial = |rule: &str, hint: String| Denial { host: host.to_owned(), port, rule: rule.to_owned(), hint };
-        let wanted = match HostPattern::parse(host) {
-            Ok(HostPattern::Below(_)) | Err(_) => {
-                return Err(denial("not a host name", "give a host name or an address".into()));
-            }
-            Ok(wanted) => wanted,
-        };
-        if self.granting(&wanted, port).is_some() {
-            return Ok(wanted);
+    pub fn admit(&self, host: &str, port: u16, policy: &EgressPolicy) -> Result<Admitted<'_>, Denial> {
+        let host = self.check_name(host, port)?;
+        let Some(by) = self.granting(&host, port) else { return Err(not_granted(&host, port)) };
+        policy.check_name(&host, Some(port))?;
+        self.check_private_name(&host, port, policy)?;
+        if let Host::Address(address) = host {
+            self.check_address(&host, address, port, policy)?;
         }
-        let hint = format!("add {{\"host\": \"{wanted}\", \"ports\": [{port}]}} to grants.egress");
-        Err(denial("no x-egress value of the config and no grant names it", hint))
+        Ok(Admitted { host, by })
+    }
+
+    /// Whether a name may be looked up, whatever the port will be.
+    ///
+    /// # Errors
+    /// The denial, with what to change.
+    pub fn admit_lookup(&self, host: &str, policy: &EgressPolicy) -> Result<Admitted<'_>, Denial> {
+        let host = parse(host, 0)?;
+        let Some(by) = self.rules.iter().find(|rule| rule.host.matches(&host)) else {
+            return Err(not_granted(&host, 0));
+        };
+        policy.check_name(&host, None)?;
+        self.check_private_name(&host, 0, policy)?;
+        Ok(Admitted { host, by })
+    }
+
+    /// Whether the action grants this host, as the component named it. Gives the host in its
+    /// plain form. The operator is not asked: see [`Self::admit`].
+    ///
+    /// # Errors
+    /// The denial, with what to change.
+    pub fn check_name(&self, host: &str, port: u16) -> Result<Host, Denial> {
+        let host = parse(host, port)?;
+        if self.granting(&host, port).is_some() { Ok(host) } else { Err(not_granted(&host, port)) }
     }
 
     /// The rule that lets a host in its plain form through.
-    pub fn granting(&self, host: &HostPattern, port: u16) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.host.matches(host) && (rule.ports.is_empty() || rule.ports.contains(&port)))
+    pub fn granting(&self, host: &Host, port: u16) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.host.matches(host) && rule.has_port(port))
     }
 
     /// Whether this address, to which a granted host was resolved, may be connected to.
     ///
     /// # Errors
     /// The denial, with what to change.
-    pub fn check_address(&self, host: &str, address: IpAddr, port: u16, policy: EgressPolicy) -> Result<(), Denial> {
-        let denial = |rule: String, hint: &str| Denial { host: host.to_owned(), port, rule, hint: hint.to_owned() };
+    pub fn check_address(&self, host: &Host, address: IpAddr, port: u16, policy: &EgressPolicy) -> Result<(), Denial> {
+        let what = || match host {
+            Host::Name(name) => format!("{name} is at {address}, which is"),
+            Host::Address(_) => format!("{address} is"),
+        };
         match classify(address) {
-            AddressClass::Public => Ok(()),
+            AddressClass::Public => {}
             AddressClass::Never(kind) => {
-                Err(denial(format!("{address} is {kind}"), "such addresses are never reached"))
+                return Err(Denial {
+                    host: host.to_string(),
+                    port,
+                    reason: DenialReason::NeverReached,
+                    rule: format!("{} {kind}", what()),
+                    hint: "such addresses are never reached".to_owned(),
+                });
             }
-            AddressClass::Private(kind) => match (self.private_networks, policy.private_networks) {
-                (true, true) => Ok(()),
-                (false, _) => Err(denial(
-                    format!("{address} is {kind}, and the action does not ask for private networks"),
-                    "set grants.private_networks to true",
-                )),
-                (true, false) => Err(denial(
-                    format!("{address} is {kind}, and the operator does not allow private networks"),
-                    "the operator has to set ACTION_SERVICE_EGRESS_PRIVATE=allow",
-                )),
-            },
+            AddressClass::Private(kind) => self.check_private(host, port, &format!("{} {kind}", what()), policy)?,
+        }
+        policy.check_address(host, address, port)
+    }
+
+    /// Why a rule lets nothing through, where that is known without resolving a name.
+    pub fn forbidden(&self, rule: &Rule, policy: &EgressPolicy) -> Option<Denial> {
+        let host = match &rule.host {
+            HostPattern::Is(host) => host.clone(),
+            // A name that no other pattern names but one for names below.
+            HostPattern::Below(name) => Host::Name(format!("*.{name}")),
+        };
+        let check = |port: u16| {
+            policy.check_name(&host, (port != 0).then_some(port))?;
+            self.check_private_name(&host, port, policy)?;
+            match host {
+                Host::Address(address) => self.check_address(&host, address, port, policy),
+                Host::Name(_) => Ok(()),
+            }
+        };
+        let ports = if rule.ports.is_empty() { &[0][..] } else { &rule.ports };
+        // One port that passes is enough.
+        let denials: Option<Vec<Denial>> = ports.iter().map(|port| check(*port).err()).collect();
+        denials?.into_iter().next()
+    }
+
+    fn check_private_name(&self, host: &Host, port: u16, policy: &EgressPolicy) -> Result<(), Denial> {
+        match host.private_kind() {
+            None => Ok(()),
+            Some(kind) => self.check_private(host, port, &format!("{host} is {kind}"), policy),
         }
     }
+
+    fn check_private(&self, host: &Host, port: u16, what: &str, policy: &EgressPolicy) -> Result<(), Denial> {
+        let (reason, rule, hint) = match (self.private_networks, policy.private_networks) {
+            (true, true) => return Ok(()),
+            (false, _) => (
+                DenialReason::PrivateNotRequested,
+                "the action does not ask for private networks",
+                "set grants.private_networks to true",
+            ),
+            (true, false) => (
+                DenialReason::PrivateNotAllowed,
+                "the operator does not allow private networks",
+                "the operator has to set ACTION_SERVICE_EGRESS_PRIVATE=allow",
+            ),
+        };
+        Err(Denial { host: host.to_string(), port, reason, rule: format!("{what}, and {rule}"), hint: hint.to_owned() })
+    }
+}
+
+fn parse(host: &str, port: u16) -> Result<Host, Denial> {
+    const TOLD_CHARS_MAX: usize = 255;
+    Host::parse(host).map_err(|_| Denial {
+        host: host.escape_debug().take(TOLD_CHARS_MAX).collect(),
+        port,
+        reason: DenialReason::InvalidHost,
+        rule: "not a host name".to_owned(),
+        hint: "give a host name or an address".to_owned(),
+    })
+}
+
+fn not_granted(host: &Host, port: u16) -> Denial {
+    let hint = match port {
+        // The port is not known yet.
+        0 => format!("add {{\"host\": \"{host}\"}} with its port to grants.egress"),
+        port => format!("add {{\"host\": \"{host}\", \"ports\": [{port}]}} to grants.egress"),
+    };
+    let rule = "no x-egress value of the config and no grant names it".to_owned();
+    Denial { host: host.to_string(), port, reason: DenialReason::NotGranted, rule, hint }
 }
 
 #[cfg(test)]
@@ -207,6 +236,10 @@ mod tests {
         let egress = grants.iter().map(|(host, ports)| EgressGrant { host: (*host).into(), ports: ports.to_vec() });
         let grants = Grants { egress: egress.collect(), ..Grants::default() };
         Egress::of_action(&serde_json::json!({}), &serde_json::json!({}), &grants)
+    }
+
+    fn open() -> EgressPolicy {
+        EgressPolicy { private_networks: true, ..EgressPolicy::default() }
     }
 
     #[test]
@@ -238,12 +271,38 @@ mod tests {
 
     #[test]
     fn private_networks_need_two_keys() {
-        let address = "127.0.0.1".parse().unwrap();
-        for (action, operator) in [(false, false), (false, true), (true, false), (true, true)] {
-            let egress = Egress { private_networks: action, ..Egress::default() };
-            let policy = EgressPolicy { private_networks: operator };
-            assert_eq!(egress.check_address("h", address, 80, policy).is_ok(), action && operator);
+        let hosts = [("10.0.0.1", Some(DenialReason::PrivateNotRequested)), ("printer.local", None)];
+        for (host, _) in hosts {
+            let mut egress = egress(&[(host, &[80])]);
+            for (action, operator, reason) in [
+                (false, false, Some(DenialReason::PrivateNotRequested)),
+                (false, true, Some(DenialReason::PrivateNotRequested)),
+                (true, false, Some(DenialReason::PrivateNotAllowed)),
+                (true, true, None),
+            ] {
+                egress.private_networks = action;
+                let policy = EgressPolicy { private_networks: operator, ..EgressPolicy::default() };
+                let denied = egress.admit(host, 80, &policy).err().map(|denial| denial.reason);
+                assert_eq!(denied, reason, "{host} {action} {operator}");
+            }
         }
+    }
+
+    #[test]
+    fn a_grant_is_no_way_round_the_operator() {
+        let mut egress = egress(&[("a.example", &[443]), ("*.example.com", &[]), ("127.0.0.1", &[])]);
+        egress.private_networks = true;
+        let deny = PolicyEntry::parse_list("a.example, 127.0.0.0/8").unwrap();
+        let policy = EgressPolicy { deny, ..open() };
+        let reason = |host: &str| egress.admit(host, 443, &policy).err().map(|denial| denial.reason);
+        assert_eq!(reason("a.example"), Some(DenialReason::DeniedByOperator));
+        assert_eq!(reason("0x7f.1"), Some(DenialReason::DeniedByOperator));
+        assert_eq!(reason("b.example.com"), None);
+        assert_eq!(reason("c.example"), Some(DenialReason::NotGranted));
+        let lookup = |host: &str| egress.admit_lookup(host, &policy).err().map(|denial| denial.reason);
+        assert_eq!(lookup("a.example"), Some(DenialReason::DeniedByOperator));
+        assert_eq!(lookup("b.example.com"), None);
+        assert_eq!(lookup("c.example"), Some(DenialReason::NotGranted));
     }
 
     #[test]
@@ -254,5 +313,34 @@ mod tests {
             "example.com:443: no x-egress value of the config and no grant names it; \
              add {\"host\": \"example.com\", \"ports\": [443]} to grants.egress"
         );
+        let deny = PolicyEntry::parse_list("*.example.com:443").unwrap();
+        let policy = EgressPolicy { deny, ..open() };
+        assert_eq!(
+            egress(&[("a.example.com", &[443])]).admit("a.example.com", 443, &policy).unwrap_err().to_string(),
+            "a.example.com:443: the operator denies a.example.com: ACTION_SERVICE_EGRESS_DENY has `*.example.com:443`; \
+             only the operator can take `*.example.com:443` out of ACTION_SERVICE_EGRESS_DENY"
+        );
+        assert_eq!(egress(&[]).admit_lookup("a\nb", &open()).unwrap_err().host, "a\\nb");
+    }
+
+    #[test]
+    fn a_rule_covers_what_it_lets_through_and_no_more() {
+        let rule = |host: &str, ports: &[u16]| Rule {
+            host: HostPattern::parse(host).unwrap(),
+            ports: ports.to_vec(),
+            from: String::new(),
+        };
+        for (wide, narrow, covers) in [
+            (rule("a.example", &[]), rule("a.example", &[1]), true),
+            (rule("a.example", &[1, 2]), rule("a.example", &[2]), true),
+            (rule("a.example", &[1]), rule("a.example", &[]), false),
+            (rule("*.b.example", &[]), rule("a.b.example", &[]), true),
+            (rule("*.b.example", &[]), rule("*.b.example", &[5]), true),
+            (rule("*.b.example", &[]), rule("*.a.b.example", &[]), true),
+            (rule("*.a.b.example", &[]), rule("*.b.example", &[]), false),
+            (rule("a.b.example", &[]), rule("*.b.example", &[]), false),
+        ] {
+            assert_eq!(wide.covers(&narrow), covers, "{wide:?} {narrow:?}");
+        }
     }
 }

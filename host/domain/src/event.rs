@@ -7,6 +7,7 @@
 use crate::{
     actor::Actor,
     digest::Digest,
+    egress::DenialReason,
     failure::{ExecutionError, Issue},
     id::{ActionId, EventId, ExecutionId, TokenId},
     name::Name,
@@ -15,6 +16,7 @@ use crate::{
     receipt::Receipt,
     time::Timestamp,
     token::{Reach, Scopes},
+    upgrade::PowerChange,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
@@ -37,7 +39,13 @@ pub enum Fact {
     /// An action was made.
     ActionCreated { name: Name, protocol: Pin },
     /// An action has a new revision.
-    ActionUpdated { name: Name, protocol: Pin },
+    ActionUpdated {
+        name: Name,
+        protocol: Pin,
+        /// What it may do that it could not, and the other way round.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        changes: Option<Box<PowerChange>>,
+    },
     /// An action was deleted.
     ActionDeleted { name: Name },
     /// A secret has a new value. Its name and version; never more.
@@ -86,7 +94,7 @@ pub enum Fact {
         ms: u64,
     },
     /// An attempt wanted to reach what it may not.
-    EgressDenied { host: String, port: u16, rule: String, hint: String },
+    EgressDenied { host: String, port: u16, reason: DenialReason, rule: String, hint: String },
     /// An attempt wrote to its log.
     MessageLogged { level: String, message: String },
     /// An attempt said how far it is.

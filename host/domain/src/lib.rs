@@ -29,3 +29,4 @@ pub mod services;
 pub mod time;
 pub mod token;
 pub mod turn;
+pub mod upgrade;

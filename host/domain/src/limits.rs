@@ -64,6 +64,14 @@ pub const LABEL_BYTES_MAX: usize = 255;
 pub const SECRET_BYTES_MIN: usize = 6;
 /// Largest secret: room for keys and chains of certificates.
 pub const SECRET_BYTES_MAX: usize = 64 << 10;
+/// Most executions whose denials a proposal of grants looks at, and how many where nobody says.
+pub const OBSERVED_EXECUTIONS_MAX: u32 = 100;
+/// See [`OBSERVED_EXECUTIONS_MAX`].
+pub const OBSERVED_EXECUTIONS_DEFAULT: u32 = 20;
+/// Most actions that a new version of a protocol is asked about at once.
+pub const UPGRADE_ACTIONS_MAX: usize = 200;
+/// Longest time that a new version is asked about actions: whoever uploads it waits.
+pub const UPGRADE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Most attempts that a delivery rule may ask for.
 pub const ATTEMPTS_MAX: u32 = 100;
 

@@ -3,8 +3,10 @@
 use action_domain::{
     failure::Issue,
     id::ExecutionId,
+    protocol::Pin,
     repositories::{CommitError, Conflict, StoreUnavailable},
     services::RuntimeError,
+    upgrade::Comparison,
 };
 use std::time::Duration;
 
@@ -17,6 +19,9 @@ pub enum EngineError {
     /// The document is wrong in these places.
     #[error("the document is not valid")]
     Invalid(Vec<Issue>),
+    /// The document is wrong under the version of the protocol to which it would move the action.
+    #[error("the document is not valid under {}", .0.to)]
+    MoveRefused(Box<RefusedMove>),
     /// The component is not acceptable.
     #[error("the component is refused")]
     ComponentRefused(Vec<Issue>),
@@ -64,6 +69,19 @@ pub enum EngineError {
     /// A defect of the service.
     #[error("{0}")]
     Internal(String),
+}
+
+/// An action that cannot move to another version of its protocol.
+#[derive(Debug, Clone)]
+pub struct RefusedMove {
+    /// The version that it has.
+    pub from: Pin,
+    /// The version that it would have.
+    pub to: Pin,
+    /// What is wrong with it there.
+    pub issues: Vec<Issue>,
+    /// How the two differ.
+    pub comparison: Comparison,
 }
 
 impl From<StoreUnavailable> for EngineError {

@@ -16,6 +16,7 @@ mod dispatch_action;
 mod error;
 mod loops;
 mod pauses;
+mod propose_egress;
 mod prune_events;
 mod reconcile;
 mod recover;
@@ -32,19 +33,22 @@ mod schema;
 mod set_secret;
 mod test_connection;
 mod tokens;
+mod upgrade_protocol;
 mod view;
 mod waiters;
 
 pub use admit_protocol::AdmittedProtocol;
 pub use create_token::{CreatedToken, NewToken};
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
-pub use error::EngineError;
+pub use error::{EngineError, RefusedMove};
+pub use propose_egress::ObservedEgress;
 pub use resolve_execution::Resolution;
 pub use retry_execution::{DeadLetters, Retried};
 pub use rewrap_secrets::Rewrapped;
-pub use save_action::{Expected, SavedAction};
+pub use save_action::{Expected, SavedAction, Version};
 pub use schema::Form;
 pub use set_secret::SetSecret;
+pub use upgrade_protocol::{Prospect, Upgrade};
 pub use view::ExecutionView;
 
 use action_domain::{

@@ -1,6 +1,6 @@
 //! Makes, changes and removes actions.
 
-use crate::{Engine, EngineError, arm::missing_issues};
+use crate::{Engine, EngineError, RefusedMove, arm::missing_issues, upgrade_protocol::issues_of_widening};
 use action_domain::{
     action::{Action, ActionSpec},
     actor::Actor,
@@ -8,8 +8,9 @@ use action_domain::{
     failure::Issue,
     id::ActionId,
     limits::ISSUES_MAX,
-    protocol::{Protocol, Reference},
+    protocol::{Pin, Protocol, Reference},
     repositories::{ActionKey, CommitError, Conflict, UnitOfWork, Write},
+    upgrade::{Comparison, PowerChange},
 };
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct SavedAction {
     pub created: bool,
     /// What the protocol wants known about the config.
     pub warnings: Vec<Issue>,
+    /// How what it may do differs from the revision before.
+    pub changes: Option<Box<PowerChange>>,
 }
 
 /// What the caller expects to be there before a save.
@@ -33,6 +36,15 @@ pub enum Expected {
     Nothing,
     /// This revision.
     Revision(u32),
+}
+
+/// Which version of its protocol an action has after a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// The one that it has, whatever newer ones there are.
+    AsItIs,
+    /// The best one that fits what the document names.
+    AsNamed,
 }
 
 /// How often a change that expects nothing in particular is tried when others change the same.
@@ -54,7 +66,7 @@ impl Engine {
 
     /// Makes an action.
     pub async fn create_action(&self, spec: ActionSpec, by: &Actor) -> Result<SavedAction, EngineError> {
-        let checked = self.check(&spec).await?;
+        let checked = self.check(&spec, None).await?;
         let now = self.now();
         let action = Action {
             id: self.inner.parts.random.action_id(),
@@ -74,7 +86,7 @@ impl Engine {
         self.store().commit(unit).await.map_err(refused(&action))?;
         // Somebody may have asked for the name before, and another action may have had it.
         self.inner.cache.forget([ActionKey::Name(action.spec.name.clone())]);
-        Ok(SavedAction { action: Arc::new(action), created: true, warnings: checked.accepted.warnings })
+        Ok(SavedAction { action: Arc::new(action), created: true, warnings: checked.accepted.warnings, changes: None })
     }
 
     /// Replaces an action, or makes it where `key` is a free name, as far as `expected` allows.
@@ -94,9 +106,11 @@ impl Engine {
                     return Err(EngineError::RevisionMismatch { current: current.revision });
                 }
                 (Some(current), _, Expected::Revision(believed)) => {
-                    return self.revise(current, spec, Some(believed), by).await;
+                    return self.revise(current, spec, Some(believed), Version::AsNamed, by).await;
                 }
-                (Some(current), _, Expected::Anything) => self.revise(current, spec.clone(), None, by).await,
+                (Some(current), _, Expected::Anything) => {
+                    self.revise(current, spec.clone(), None, Version::AsNamed, by).await
+                }
                 (None, ActionKey::Name(name), Expected::Nothing | Expected::Anything) => {
                     if *name != spec.name {
                         let message = format!("a new action at `{name}` has to bear this name");
@@ -115,18 +129,34 @@ impl Engine {
         }
     }
 
+    /// Makes the next revision of what was read as `current`, if that is still the current one.
+    pub async fn change_action(
+        &self,
+        current: &Action,
+        spec: ActionSpec,
+        version: Version,
+        by: &Actor,
+    ) -> Result<SavedAction, EngineError> {
+        self.revise(current, spec, Some(current.revision), version, by).await
+    }
+
     async fn revise(
         &self,
         current: &Action,
         spec: ActionSpec,
         if_match: Option<u32>,
+        version: Version,
         by: &Actor,
     ) -> Result<SavedAction, EngineError> {
         if let Some(believed) = if_match.filter(|believed| *believed != current.revision) {
             tracing::debug!(believed, current = current.revision, "engine.save_action.revision_mismatch");
             return Err(EngineError::RevisionMismatch { current: current.revision });
         }
-        let checked = self.check(&spec).await?;
+        let kept = (version == Version::AsItIs).then_some(&current.protocol);
+        let checked = match self.check(&spec, kept).await {
+            Err(EngineError::Invalid(issues)) => return Err(self.refused(current, &spec, kept, issues).await?),
+            checked => checked?,
+        };
         let action = Action {
             id: current.id,
             revision: current.revision + 1,
@@ -136,7 +166,15 @@ impl Engine {
             created_at: current.created_at,
             updated_at: self.now(),
         };
-        let fact = Fact::ActionUpdated { name: action.spec.name.clone(), protocol: action.protocol.clone() };
+        let widened = self.widened(current, &action, &checked.protocol).await?;
+        if !widened.is_empty() {
+            let issues = issues_of_widening(&widened, &checked.protocol);
+            return Err(self.refused(current, &action.spec, kept, issues).await?);
+        }
+        let old_protocol = self.protocol(&current.protocol).await?;
+        let changes = PowerChange::of((current, &old_protocol), (&action, &checked.protocol)).map(Box::new);
+        let (name, protocol) = (action.spec.name.clone(), action.protocol.clone());
+        let fact = Fact::ActionUpdated { name, protocol, changes: changes.clone() };
         let unit = UnitOfWork::new().write(Write::AddRevisionIfCurrent(Box::new(action.clone()))).event(self.event_by(
             by,
             context_of(&action),
@@ -145,7 +183,27 @@ impl Engine {
         let saved = self.store().commit(unit).await.map_err(refused(&action));
         self.forget(current, Some(&action));
         saved?;
-        Ok(SavedAction { action: Arc::new(action), created: false, warnings: checked.accepted.warnings })
+        Ok(SavedAction { action: Arc::new(action), created: false, warnings: checked.accepted.warnings, changes })
+    }
+
+    /// The refusal of a document that is wrong: with how the versions differ, where it would have
+    /// moved the action to another one.
+    async fn refused(
+        &self,
+        current: &Action,
+        spec: &ActionSpec,
+        kept: Option<&Pin>,
+        issues: Vec<Issue>,
+    ) -> Result<EngineError, EngineError> {
+        let moves = |to: &Arc<Protocol>| to.descriptor.name == current.protocol.name && to.pin() != current.protocol;
+        let to = match kept {
+            Some(_) => None,
+            None => self.resolve(&spec.protocol).await?.ok().filter(moves),
+        };
+        let Some(to) = to else { return Ok(EngineError::Invalid(issues)) };
+        let comparison = Comparison::of(&*self.protocol(&current.protocol).await?, &to);
+        let refused = RefusedMove { from: current.protocol.clone(), to: to.pin(), issues, comparison };
+        Ok(EngineError::MoveRefused(Box::new(refused)))
     }
 
     /// Removes an action. Its revisions stay readable, and what was accepted still runs.
@@ -186,14 +244,19 @@ impl Engine {
 
     /// Everything that is wrong with a spec; it is saved nowhere.
     pub async fn check_action(&self, spec: &ActionSpec) -> Result<(), EngineError> {
-        self.check(spec).await.map(drop)
+        self.check(spec, None).await.map(drop)
     }
 
-    /// Everything that is wrong with a spec, or what was found out about it.
-    async fn check(&self, spec: &ActionSpec) -> Result<Checked, EngineError> {
+    /// Everything that is wrong with a spec, or what was found out about it, under the protocol
+    /// that is kept, or else that it names.
+    async fn check(&self, spec: &ActionSpec, kept: Option<&Pin>) -> Result<Checked, EngineError> {
         let mut issues = spec.check();
         issues.extend(self.inner.parts.limits.check(&spec.limits));
-        let protocol = match self.resolve(&spec.protocol).await? {
+        let found = match kept {
+            Some(pin) => Ok(self.protocol(pin).await?),
+            None => self.resolve(&spec.protocol).await?,
+        };
+        let protocol = match found {
             Ok(protocol) => protocol,
             Err(issue) => {
                 issues.push(issue);

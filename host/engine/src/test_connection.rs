@@ -4,7 +4,7 @@ use crate::{Engine, EngineError, arm::Armed};
 use action_domain::{
     action::Grants,
     actor::Actor,
-    egress::{Egress, EgressPolicy},
+    egress::Egress,
     event::{Context, Fact},
     failure::ExecutionError,
     limits::LimitsSpec,
@@ -92,12 +92,6 @@ impl Engine {
         let fact = Fact::ConnectionTested { protocol: protocol.pin(), verdict, report };
         self.store().commit(UnitOfWork::new().event(self.event_by(by, context, &fact))).await?;
         Ok(test)
-    }
-
-    /// What an action may reach, and the operator's word on it.
-    pub async fn egress(&self, key: &ActionKey) -> Result<(Egress, EgressPolicy), EngineError> {
-        let ready = self.ready(key).await?;
-        Ok(((*ready.egress).clone(), self.inner.parts.egress))
     }
 }
 

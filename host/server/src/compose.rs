@@ -27,6 +27,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -51,6 +52,7 @@ struct Ground {
     broker: Option<Arc<dyn Broker>>,
     compiler: Compiler,
     egress: EgressPolicy,
+    dns_servers: Vec<SocketAddr>,
     capacity: Capacity,
     lease: Duration,
     runs_attempts: bool,
@@ -107,12 +109,12 @@ impl Service {
         let broker = settings.queue.as_ref().map(broker).transpose()?;
         let program = std::env::current_exe().context("this program's own file cannot be found")?;
         let compiler = Compiler::Child { program, args: vec![COMPILE_COMPONENT.into()] };
-        let egress = EgressPolicy { private_networks: settings.egress_private };
         let ground = Ground {
             store,
             broker,
             compiler,
-            egress,
+            egress: settings.egress.clone(),
+            dns_servers: settings.dns_servers.clone(),
             capacity,
             lease: settings.lease,
             runs_attempts: role.runs_attempts(),
@@ -131,25 +133,36 @@ impl Service {
         let store = OpenStore::Memory(Arc::new(MemoryStore::new()));
         let capacity = Capacity { carries: 1, concurrency: 1, waiters: 1, connections: 0 };
         let compiler = Compiler::InProcess;
-        let (lease, runs_attempts) = (LEASE, true);
-        // Gone with the process, as what it seals is.
-        let keys = Arc::new(Keyring::new(vec![Key::random()?]));
-        let ground = Ground { store, broker: None, compiler, egress, capacity, lease, runs_attempts, keys };
+        let ground = Ground {
+            store,
+            broker: None,
+            compiler,
+            egress,
+            dns_servers: Vec::new(),
+            capacity,
+            lease: LEASE,
+            runs_attempts: true,
+            // Gone with the process, as what it seals is.
+            keys: Arc::new(Keyring::new(vec![Key::random()?])),
+        };
         Self::compose(ground, node_folder(folder))
     }
 
     fn compose(ground: Ground, (cache_dir, cache_key_file): (PathBuf, PathBuf)) -> anyhow::Result<Self> {
-        let Ground { store, broker, compiler, egress, capacity, lease, runs_attempts, keys } = ground;
+        let Ground { store, broker, compiler, egress, dns_servers, capacity, lease, runs_attempts, keys } = ground;
         let clock = store.clock();
-        let runtime = WasmRuntime::new(RuntimeConfig {
+        let mut runtime = WasmRuntime::new(RuntimeConfig {
             cache_dir,
             cache_key_file,
             compiler,
             concurrency: capacity.concurrency,
-            egress_policy: egress,
+            egress_policy: egress.clone(),
             clock: clock.clone(),
             components: Arc::new(StoredComponents(store.as_store())),
         })?;
+        if !dns_servers.is_empty() {
+            runtime = runtime.asking(&dns_servers)?;
+        }
         let engine = Engine::new(Parts {
             store: store.as_store(),
             concurrency: runtime.concurrency(),

@@ -4,7 +4,7 @@
 //! [`conformance`] has a case for each rule of [`action_domain::repositories`];
 //! [`conformance_suite!`] makes a test of each for one store. [`differential`] drives two
 //! stores with the same random work and compares all that can be read. `postgres` and
-//! `nats` start servers for the tests of what needs one.
+//! `nats` start servers for the tests of what needs one, [`dns`] is one.
 #![expect(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
@@ -15,6 +15,7 @@ mod clock;
 pub mod commit_rate;
 pub mod conformance;
 pub mod differential;
+pub mod dns;
 pub mod issuer;
 #[cfg(unix)]
 pub mod nats;

@@ -86,7 +86,7 @@ impl WasmRuntime {
     /// An instance-to-be with a closed gate, a journal that nobody reads, and little of everything.
     fn pure(&self) -> Result<Invocation, ExecutionError> {
         let (egress, journal) = (Arc::new(Egress::default()), Arc::new(Journal::new()));
-        let gate = Arc::new(Gate::new(egress, self.policy, journal, self.clock.clone(), self.trust.clone(), None));
+        let gate = Arc::new(Gate::new(egress, journal, &self.outside, self.clock.clone(), None));
         Invocation::new(&self.engine, gate, self.pool.clone(), &PURE_CALL_LIMITS, Instant::now())
             .map_err(|error| WasmRuntime::broken(&error))
     }

@@ -45,10 +45,9 @@ impl WasmRuntime {
     pub(crate) fn gate_of(&self, request: &AttemptRequest) -> Arc<Gate> {
         let gate = Gate::new(
             request.egress.clone(),
-            self.policy,
             request.journal.clone(),
+            &self.outside,
             self.clock.clone(),
-            self.trust.clone(),
             Some(request.action),
         );
         Arc::new(gate.holding(request.secrets.clone()))

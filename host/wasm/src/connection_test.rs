@@ -18,14 +18,8 @@ impl WasmRuntime {
         let shutting_down = |_| RuntimeError::Host(WasmRuntime::shutting_down().message);
         let _place = self.aside.acquire().await.map_err(shutting_down)?;
         let started = Instant::now();
-        let gate = Gate::new(
-            request.egress,
-            self.policy,
-            Arc::new(Journal::without(request.secrets.clone())),
-            self.clock.clone(),
-            self.trust.clone(),
-            None,
-        );
+        let journal = Arc::new(Journal::without(request.secrets.clone()));
+        let gate = Gate::new(request.egress, journal, &self.outside, self.clock.clone(), None);
         let gate = Arc::new(gate.holding(request.secrets).for_test(request.test_methods));
         let limits = request.limits;
         let mut invocation = Invocation::new(&self.engine, gate.clone(), self.pool.clone(), &limits, started)

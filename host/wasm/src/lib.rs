@@ -30,7 +30,12 @@ pub use compile::{Compiler, compile_child_main};
 
 use crate::{
     cache::Cache,
-    capability::{pool::Pool, tls::Trust},
+    capability::{
+        gate::Outside,
+        pool::Pool,
+        resolver::{Servers, System},
+        tls::Trust,
+    },
     compile::Workshop,
 };
 use action_domain::{
@@ -45,7 +50,7 @@ use action_domain::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::{path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
@@ -77,8 +82,7 @@ pub struct WasmRuntime {
     engine: Engine,
     components: prepared::Store,
     pool: Arc<Pool>,
-    policy: EgressPolicy,
-    trust: Arc<Trust>,
+    outside: Outside,
     clock: Arc<dyn Clock>,
     attempts: Semaphore,
     aside: Semaphore,
@@ -105,8 +109,11 @@ impl WasmRuntime {
             components: prepared::Store::new(engine.clone(), linker, disk, workshop, config.components),
             engine,
             pool: Arc::default(),
-            policy: config.egress_policy,
-            trust: Arc::default(),
+            outside: Outside {
+                policy: Arc::new(config.egress_policy),
+                resolver: Arc::new(System),
+                trust: Arc::default(),
+            },
             clock: config.clock,
             attempts: Semaphore::new(concurrency as usize),
             aside: Semaphore::new(engine::ASIDE_INSTANCES as usize),
@@ -120,7 +127,17 @@ impl WasmRuntime {
     /// If it is not PEM, or holds no certificate.
     pub fn trusting(mut self, roots: &str) -> Result<Self, StartError> {
         let trust = Trust::and(roots).map_err(|error| StartError(format!("the authorities to trust: {error}")))?;
-        self.trust = Arc::new(trust);
+        self.outside.trust = Arc::new(trust);
+        Ok(self)
+    }
+
+    /// Asks these DNS servers for the addresses of names, instead of the system.
+    ///
+    /// # Errors
+    /// If they cannot be asked at all.
+    pub fn asking(mut self, servers: &[SocketAddr]) -> Result<Self, StartError> {
+        let servers = Servers::new(servers).map_err(|error| StartError(format!("the DNS servers: {error}")))?;
+        self.outside.resolver = Arc::new(servers);
         Ok(self)
     }
 

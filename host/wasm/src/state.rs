@@ -53,14 +53,14 @@ impl WasiHttpView for State {
 
 impl v0_1::julee::action::model::Host for State {}
 
-/// No arguments, no environment, no files, no UDP. Clocks and random numbers are real.
+/// No arguments, no environment, no files. Clocks and random numbers are real.
 fn wasi(gate: &Arc<Gate>) -> WasiCtx {
     let mut wasi = WasiCtx::builder();
     wasi.stdout(Lines::new(gate.clone(), "info"))
         .stderr(Lines::new(gate.clone(), "warn"))
         .max_random_size(RANDOM_BYTES_MAX)
         .allow_tcp(true)
-        .allow_udp(false)
+        .allow_udp(true)
         .allow_ip_name_lookup(false)
         .socket_addr_check(wasi_sockets::check(gate.clone()));
     wasi.build()

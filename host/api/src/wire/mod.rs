@@ -7,6 +7,7 @@
 pub(crate) mod action;
 pub(crate) mod config;
 pub(crate) mod draft;
+pub(crate) mod egress;
 pub(crate) mod event;
 pub(crate) mod execution;
 pub(crate) mod form;
@@ -17,6 +18,7 @@ pub(crate) mod saved_action;
 pub(crate) mod secret;
 pub(crate) mod shared;
 pub(crate) mod token;
+pub(crate) mod upgrade;
 
 use crate::error::{Answer, Problem};
 use axum::{body::Body, response::Response};

@@ -1,5 +1,6 @@
 //! Protocols.
 
+use crate::wire::upgrade::UpgradeBody;
 use action_domain::protocol::{Example, Protocol};
 use serde::Serialize;
 use serde_json::Value;
@@ -66,6 +67,18 @@ pub(crate) struct ProtocolBody<'a> {
     imports: &'a [String],
     /// Whether it can find out what became of an attempt in doubt.
     reconciles: bool,
+}
+
+/// A protocol that was uploaded.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UploadedProtocol)]
+pub(crate) struct UploadedBody<'a> {
+    #[serde(flatten)]
+    pub(crate) protocol: ProtocolBody<'a>,
+    /// What it changes, where there is an earlier version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) upgrade: Option<UpgradeBody<'a>>,
 }
 
 /// A config to start from.

@@ -7,15 +7,17 @@ use crate::{
         action::{Grants, Transform, Trigger},
         json,
         rules::{Delivery, Limits},
+        shared,
     },
 };
 use action_domain::{
     action::Action,
-    egress::{Egress, EgressPolicy, Rule},
     failure::{Effect, Issue},
     id::ActionId,
     time::Timestamp,
+    upgrade::PowerChange,
 };
+use action_engine::SavedAction;
 use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
@@ -73,6 +75,10 @@ pub(crate) struct ActionBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     warnings: Vec<IssueBody<'a>>,
+    /// How what it may do differs from the revision before; only right after saving, and only where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<shared::PowerChange>, nullable = false)]
+    changes: Option<&'a PowerChange>,
 }
 
 impl<'a> From<&'a Action> for ActionBody<'a> {
@@ -97,16 +103,27 @@ impl<'a> From<&'a Action> for ActionBody<'a> {
             created_at: action.created_at,
             updated_at: action.updated_at,
             warnings: Vec::new(),
+            changes: None,
         }
     }
 }
 
 /// An answer that is an action, with its revision as entity tag.
-pub(crate) fn answer(status: StatusCode, action: &Action, warnings: &[Issue]) -> Answer {
-    let mut body = ActionBody::from(action);
-    let warnings = in_config(warnings);
+pub(crate) fn answer(status: StatusCode, action: &Action) -> Answer {
+    with_etag(status, action, &ActionBody::from(action))
+}
+
+/// The answer to a save.
+pub(crate) fn saved_answer(status: StatusCode, saved: &SavedAction) -> Answer {
+    let mut body = ActionBody::from(&*saved.action);
+    let warnings = in_config(&saved.warnings);
     body.warnings = warnings.iter().map(IssueBody::from).collect();
-    let mut response = json(status, &body)?;
+    body.changes = saved.changes.as_deref();
+    with_etag(status, &saved.action, &body)
+}
+
+fn with_etag(status: StatusCode, action: &Action, body: &ActionBody<'_>) -> Answer {
+    let mut response = json(status, body)?;
     response.headers_mut().insert(header::ETAG, etag(action.revision));
     Ok(response)
 }
@@ -127,51 +144,4 @@ pub(crate) fn document(action: &Action) -> Answer<Value> {
 /// A protocol points into its config; here that stands in a larger document.
 pub(crate) fn in_config(warnings: &[Issue]) -> Vec<Issue> {
     warnings.iter().map(|issue| issue.clone().below("/config")).collect()
-}
-
-/// What an action may reach.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Egress)]
-pub(crate) struct EgressBody<'a> {
-    /// Any of them lets a connection pass; nothing else does.
-    rules: Vec<RuleBody<'a>>,
-    /// Private, loopback and link-local addresses.
-    private_networks: PrivateNetworks,
-}
-
-/// A host that may be reached.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = EgressRule)]
-struct RuleBody<'a> {
-    /// A host name, an address, or `*.` and a name for all names below it.
-    host: String,
-    /// Its ports; empty for all.
-    ports: &'a [u16],
-    /// JSON Pointer into the action, to where the rule was given.
-    #[schema(example = "/config/url")]
-    from: &'a str,
-}
-
-/// Two keys for private networks.
-#[derive(Debug, Serialize, ToSchema)]
-struct PrivateNetworks {
-    /// Whether the action asks for them.
-    requested: bool,
-    /// Whether the operator allows them to actions that ask.
-    allowed_by_operator: bool,
-    /// Whether they may be reached: both.
-    reachable: bool,
-}
-
-impl<'a> From<&'a (Egress, EgressPolicy)> for EgressBody<'a> {
-    fn from((egress, policy): &'a (Egress, EgressPolicy)) -> Self {
-        let rule =
-            |Rule { host, ports, from }: &'a Rule| RuleBody { host: host.to_string(), ports: ports.as_slice(), from };
-        let (requested, allowed_by_operator) = (egress.private_networks, policy.private_networks);
-        let reachable = requested && allowed_by_operator;
-        Self {
-            rules: egress.rules.iter().map(rule).collect(),
-            private_networks: PrivateNetworks { requested, allowed_by_operator, reachable },
-        }
-    }
 }

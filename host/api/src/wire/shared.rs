@@ -111,10 +111,65 @@ pub(crate) struct Stage {
     hint: Option<String>,
 }
 
+/// How a save changed what an action may do.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the domain writes")]
+pub(crate) struct PowerChange {
+    /// The protocol, where it is another or another version.
+    #[schema(nullable = false)]
+    protocol: Option<FromTo>,
+    /// What a repeat does to the outside.
+    #[schema(nullable = false)]
+    effect: Option<FromTo>,
+    /// Whether it asks for private networks.
+    #[schema(nullable = false)]
+    private_networks: Option<FromTo>,
+    /// What it may reach that it could not reach before.
+    #[schema(required = false)]
+    egress_added: Vec<ChangedRule>,
+    /// What it could reach and may not reach any more.
+    #[schema(required = false)]
+    egress_removed: Vec<ChangedRule>,
+    /// Interfaces that its protocol imports and the one before did not.
+    #[schema(required = false)]
+    imports_added: Vec<String>,
+}
+
+/// A value before and after.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the domain writes")]
+pub(crate) struct FromTo {
+    /// Before.
+    #[schema(value_type = Value, example = "http@0.1.0")]
+    from: Value,
+    /// After.
+    #[schema(value_type = Value, example = "http@0.2.0")]
+    to: Value,
+}
+
+/// A host that came to what may be reached, or went.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the domain writes")]
+pub(crate) struct ChangedRule {
+    /// A host name, an address, or `*.` and a name for all names below it.
+    host: String,
+    /// Its ports; empty for all.
+    ports: Vec<u16>,
+    /// JSON Pointer into the action, to where the rule was given.
+    #[schema(example = "/config/url")]
+    from: String,
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use action_domain::{failure, receipt, services};
+    use super::{ChangedRule, ConnectionReport, ConnectionTest, ExecutionError, Failure, PowerChange, Receipt, Stage};
+    use action_domain::{
+        egress::{HostPattern, Rule},
+        failure,
+        protocol::Pin,
+        receipt, services,
+        upgrade::{self, FromTo},
+    };
     use serde_json::json;
     use utoipa::PartialSchema;
 
@@ -162,5 +217,18 @@ mod tests {
             receipt: receipt::Receipt::default(),
         };
         assert_eq!(written(&test), described::<ConnectionTest>());
+        let rule = Rule { host: HostPattern::parse("a.test").unwrap(), ports: vec![1], from: "/config/url".into() };
+        assert_eq!(written(&rule), described::<ChangedRule>());
+        let moved = FromTo { from: "p@0.1.0".parse::<Pin>().unwrap(), to: "p@0.2.0".parse().unwrap() };
+        assert_eq!(written(&moved), described::<super::FromTo>());
+        let change = upgrade::PowerChange {
+            protocol: Some(moved),
+            effect: Some(FromTo { from: failure::Effect::Read, to: failure::Effect::Unsafe }),
+            private_networks: Some(FromTo { from: false, to: true }),
+            egress_added: vec![rule.clone()],
+            egress_removed: vec![rule],
+            imports_added: vec!["wasi:http/types@0.2.6".into()],
+        };
+        assert_eq!(written(&change), described::<PowerChange>());
     }
 }

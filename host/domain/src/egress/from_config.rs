@@ -1,7 +1,7 @@
 //! Finds the values that a config schema annotates with `x-egress`.
 
 use super::{
-    HostPattern, Rule,
+    Host, HostPattern, Rule,
     schema::{self, DEPTH_MAX, For, Inner, KEYWORD},
 };
 use crate::action::escape_pointer;
@@ -64,7 +64,7 @@ fn rule(schema: &Map<String, Value>, value: &Value, pointer: &str) -> Option<Rul
         _ => return None,
     };
     let (host, port) = target(source, value.as_str()?)?;
-    Some(Rule { host, ports: vec![port], from: pointer.to_owned() })
+    Some(Rule { host: HostPattern::Is(host), ports: vec![port], from: pointer.to_owned() })
 }
 
 /// The values inside of `value` that a schema is for, with their pointers.
@@ -97,7 +97,7 @@ fn each<'a>(value: &'a Value, values: &For<'_>, pointer: &str, mut then: impl Fn
 }
 
 /// The host and port that an annotated value names.
-fn target(source: RuleSource, text: &str) -> Option<(HostPattern, u16)> {
+fn target(source: RuleSource, text: &str) -> Option<(Host, u16)> {
     let (host, port) = match source {
         RuleSource::Url => {
             let (scheme, rest) = text.split_once("://")?;
@@ -116,10 +116,8 @@ fn target(source: RuleSource, text: &str) -> Option<(HostPattern, u16)> {
         }
         RuleSource::HostPort => split_port(text, None)?,
     };
-    match HostPattern::parse(host).ok()? {
-        HostPattern::Below(_) => None,
-        host => (port != 0).then_some((host, port)),
-    }
+    let host = Host::parse(host).ok()?;
+    (port != 0).then_some((host, port))
 }
 
 fn split_port(authority: &str, default: Option<u16>) -> Option<(&str, u16)> {

@@ -14,17 +14,17 @@ use std::{
 };
 
 /// The annotation.
-pub(super) const KEYWORD: &str = "x-egress";
+pub(crate) const KEYWORD: &str = "x-egress";
 
 /// Deepest nesting of schemas that is followed; references may be circular.
-pub(super) const DEPTH_MAX: usize = 32;
+pub(crate) const DEPTH_MAX: usize = 32;
 
 /// The keywords that are followed, for people.
 const FOLLOWED: &str = "properties, additionalProperties without patternProperties, items, prefixItems, allOf, \
                         anyOf, oneOf, if, then, else, dependentSchemas, and $ref to a place in this schema (#/…)";
 
 /// The values that a schema is for, seen from the value that its parent is for.
-pub(super) enum For<'a> {
+pub(crate) enum For<'a> {
     /// The same.
     Itself,
     /// The same, if it has this property.
@@ -40,11 +40,23 @@ pub(super) enum For<'a> {
 }
 
 /// A schema inside another one, or one that is referred to.
-pub(super) struct Inner<'a> {
-    pub(super) schema: &'a Value,
-    pub(super) values: For<'a>,
+pub(crate) struct Inner<'a> {
+    pub(crate) schema: &'a Value,
+    pub(crate) values: For<'a>,
     /// Where it stands: below its parent, or in the whole where it is referred to.
     place: Place<'a>,
+}
+
+impl Inner<'_> {
+    /// Whether a value of the parent's may break this one and be valid all the same.
+    pub(crate) fn is_conditional(&self) -> bool {
+        match self.place {
+            Place::Keyword(keyword) => matches!(keyword, "if" | "then" | "else"),
+            Place::Number(keyword, _) => matches!(keyword, "anyOf" | "oneOf"),
+            Place::Name(keyword, _) => keyword == "dependentSchemas",
+            Place::Whole(_) => false,
+        }
+    }
 }
 
 enum Place<'a> {
@@ -67,7 +79,7 @@ impl Place<'_> {
 
 /// The schemas to follow from this one. One with an `$id` of its own is another whole, in which
 /// references mean something else: it is not followed.
-pub(super) fn inner<'a>(root: &'a Value, schema: &'a Map<String, Value>) -> Vec<Inner<'a>> {
+pub(crate) fn inner<'a>(root: &'a Value, schema: &'a Map<String, Value>) -> Vec<Inner<'a>> {
     let mut found = Vec::new();
     let mut add = |schema, values, place| found.push(Inner { schema, values, place });
     if let Some((pointer, target)) = schema.get("$ref").and_then(|reference| resolve(root, reference.as_str()?)) {

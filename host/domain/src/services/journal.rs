@@ -130,8 +130,8 @@ impl Journal {
         state.denials = state.denials.saturating_add(1);
         state.last_denial = Some(denial.clone());
         if state.denials <= REQUESTS_MAX {
-            let Denial { host, port, rule, hint } = denial;
-            state.entries.push(Entry { time, fact: Fact::EgressDenied { host, port, rule, hint } });
+            let Denial { host, port, reason, rule, hint } = denial;
+            state.entries.push(Entry { time, fact: Fact::EgressDenied { host, port, reason, rule, hint } });
         }
     }
 
@@ -250,7 +250,13 @@ mod tests {
     #[test]
     fn nothing_that_is_written_down_has_a_secret_in_it() {
         let journal = with_secret("hunter2!");
-        let denial = Denial { host: "hunter2!.test".into(), port: 1, rule: "r".into(), hint: "hunter2!".into() };
+        let denial = Denial {
+            host: "hunter2!.test".into(),
+            port: 1,
+            reason: crate::egress::DenialReason::NotGranted,
+            rule: "r".into(),
+            hint: "hunter2!".into(),
+        };
         journal.denied(NOW, &denial);
         let request = Fact::RequestMade {
             method: "GET".into(),

@@ -120,6 +120,23 @@ impl Client {
         self.send(self.request(Method::POST, &segments, &[]).json(&body)).await?.json()
     }
 
+    /// What a version changes for the actions that have another one.
+    pub(crate) async fn protocol_upgrade(&self, name: &str, version: &str, from: &str) -> Result<Value, ClientError> {
+        self.get(&["v1", "protocols", name, version, "upgrade"], &[("from", from.to_owned())]).await
+    }
+
+    /// What an action may reach, and whether a URL would be.
+    pub(crate) async fn action_egress(&self, key: &str, url: Option<&str>) -> Result<Value, ClientError> {
+        let query: Vec<_> = url.map(|url| ("url", url.to_owned())).into_iter().collect();
+        self.get(&["v1", "actions", key, "egress"], &query).await
+    }
+
+    /// Grants made of what an action was denied.
+    pub(crate) async fn egress_proposal(&self, key: &str, executions: Option<u32>) -> Result<Value, ClientError> {
+        let query: Vec<_> = executions.map(|count| ("executions", count.to_string())).into_iter().collect();
+        self.get(&["v1", "actions", key, "egress", "proposal"], &query).await
+    }
+
     /// Actions.
     pub(crate) async fn actions(
         &self,

@@ -6,6 +6,7 @@
 use crate::{
     client::Problem,
     compose::Service,
+    config::{Sources, egress_policy},
     exit,
     input::{self, Input},
     output::{Colour, EventLine, Output, field, printable},
@@ -80,7 +81,8 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<
     let secrets = secrets(&arguments).map_err(exit::usage)?;
 
     let folder = tempfile::TempDir::with_prefix("action-service-run-").context("a temporary folder")?;
-    let service = Service::in_memory(folder.path(), EgressPolicy { private_networks: arguments.allow_private })?;
+    let policy = EgressPolicy { private_networks: arguments.allow_private, ..egress_policy(&Sources::load(None)?)? };
+    let service = Service::in_memory(folder.path(), policy)?;
     let engine = &service.engine;
     engine.start().await?;
     for (name, value) in &secrets {

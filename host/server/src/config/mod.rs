@@ -3,12 +3,14 @@
 //! Environment variables `ACTION_SERVICE_*`; a TOML file (`--config`) has the same names as
 //! its keys, in the same upper case, so that one search finds both. The environment wins.
 
+mod egress;
 pub(crate) mod names;
 mod oidc;
 pub(crate) mod place;
 mod settings;
 mod sources;
 
+pub(crate) use egress::policy_of as egress_policy;
 pub(crate) use oidc::{Jwks, OidcSettings};
 pub(crate) use place::Place;
 pub(crate) use settings::{Database, LogFormat, Settings, data_dir};

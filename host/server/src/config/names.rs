@@ -28,6 +28,12 @@ pub(crate) const OIDC_AUDIENCE: &str = "ACTION_SERVICE_OIDC_AUDIENCE";
 pub(crate) const OIDC_JWKS: &str = "ACTION_SERVICE_OIDC_JWKS";
 /// `allow` or `deny`.
 pub(crate) const EGRESS_PRIVATE: &str = "ACTION_SERVICE_EGRESS_PRIVATE";
+/// What may be reached at all: hosts, addresses and networks, with or without a port.
+pub(crate) const EGRESS_ALLOW: &str = "ACTION_SERVICE_EGRESS_ALLOW";
+/// What may not be reached, whoever grants it.
+pub(crate) const EGRESS_DENY: &str = "ACTION_SERVICE_EGRESS_DENY";
+/// Who is asked for the addresses of remotes, instead of the system.
+pub(crate) const DNS_SERVERS: &str = "ACTION_SERVICE_DNS_SERVERS";
 /// Attempts at once.
 pub(crate) const CONCURRENCY: &str = "ACTION_SERVICE_CONCURRENCY";
 /// As long a process may be silent before others take up its attempts.
@@ -69,6 +75,9 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (OIDC_AUDIENCE, Kind::Setting),
     (OIDC_JWKS, Kind::Setting),
     (EGRESS_PRIVATE, Kind::Setting),
+    (EGRESS_ALLOW, Kind::Setting),
+    (EGRESS_DENY, Kind::Setting),
+    (DNS_SERVERS, Kind::Setting),
     (CONCURRENCY, Kind::Setting),
     (LEASE_SECONDS, Kind::Setting),
     (SHUTDOWN_GRACE_MS, Kind::Setting),
@@ -79,8 +88,6 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (SECRET_KEY, Kind::Setting),
     (SECRET_KEY_FILE, Kind::Setting),
     (SECRET_KEY_LOST, Kind::Setting),
-    ("ACTION_SERVICE_EGRESS_ALLOW", Kind::Later("operator-wide egress rules are")),
-    ("ACTION_SERVICE_EGRESS_DENY", Kind::Later("operator-wide egress rules are")),
     ("ACTION_SERVICE_TRUSTED_KEYS", Kind::Later("signed protocols are")),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", Kind::Later("traces over OTLP are")),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Kind::Later("traces over OTLP are")),

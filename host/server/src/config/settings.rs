@@ -1,7 +1,7 @@
 //! What the settings mean. Every wrong one is named, all at once.
 
-use super::{OidcSettings, Place, SettingsError, Sources, names, oidc};
-use action_domain::limits::LEASE;
+use super::{OidcSettings, Place, SettingsError, Sources, egress, names, oidc};
+use action_domain::{egress::EgressPolicy, limits::LEASE};
 use action_queue_nats::{NatsBroker, NatsOptions};
 use action_vault::Keyring;
 use std::{
@@ -49,8 +49,10 @@ pub(crate) struct Settings {
     pub(crate) secret_key_lost: bool,
     /// An identity provider whose tokens are taken too.
     pub(crate) oidc: Option<OidcSettings>,
-    /// Whether actions that ask for private networks may reach them.
-    pub(crate) egress_private: bool,
+    /// What actions may reach, whatever they grant.
+    pub(crate) egress: EgressPolicy,
+    /// Who is asked for the addresses of remotes; none for the system.
+    pub(crate) dns_servers: Vec<SocketAddr>,
     /// Attempts at once.
     pub(crate) concurrency: u32,
     /// As long a process may be silent before others take up its attempts.
@@ -123,7 +125,9 @@ impl Settings {
             secret_keys: Self::secret_keys(sources, &mut problems),
             secret_key_lost: Self::read(sources, names::SECRET_KEY_LOST, &mut problems, accepted).unwrap_or(false),
             oidc: oidc::read(sources, &mut problems),
-            egress_private: Self::read(sources, names::EGRESS_PRIVATE, &mut problems, allowed).unwrap_or(false),
+            egress: egress::policy(sources, &mut problems),
+            dns_servers: Self::read(sources, names::DNS_SERVERS, &mut problems, egress::dns_servers)
+                .unwrap_or_default(),
             concurrency: Self::read(sources, names::CONCURRENCY, &mut problems, concurrency)
                 .unwrap_or(CONCURRENCY_DEFAULT),
             lease: Self::read(sources, names::LEASE_SECONDS, &mut problems, lease).unwrap_or(LEASE),
@@ -230,14 +234,6 @@ fn accepted(text: &str) -> Result<bool, String> {
     if text == "accept" { Ok(true) } else { Err(format!("`{text}` is not `accept`")) }
 }
 
-fn allowed(text: &str) -> Result<bool, String> {
-    match text {
-        "allow" => Ok(true),
-        "deny" => Ok(false),
-        _ => Err(format!("`{text}` is neither `allow` nor `deny`")),
-    }
-}
-
 fn concurrency(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (1..=CONCURRENCY_MAX).contains(number));
     number.ok_or_else(|| format!("`{text}` is no number between 1 and {CONCURRENCY_MAX}"))
@@ -276,7 +272,7 @@ mod tests {
         assert_eq!(settings.database, Database::Sqlite("./data/action-service.db".into()));
         assert_eq!(settings.public_addr.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.private_addr.to_string(), "127.0.0.1:8081");
-        assert_eq!((settings.concurrency, settings.egress_private), (64, false));
+        assert_eq!((settings.concurrency, settings.egress), (64, EgressPolicy::default()));
         assert_eq!((settings.log.as_str(), settings.log_format), ("info", LogFormat::Auto));
     }
 
@@ -340,6 +336,9 @@ mod tests {
             (names::PRIVATE_ADDR, "nowhere"),
             (names::ADMIN_TOKEN, "short"),
             (names::EGRESS_PRIVATE, "yes"),
+            (names::EGRESS_ALLOW, "http://x/"),
+            (names::EGRESS_DENY, "10.0.0.0/99"),
+            (names::DNS_SERVERS, "dns.example"),
             (names::CONCURRENCY, "0"),
             (names::SHUTDOWN_GRACE_MS, "25s"),
             (names::LEASE_SECONDS, "0"),
@@ -355,7 +354,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_refused_and_not_ignored() {
-        for name in ["ACTION_SERVICE_EGRESS_DENY", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+        for name in ["ACTION_SERVICE_TRUSTED_KEYS", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
             let error = settings(&[(name, "x")]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("not available in this release"), "{error}");
         }

@@ -42,6 +42,9 @@ impl EventLine<'_> {
         let text = match self.0.get("type").and_then(Value::as_str).unwrap_or_default() {
             "protocol_uploaded" | "protocol_deleted" => get("/protocol"),
             "protocol_refused" => first_issue(data),
+            "action_updated" if data.pointer("/changes/protocol").is_some() => {
+                format!("{}  {} → {}", get("/name"), get("/changes/protocol/from"), get("/changes/protocol/to"))
+            }
             "action_created" | "action_updated" | "action_deleted" => join([get("/name"), get("/protocol")], "  "),
             "token_created" => join([get("/token"), get("/name"), words(data, "/scopes")], "  "),
             "token_revoked" => join([get("/token"), get("/name")], "  "),
@@ -58,14 +61,11 @@ impl EventLine<'_> {
             }
             "attempt_failed" => format!("{}; again at {}", error(data), get("/retry_at")),
             "request_made" => {
-                let target = format!("{} {}:{}{}", get("/method"), get("/host"), get("/port"), get("/path"));
+                let target = format!("{} {}{}", get("/method"), place(data), get("/path"));
                 let answer = join([get("/status"), get("/error")], " ");
                 format!("{target} {answer}, {} ms", get("/ms"))
             }
-            "egress_denied" => {
-                let place = format!("{}:{}", get("/host"), get("/port"));
-                join([format!("{place}: {}", get("/rule")), get("/hint")], "; ")
-            }
+            "egress_denied" => join([format!("{}: {}", place(data), get("/rule")), get("/hint")], "; "),
             "message_logged" => format!("{}: {}", get("/level"), get("/message")),
             "progress_reported" => {
                 let total = get("/total");
@@ -92,6 +92,13 @@ impl EventLine<'_> {
 fn words(data: &Value, pointer: &str) -> String {
     let words = data.pointer(pointer).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     one_line(&words.collect::<Vec<_>>().join(" "))
+}
+
+/// Host and port; port 0 stands for none, where a name was looked up.
+fn place(data: &Value) -> String {
+    let port = field(data, "/port");
+    let host = field(data, "/host");
+    if port == "0" { host } else { format!("{host}:{port}") }
 }
 
 fn error(data: &Value) -> String {

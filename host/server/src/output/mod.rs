@@ -6,11 +6,13 @@ mod diff;
 mod event_line;
 mod table;
 mod text;
+mod upgrade;
 
 pub(crate) use diff::{Change, changes};
 pub(crate) use event_line::EventLine;
 pub(crate) use table::Table;
 pub(crate) use text::{field, one_line, printable};
+pub(crate) use upgrade::{power_lines, upgrade_lines};
 
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write as _};

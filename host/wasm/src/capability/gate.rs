@@ -4,10 +4,11 @@
 //! checked is the one connected to. `outbound`, wasi:http and wasi:sockets all come through
 //! here. It is closed while a component says what it is and whether it likes its config.
 
-use super::{meter::Meter, sending::Permission, tls::Trust, tls_failure::TlsFailure};
+mod sockets;
+
+use super::{meter::Meter, resolver::Resolver, sending::Permission, tls::Trust, tls_failure::TlsFailure};
 use action_domain::{
-    egress::{Denial, Egress, EgressPolicy, HostPattern},
-    event::Fact,
+    egress::{Denial, DenialReason, Egress, EgressPolicy, Host},
     id::ActionId,
     limits::{CONNECT_TIMEOUT, REQUESTS_MAX},
     secret::AttemptSecrets,
@@ -18,12 +19,23 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 use tokio::{net::TcpStream, time::timeout};
+
+/// What is the same for every attempt's way out.
+#[derive(Clone)]
+pub(crate) struct Outside {
+    /// The operator's word.
+    pub(crate) policy: Arc<EgressPolicy>,
+    /// Who is asked for the addresses of names.
+    pub(crate) resolver: Arc<dyn Resolver>,
+    /// Whom the service trusts when it does TLS.
+    pub(crate) trust: Arc<Trust>,
+}
 
 /// Where one attempt may go, and what it did on the way.
 pub(crate) struct Gate {
@@ -36,12 +48,13 @@ pub(crate) struct Gate {
     /// What the handles in the config stand for; put into requests that were let through.
     pub(crate) secrets: Arc<AttemptSecrets>,
     egress: Arc<Egress>,
-    policy: EgressPolicy,
+    policy: Arc<EgressPolicy>,
+    resolver: Arc<dyn Resolver>,
     clock: Arc<dyn Clock>,
     open: AtomicBool,
     permission: Permission,
     test: Option<Test>,
-    resolved: Mutex<Vec<(IpAddr, String)>>,
+    met: Mutex<sockets::Met>,
 }
 
 /// What is special about a connection test.
@@ -53,7 +66,7 @@ struct Test {
 /// A name and port that the grants allow, and that were counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
-    pub(crate) host: HostPattern,
+    pub(crate) host: Host,
     pub(crate) port: u16,
 }
 
@@ -61,8 +74,8 @@ impl Target {
     /// As it is written: `host:port`.
     pub(crate) fn authority(&self) -> String {
         match &self.host {
-            HostPattern::Address(address) => SocketAddr::new(*address, self.port).to_string(),
-            host => format!("{host}:{}", self.port),
+            Host::Address(address) => SocketAddr::new(*address, self.port).to_string(),
+            Host::Name(name) => format!("{name}:{}", self.port),
         }
     }
 }
@@ -115,12 +128,12 @@ impl Gate {
     /// A closed gate.
     pub(crate) fn new(
         egress: Arc<Egress>,
-        policy: EgressPolicy,
         journal: Arc<Journal>,
+        outside: &Outside,
         clock: Arc<dyn Clock>,
-        trust: Arc<Trust>,
         action: Option<ActionId>,
     ) -> Self {
+        let Outside { policy, resolver, trust } = outside.clone();
         Self {
             journal,
             meter: Meter::default(),
@@ -129,11 +142,12 @@ impl Gate {
             secrets: Arc::default(),
             egress,
             policy,
+            resolver,
             clock,
             open: AtomicBool::new(false),
             permission: Permission::default(),
             test: None,
-            resolved: Mutex::default(),
+            met: Mutex::default(),
         }
     }
 
@@ -188,29 +202,37 @@ impl Gate {
 
     /// Checks the name and counts the request. Nothing is resolved before this.
     pub(crate) fn admit(&self, host: &str, port: u16) -> Result<Target, Denial> {
-        let verdict = self.check_name(host, port);
-        match &verdict {
-            Ok(target) => {
-                let rule = self.egress.granting(&target.host, port);
-                let told = rule.map_or_else(|| "granted".to_owned(), |rule| format!("granted by {}", rule.from));
+        let verdict = self.is_open(host, port).and_then(|()| {
+            let admitted = self.egress.admit(host, port, &self.policy)?;
+            let told = format!("granted by {}", admitted.by.from);
+            Ok((self.count(Target { host: admitted.host, port })?, told))
+        });
+        match verdict {
+            Ok((target, told)) => {
                 self.stage(StageKind::Grant, target.authority(), Instant::now(), Ok(told));
+                Ok(target)
             }
-            Err(denial) => self.deny(denial),
+            Err(denial) => {
+                self.deny(&denial);
+                Err(denial)
+            }
         }
-        verdict
     }
 
-    fn check_name(&self, host: &str, port: u16) -> Result<Target, Denial> {
-        if !self.open.load(Ordering::Acquire) {
-            let rule = "describe and validate-config get no network";
-            return Err(denial(host, port, rule, "reach the outside in test-connection or execute"));
+    fn is_open(&self, host: &str, port: u16) -> Result<(), Denial> {
+        if self.open.load(Ordering::Acquire) {
+            return Ok(());
         }
-        let host = self.egress.check_name(host, port)?;
-        if !self.journal.admit_request() {
-            let rule = format!("more than {REQUESTS_MAX} requests");
-            return Err(denial(&host.to_string(), port, rule, "do less in one execution"));
+        let rule = "describe and validate-config get no network";
+        Err(denial(host, port, rule, "reach the outside in test-connection or execute"))
+    }
+
+    fn count(&self, target: Target) -> Result<Target, Denial> {
+        if self.journal.admit_request() {
+            return Ok(target);
         }
-        Ok(Target { host, port })
+        let rule = format!("more than {REQUESTS_MAX} requests");
+        Err(denial(&target.host.to_string(), target.port, rule, "do less in one execution"))
     }
 
     /// Checks an HTTP method: a connection test changes nothing at the other end.
@@ -227,13 +249,13 @@ impl Gate {
 
     /// Checks an address again, for a connection that was kept from an earlier request.
     pub(crate) fn check_address(&self, target: &Target, address: IpAddr) -> Result<(), Denial> {
-        self.egress.check_address(&target.host.to_string(), address, target.port, self.policy)
+        self.egress.check_address(&target.host, address, target.port, &self.policy)
     }
 
     /// Writes a denial down.
     pub(crate) fn deny(&self, denial: &Denial) {
         self.journal.denied(self.now(), denial);
-        let target = match HostPattern::parse(&denial.host) {
+        let target = match Host::parse(&denial.host) {
             Ok(host) => Target { host, port: denial.port }.authority(),
             Err(_) => format!("{}:{}", denial.host, denial.port),
         };
@@ -244,13 +266,13 @@ impl Gate {
     pub(crate) async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, Refusal> {
         let started = Instant::now();
         let found = match &target.host {
-            HostPattern::Address(address) => vec![SocketAddr::new(*address, target.port)],
-            host => {
-                let name = host.to_string();
-                let lookup = tokio::net::lookup_host((name.as_str(), target.port));
-                let outcome = match timeout(CONNECT_TIMEOUT, lookup).await {
-                    Ok(Ok(found)) => Ok(found.collect::<Vec<_>>()),
-                    Ok(Err(error)) => Err(Refusal::NameUnknown(format!("{name}: {}", plain(&error)))),
+            Host::Address(address) => vec![SocketAddr::new(*address, target.port)],
+            Host::Name(name) => {
+                let outcome = match timeout(CONNECT_TIMEOUT, self.resolver.resolve(name)).await {
+                    Ok(Ok(found)) => {
+                        Ok(found.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect::<Vec<_>>())
+                    }
+                    Ok(Err(why)) => Err(Refusal::NameUnknown(format!("{name}: {why}"))),
                     Err(_) => Err(Refusal::TimedOut),
                 };
                 let told = match &outcome {
@@ -320,83 +342,6 @@ impl Gate {
         Err(last)
     }
 
-    /// For wasi:sockets: resolves a name that some grant names, whatever the port, and
-    /// remembers what it was, because the connection that follows knows only the address.
-    pub(crate) async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, Refusal> {
-        let port = self.egress.rules.iter().flat_map(|rule| rule.ports.iter().copied().chain([1])).find(|port| {
-            // A rule without ports allows each; 1 stands for any of them.
-            self.egress.check_name(name, *port).is_ok()
-        });
-        let open = self.open.load(Ordering::Acquire);
-        let target = match (open, port, self.egress.check_name(name, port.unwrap_or(0))) {
-            (true, Some(port), Ok(host)) => Target { host, port },
-            (false, ..) => {
-                let rule = "describe and validate-config get no network";
-                let denial = denial(name, 0, rule, "reach the outside in test-connection or execute");
-                self.deny(&denial);
-                return Err(Refusal::Denied(denial));
-            }
-            (_, _, Err(denial)) => {
-                // The port is not known yet, so the usual hint would name a wrong one.
-                let hint = format!("add {{\"host\": \"{}\"}} with its port to grants.egress", denial.host);
-                let denial = Denial { hint, ..denial };
-                self.deny(&denial);
-                return Err(Refusal::Denied(denial));
-            }
-            (true, None, Ok(_)) => return Err(Refusal::NameUnknown(name.to_owned())),
-        };
-        let found: Vec<_> =
-            self.resolve(&target).await?.into_iter().map(|address| address.ip().to_canonical()).collect();
-        let name = target.host.to_string();
-        let mut resolved = self.resolved();
-        // Bounded: a component that looks names up in a loop gets the addresses and no more.
-        if resolved.len() < 1000 {
-            resolved.extend(found.iter().map(|address| (*address, name.clone())));
-        }
-        Ok(found)
-    }
-
-    /// For wasi:sockets: whether this address may be connected to. It must stand in a grant
-    /// itself, or have been resolved for a name that does.
-    pub(crate) async fn admit_address(&self, address: SocketAddr) -> bool {
-        let ip = address.ip().to_canonical();
-        let name = self
-            .resolved()
-            .iter()
-            .find(|(known, name)| *known == ip && self.egress.check_name(name, address.port()).is_ok())
-            .map_or_else(|| ip.to_string(), |(_, name)| name.clone());
-        let Ok(target) = self.admit(&name, address.port()) else { return false };
-        if let Err(denial) = self.check_address(&target, ip) {
-            self.deny(&denial);
-            return false;
-        }
-        // What goes over it is not seen here: assume that something does.
-        if self.begin_sending().await.is_err() {
-            return false;
-        }
-        self.meter.connected();
-        let host = target.host.to_string();
-        self.journal.request(
-            self.now(),
-            Fact::RequestMade {
-                method: "TCP".to_owned(),
-                host,
-                port: target.port,
-                path: None,
-                status: None,
-                error: None,
-                bytes_out: 0,
-                bytes_in: 0,
-                ms: 0,
-            },
-        );
-        true
-    }
-
-    fn resolved(&self) -> MutexGuard<'_, Vec<(IpAddr, String)>> {
-        self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes down a step towards a remote, where somebody wants to see it. A step that is taken
     /// again, for a second request or because its address is denied now, stands where it stood.
     pub(crate) fn stage(
@@ -434,9 +379,9 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A denial.
+/// A denial that no grant could have prevented.
 pub(crate) fn denial(host: &str, port: u16, rule: impl Into<String>, hint: &str) -> Denial {
-    Denial { host: host.to_owned(), port, rule: rule.into(), hint: hint.to_owned() }
+    Denial { host: host.to_owned(), port, reason: DenialReason::Other, rule: rule.into(), hint: hint.to_owned() }
 }
 
 /// An I/O error in words, without the number that the system gives it.

@@ -12,6 +12,7 @@ mod journal;
 pub(crate) mod meter;
 mod outbound;
 pub(crate) mod pool;
+pub(crate) mod resolver;
 mod secrets;
 mod sending;
 mod stream;

@@ -17,8 +17,8 @@ use wasmtime_wasi::{
     sockets::SocketAddrUse,
 };
 
-/// Whether a socket may do this: connect to what the gate admits, from any port of its own.
-/// Listening, and UDP as a whole, are not offered.
+/// Whether a socket may do this: connect or send to what the gate admits, from any port of its
+/// own, and hear from where it may send. Listening is not offered.
 pub(crate) fn check(
     gate: Arc<Gate>,
 ) -> impl Fn(SocketAddr, SocketAddrUse) -> Pin<Box<dyn Future<Output = bool> + Send + Sync>> + Send + Sync {
@@ -27,8 +27,10 @@ pub(crate) fn check(
         Box::pin(async move {
             match purpose {
                 SocketAddrUse::TcpConnect => gate.admit_address(address).await,
+                SocketAddrUse::UdpSend => gate.admit_datagram(address).await,
+                SocketAddrUse::UdpReceive => gate.knows_sender(address),
                 // Asked before each connect, for the port that the system chooses.
-                SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
+                SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => address.ip().is_unspecified() && address.port() == 0,
                 _ => false,
             }
         })

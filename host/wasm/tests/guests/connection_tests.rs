@@ -10,6 +10,7 @@ use action_domain::{
     limits::LimitsPolicy,
     services::{ConnectionTest, ProtocolRuntime, StageKind, TestRequest, Verdict},
 };
+use action_testkit::dns::DnsServer;
 use std::sync::Arc;
 
 fn test(component: Digest, config: serde_json::Value) -> TestRequest {
@@ -65,14 +66,24 @@ async fn each_stage_is_told_once_for_each_target_however_often_it_is_passed() {
     assert_eq!(kinds(&flood), [StageKind::Grant, StageKind::NameResolution, StageKind::Connect, StageKind::Protocol]);
     assert_eq!(flood.receipt.requests, 3);
 
-    // Granted by name and denied by address: one grant, which says why not.
-    let mut private = test(digest, serde_json::json!({"url": format!("http://localhost:{port}/")}));
-    private.egress = Arc::new(Egress { private_networks: false, ..(*private.egress).clone() });
-    let denied = runtime().test_connection(private).await.unwrap();
-    assert_eq!(kinds(&denied), [StageKind::Grant, StageKind::NameResolution, StageKind::Protocol]);
-    let grant = &denied.stages[0];
-    assert!(!grant.ok && grant.message.contains("does not ask for private networks"), "{grant:?}");
-    assert_eq!(grant.hint.as_deref(), Some("set grants.private_networks to true"));
+    // Granted by name and denied by address: one grant, which says why not. A name that means this
+    // host is not even looked up.
+    let dns = DnsServer::start().await;
+    dns.says("inside.example", &["127.0.0.1"]);
+    let (_data, asking) = crate::egress::asking(&dns, "");
+    asking.admit(guest("misbehave")).await.unwrap();
+    for (name, stages) in [
+        ("inside.example", &[StageKind::Grant, StageKind::NameResolution, StageKind::Protocol][..]),
+        ("localhost", &[StageKind::Grant, StageKind::Protocol]),
+    ] {
+        let mut private = test(digest, serde_json::json!({"url": format!("http://{name}:{port}/")}));
+        private.egress = Arc::new(Egress { private_networks: false, ..(*egress(&[name])).clone() });
+        let denied = asking.test_connection(private).await.unwrap();
+        assert_eq!(kinds(&denied), stages);
+        let grant = &denied.stages[0];
+        assert!(!grant.ok && grant.message.contains("does not ask for private networks"), "{grant:?}");
+        assert_eq!(grant.hint.as_deref(), Some("set grants.private_networks to true"));
+    }
 
     let port = closed_port().await;
     let closed = serde_json::json!({"url": format!("http://localhost:{port}/")});

@@ -52,7 +52,7 @@ pub(crate) fn config_in(data: &Path) -> RuntimeConfig {
         cache_key_file: data.join("cache-key"),
         compiler: Compiler::InProcess,
         concurrency: 128,
-        egress_policy: EgressPolicy { private_networks: true },
+        egress_policy: EgressPolicy { private_networks: true, ..EgressPolicy::default() },
         clock: Arc::new(Stopped),
         components: Arc::new(Nothing),
     }

@@ -4,6 +4,7 @@
 
 mod authority;
 mod connection_tests;
+mod egress;
 mod ends;
 mod generated;
 mod kept;

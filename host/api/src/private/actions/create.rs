@@ -37,7 +37,7 @@ pub(super) async fn create_action(
     Document(document): Document,
 ) -> Answer {
     let saved = state.engine().create_action(spec_of(&state, &document).await?, caller.actor()).await?;
-    let mut response = saved_action::answer(StatusCode::CREATED, &saved.action, &saved.warnings)?;
+    let mut response = saved_action::saved_answer(StatusCode::CREATED, &saved)?;
     response.headers_mut().insert(header::LOCATION, location(&format!("/v1/actions/{}", saved.action.id)));
     Ok(response)
 }

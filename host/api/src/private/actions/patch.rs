@@ -7,15 +7,16 @@ use crate::{
     request::{caller::Caller, if_match::if_match, json::MergePatch, path::In},
     wire::saved_action::{self, ActionBody},
 };
-use action_domain::repositories::ActionKey;
-use action_engine::{EngineError, Expected};
+use action_engine::{EngineError, Version};
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 
 /// Change an action
 ///
 /// Members that are left out stay as they are; `null` takes a member back to its default. The
-/// protocol is resolved again by what was saved: `http@^0.1` may give a newer version.
+/// action keeps the version of its protocol, unless the patch names a `protocol`: then
+/// `http@^0.1` gives the newest that fits, and `changes` says what that changes. A version that
+/// would let the action reach more than was granted is refused with `egress_widened`.
 #[utoipa::path(
     patch,
     path = "/v1/actions/{id}",
@@ -38,8 +39,8 @@ use http::{HeaderMap, StatusCode};
         (status = 409, description = "Another action has the new name: `name_taken`."),
         (status = 412, description = "The current revision is another one: `revision_mismatch`."),
         (status = 415, description = "Not said to be a merge patch: `unsupported_media_type`."),
-        (status = 422, description = "What it would become is not valid, for all of `errors`: `invalid_document`; or \
-            the component ended badly: `component_broken`."),
+        (status = 422, description = "What it would become is not valid, for all of `errors`: `invalid_document`, \
+            with `upgrade` where it would have moved to another version of its protocol; or the component ended badly: `component_broken`."),
     )
 )]
 pub(super) async fn patch_action(
@@ -51,6 +52,8 @@ pub(super) async fn patch_action(
 ) -> Answer {
     let key = caller.action(&state, &id).await?;
     let condition = if_match(&headers)?;
+    // An action moves to another version when somebody says so, and not in passing.
+    let version = if patch.get("protocol").is_some() { Version::AsNamed } else { Version::AsItIs };
     let mut tries = TRIES;
     loop {
         tries -= 1;
@@ -62,12 +65,11 @@ pub(super) async fn patch_action(
         json_patch::merge(&mut document, &patch);
         let spec = spec_of(&state, &document).await?;
         // The patch was made against this revision: another one may not come in between.
-        let expected = Expected::Revision(current.revision);
-        match state.engine().put_action(&ActionKey::Id(current.id), spec, expected, caller.actor()).await {
+        match state.engine().change_action(&current, spec, version, caller.actor()).await {
             // Whoever names no revision wants the patch on whatever there is.
             Err(EngineError::RevisionMismatch { .. }) if condition.is_none() && tries > 0 => {}
             Err(error) => return Err(error.into()),
-            Ok(saved) => return saved_action::answer(StatusCode::OK, &saved.action, &saved.warnings),
+            Ok(saved) => return saved_action::saved_answer(StatusCode::OK, &saved),
         }
     }
 }

@@ -43,8 +43,9 @@ use http::{HeaderMap, StatusCode, header};
         (status = 404, description = "There is no action with this id: `action_not_found`."),
         (status = 409, description = "Another action has the new name: `name_taken`."),
         (status = 412, description = "The current revision is another one: `revision_mismatch`."),
-        (status = 422, description = "The document is not valid, for all of `errors`: `invalid_document`; or the \
-            component ended badly: `component_broken`."),
+        (status = 422, description = "The document is not valid, for all of `errors`: `invalid_document`, with \
+            `upgrade` where it would have moved to another version of its protocol; or the component ended badly: \
+            `component_broken`."),
     )
 )]
 pub(super) async fn put_action(
@@ -87,7 +88,7 @@ pub(super) async fn put_action(
         },
     )?;
     let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = saved_action::answer(status, &saved.action, &saved.warnings)?;
+    let mut response = saved_action::saved_answer(status, &saved)?;
     if saved.created {
         response.headers_mut().insert(header::LOCATION, location(&format!("/v1/actions/{}", saved.action.id)));
     }

@@ -47,7 +47,7 @@ pub(super) async fn get_action_revision(
     let missing = || Problem::not_found("revision");
     let revision = revision.parse().map_err(|_| missing())?;
     let action = state.engine().reader().action_revision(id, revision).await?.ok_or_else(missing)?;
-    saved_action::answer(StatusCode::OK, &action, &[])
+    saved_action::answer(StatusCode::OK, &action)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use http::StatusCode;
 )]
 pub(super) async fn get_action(State(state): State<ApiState>, caller: Caller, In(id): In<String>) -> Answer {
     let action = state.engine().action(&caller.action(&state, &id).await?).await?;
-    saved_action::answer(StatusCode::OK, &action, &[])
+    saved_action::answer(StatusCode::OK, &action)
 }
 
 #[cfg(test)]

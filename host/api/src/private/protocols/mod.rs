@@ -5,6 +5,7 @@ mod list;
 mod remove;
 mod show;
 mod test_connection;
+mod upgrade;
 mod upload;
 mod validate_config;
 mod versions;
@@ -21,6 +22,7 @@ pub(super) fn register(routes: Routes) -> Routes {
         .needs(READ, routes!(list::list_protocols))
         .needs(READ, routes!(versions::list_protocol_versions))
         .needs(READ, routes!(show::get_protocol))
+        .needs(CONFIGURE, routes!(upgrade::get_protocol_upgrade))
         .needs(CONFIGURE, routes!(remove::delete_protocol))
         .needs(READ, routes!(component::get_component))
         .needs(CONFIGURE, routes!(validate_config::validate_config))

@@ -8,9 +8,14 @@ use crate::{
         caller::Caller,
         headers::{correlation_id, is_one_of},
     },
-    wire::{json, location, protocol::ProtocolBody},
+    wire::{
+        json, location,
+        protocol::{ProtocolBody, UploadedBody},
+        upgrade::UpgradeBody,
+    },
 };
 use action_domain::limits::COMPONENT_BYTES_MAX;
+use action_engine::EngineError;
 use axum::extract::{Request, State};
 use http::{StatusCode, header};
 use std::time::Duration;
@@ -19,7 +24,8 @@ use std::time::Duration;
 ///
 /// The body is a WebAssembly component. It is inspected, compiled and asked to describe itself;
 /// everything that is wrong with it is said at once, and a refused one leaves nothing behind but
-/// its event. A version is immutable: the same bytes again are answered with 200, others for the
+/// its event. Where there is an earlier version, `upgrade` says what this one changes; no action
+/// moves to it by itself. A version is immutable: the same bytes again are answered with 200, others for the
 /// same name and version with 409.
 #[utoipa::path(
     post,
@@ -32,9 +38,9 @@ use std::time::Duration;
         description = "The component, at most 64 MiB; `application/octet-stream` will do.",
     ),
     responses(
-        (status = 201, description = "The protocol is there now.", body = ProtocolBody,
+        (status = 201, description = "The protocol is there now.", body = UploadedBody,
             headers(("Location" = String, description = "Where it is."))),
-        (status = 200, description = "The same bytes were there already.", body = ProtocolBody,
+        (status = 200, description = "The same bytes were there already.", body = UploadedBody,
             headers(("Location" = String, description = "Where it is."))),
         (status = 400, description = "A broken body or header: `body_broken`, `invalid_correlation_id`."),
         (status = 408, description = "The body did not come in time: `body_timeout`."),
@@ -59,14 +65,31 @@ pub(super) async fn upload_protocol(State(state): State<ApiState>, request: Requ
     // until it is done, so that callers who give up cannot pile compilations up.
     let admitting = tokio::spawn(async move {
         let _permit = permit;
-        state.engine().admit_protocol(component, correlation_id, caller.actor()).await
+        let engine = state.engine();
+        let admitted = engine.admit_protocol(component, correlation_id, caller.actor()).await?;
+        let upgrade = match engine.upgrade(&admitted.protocol.pin(), None).await {
+            Ok(upgrade) => Some(upgrade),
+            Err(EngineError::NotFound(_)) => None,
+            // The protocol is there all the same, and this can be asked for again.
+            Err(error) => {
+                tracing::warn!(%error, "api.upload.upgrade");
+                None
+            }
+        };
+        Ok::<_, EngineError>((admitted, upgrade))
     });
-    let admitted = admitting.await.map_err(|error| {
+    let (admitted, upgrade) = admitting.await.map_err(|error| {
         tracing::error!(%error, "api.upload.panicked");
         Problem::internal()
     })??;
     let status = if admitted.created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = json(status, &ProtocolBody::from(&*admitted.protocol))?;
+    let mut response = json(
+        status,
+        &UploadedBody {
+            protocol: ProtocolBody::from(&*admitted.protocol),
+            upgrade: upgrade.as_ref().map(UpgradeBody::from),
+        },
+    )?;
     let descriptor = &admitted.protocol.descriptor;
     let path = format!("/v1/protocols/{}/{}", descriptor.name, descriptor.version);
     response.headers_mut().insert(header::LOCATION, location(&path));

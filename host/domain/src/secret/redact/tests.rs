@@ -66,7 +66,13 @@ fn errors_denials_and_requests_lose_them_too() {
     });
     redactor.error(&mut error);
     assert!(!serde_json::to_string(&error).unwrap().contains("hunter2"), "{error:?}");
-    let mut denial = Denial { host: "hunter2!.test".into(), port: 1, rule: "r".into(), hint: "add hunter2!".into() };
+    let mut denial = Denial {
+        host: "hunter2!.test".into(),
+        port: 1,
+        reason: crate::egress::DenialReason::NotGranted,
+        rule: "r".into(),
+        hint: "add hunter2!".into(),
+    };
     redactor.denial(&mut denial);
     assert!(!denial.to_string().contains("hunter2"), "{denial}");
     let mut fact = Fact::RequestMade {

@@ -4,7 +4,7 @@ use super::plan::Plan;
 use crate::{
     client::{Client, ClientError, Problem},
     exit, input,
-    output::{Colour, Output, field},
+    output::{Colour, Output, field, power_lines, upgrade_lines},
 };
 use action_domain::failure::Issue;
 use anyhow::anyhow;
@@ -128,7 +128,11 @@ fn would(plan: &Plan, output: Output) -> anyhow::Result<Value> {
         Some(_) => "would update",
     };
     show(word, plan, None, output)?;
-    Ok(json!({"result": word.replace(' ', "_"), "name": plan.name, "changes": plan.changes}))
+    let mut result = json!({"result": word.replace(' ', "_"), "name": plan.name, "changes": plan.changes});
+    if let Some(upgrade) = &plan.upgrade {
+        result["upgrade"] = upgrade.clone();
+    }
+    Ok(result)
 }
 
 fn show(word: &str, plan: &Plan, action: Option<&Value>, output: Output) -> std::io::Result<()> {
@@ -147,6 +151,14 @@ fn show(word: &str, plan: &Plan, action: Option<&Value>, output: Output) -> std:
     Output::line(&parts.join("  "))?;
     for change in &plan.changes {
         Output::line(&change.lines(output))?;
+    }
+    // Before: how the versions differ. After: what that changed.
+    let lines = match (action, &plan.upgrade) {
+        (None, Some(upgrade)) => upgrade_lines(upgrade, output),
+        _ => action.and_then(|action| action.get("changes")).map(|it| power_lines(it, output)).unwrap_or_default(),
+    };
+    for line in lines {
+        Output::line(&line)?;
     }
     for warning in action.and_then(|action| action.get("warnings")).and_then(Value::as_array).into_iter().flatten() {
         let text = format!("  {}: {}", field(warning, "/pointer"), field(warning, "/message"));

@@ -3,6 +3,7 @@
 mod apply;
 mod delete;
 mod desired;
+mod egress;
 mod execute;
 mod list;
 mod plan;
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Show(Key),
     /// Run an action
     Execute(execute::Arguments),
+    /// Show what an action may reach, or propose grants from what it was denied
+    Egress(egress::Arguments),
     /// Test an action's connection
     Test(Key),
     /// Delete an action; its executions and events stay
@@ -43,6 +46,7 @@ pub(super) async fn run(command: Command, client: &Client, output: Output) -> an
         Command::List(arguments) => list::run(arguments, client, output).await,
         Command::Show(key) => show::run(&key.action, client, output).await,
         Command::Execute(arguments) => execute::run(arguments, client, output).await,
+        Command::Egress(arguments) => egress::run(arguments, client, output).await,
         Command::Test(key) => test::run(&key.action, client, output).await,
         Command::Delete(key) => delete::run(&key.action, client, output).await,
     }

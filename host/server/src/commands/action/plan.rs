@@ -21,6 +21,8 @@ pub(super) struct Plan {
     /// The protocol and the version that it is now.
     pub(super) pin: (String, String),
     pub(super) changes: Vec<Change>,
+    /// How the versions differ, where the action would move to another one.
+    pub(super) upgrade: Option<Value>,
 }
 
 impl Plan {
@@ -49,7 +51,11 @@ impl Plan {
             members.insert("protocol".into(), format!("{}@{}", pin.0, pin.1).into());
         }
         let changes = current.as_ref().map_or_else(Vec::new, |current| changes(&desired::of_service(current), &wanted));
-        Ok(Self { name: spec.name.to_string(), document, current, pin, changes })
+        let upgrade = match current.as_ref().and_then(|current| moves(current, &pin)) {
+            Some(from) => Some(client.protocol_upgrade(&pin.0, &pin.1, from).await?),
+            None => None,
+        };
+        Ok(Self { name: spec.name.to_string(), document, current, pin, changes, upgrade })
     }
 
     pub(super) fn revision(&self) -> Option<u64> {
@@ -60,6 +66,12 @@ impl Plan {
     pub(super) fn changes_nothing(&self) -> bool {
         self.current.is_some() && self.changes.is_empty()
     }
+}
+
+/// The version that an action has, if the pin is another one of the same protocol.
+fn moves<'a>(current: &'a Value, (name, version): &(String, String)) -> Option<&'a str> {
+    let (own, from) = current.get("protocol")?.as_str()?.split_once('@')?;
+    (own == name && from != version).then_some(from)
 }
 
 /// The protocol that an action names, if it accepts the config.

@@ -3,7 +3,7 @@
 use crate::{
     client::Client,
     input,
-    output::{Colour, Output, field},
+    output::{Colour, Output, field, upgrade_lines},
 };
 use anyhow::Context as _;
 use clap::Args;
@@ -42,6 +42,9 @@ pub(super) async fn run(arguments: Arguments, client: &Client, output: Output) -
         let word = if created { output.paint(Colour::Green, "uploaded") } else { "there already".to_owned() };
         let pin = format!("{}@{}", field(&protocol, "/name"), field(&protocol, "/version"));
         Output::line(&format!("{word}  {pin}  {}  {}", field(&protocol, "/digest"), field(&protocol, "/summary")))?;
+        for line in protocol.get("upgrade").map(|upgrade| upgrade_lines(upgrade, output)).into_iter().flatten() {
+            Output::line(&line)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

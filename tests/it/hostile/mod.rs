@@ -1,0 +1,7 @@
+//! Attacks, each named, each with its refusal and with what is recorded of it.
+
+mod addresses;
+mod egress;
+mod kit;
+mod names;
+mod policy;
