@@ -9,6 +9,7 @@
 //! To add an event type: a variant of [`event::Fact`], and its snapshot.
 
 pub mod action;
+pub mod audit;
 pub mod decide;
 pub mod digest;
 pub mod egress;

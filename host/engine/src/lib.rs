@@ -13,6 +13,7 @@ mod cancel_execution;
 mod dispatch_action;
 mod error;
 mod loops;
+mod prove_event;
 mod prune_events;
 mod reconcile;
 mod recover;
@@ -23,20 +24,26 @@ mod run_task;
 mod running;
 mod save_action;
 mod schema;
+mod seal_events;
 mod test_connection;
+mod verify_log;
 mod view;
 mod waiters;
 
 pub use admit_protocol::AdmittedProtocol;
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::EngineError;
+pub use prove_event::{EventKey, prove_event};
 pub use resolve_execution::Resolution;
 pub use retry_execution::{DeadLetters, Retried};
 pub use save_action::{Expected, SavedAction};
 pub use schema::Form;
+pub use seal_events::SealedEvents;
+pub use verify_log::verify_log;
 pub use view::ExecutionView;
 
 use action_domain::{
+    audit::SealKey,
     egress::EgressPolicy,
     event::{Context, Fact, NewEvent},
     execution::WorkerId,
@@ -84,6 +91,9 @@ pub struct Parts {
     /// Whether no other process can have the store open: then whatever another worker has
     /// leased was lost with an earlier process, and need not run out first.
     pub exclusive_store: bool,
+    /// Seal the log: the first one signs, the others are those that it takes over from. None: this
+    /// process does not seal.
+    pub seal_keys: Vec<SealKey>,
 }
 
 /// The service's use cases. Cheap to clone.

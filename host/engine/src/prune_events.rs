@@ -1,8 +1,9 @@
-//! Retention: what ended before a time goes, in one explicit and recorded command.
+//! Retention: what ended before a time goes, in one explicit and recorded command. What is sealed is
+//! accounted for afterwards; what is not sealed yet is sealed first.
 
 use crate::{Engine, EngineError};
 use action_domain::{
-    event::{Context, Fact, NewEvent},
+    event::{Context, Fact, NewEvent, Position},
     repositories::{Prune, Pruned},
     time::Timestamp,
 };
@@ -18,15 +19,16 @@ impl Engine {
         before: Timestamp,
         mut progress: impl FnMut(Pruned),
     ) -> Result<Pruned, EngineError> {
+        let through = self.sealed_through().await?;
         let mut all = Pruned::default();
         loop {
             let (id, now) = (self.inner.parts.random.event_id(), self.now());
             let recorded = Box::new(move |pruned: Pruned| {
-                let Pruned { executions, events, payloads } = pruned;
-                let fact = Fact::EventsPruned { before, executions, events, payloads };
+                let Pruned { executions, events, payloads, positions } = pruned;
+                let fact = Fact::EventsPruned { before, executions, events, payloads, positions };
                 NewEvent::new(id, now, Context::default(), &fact)
             });
-            let pruned = self.store().prune(Prune { before, limit: BATCH, recorded }).await?;
+            let pruned = self.store().prune(Prune { before, through, limit: BATCH, recorded }).await?;
             if pruned.executions == 0 {
                 return Ok(all);
             }
@@ -35,5 +37,13 @@ impl Engine {
             all.payloads += pruned.payloads;
             progress(all);
         }
+    }
+    /// Up to where events may go: where the log is sealed, what is not sealed yet stays.
+    async fn sealed_through(&self) -> Result<Position, EngineError> {
+        if self.seals() {
+            self.seal_events(false).await?;
+        }
+        let last = self.last_seal().await?;
+        Ok(last.map_or(if self.seals() { 0 } else { Position::MAX }, |(_, document)| document.last))
     }
 }

@@ -160,6 +160,7 @@ impl Test {
             broker: None,
             lease: LEASE,
             exclusive_store: false,
+            seal_keys: Vec::new(),
         });
         engine.start().await.unwrap();
         engine

@@ -33,6 +33,7 @@ mod writer;
 
 pub use error::OpenError;
 pub use open::{PostgresOptions, migrate};
+pub use read::log::PostgresLog;
 
 use action_domain::{
     event::Position,

@@ -4,7 +4,7 @@ use crate::World;
 use action_domain::{
     action::Action,
     digest::Digest,
-    event::{EventType, NewEvent},
+    event::{EventType, NewEvent, Position},
     execution::{Execution, Status},
     repositories::{
         ActionFilter, ActionKey, EventFilter, ExecutionFilter, IdempotencyKey, Page, Prune, Store, UnitOfWork, Write,
@@ -35,6 +35,7 @@ pub async fn run(left: Arc<dyn Store>, right: Arc<dyn Store>, seed: u16, steps: 
             let event = w.any_event();
             let prune = |event: NewEvent| Prune {
                 before: w.now().minus(Duration::from_secs(5)),
+                through: Position::MAX,
                 limit: 3,
                 recorded: Box::new(move |_| event.clone()),
             };
@@ -242,6 +243,15 @@ async fn compare(left: &dyn Store, right: &dyn Store, w: &World, known: &Known, 
             None => break,
         }
     }
+    let mut after = None;
+    loop {
+        same!(logged(after, 500));
+        match left.logged(after, 500).await.unwrap().last() {
+            Some(last) => after = Some(last.position()),
+            None => break,
+        }
+    }
+    same!(pruned(None, 1_000_000));
     same!(next_due());
     same!(abandoned(w.now(), Some(w.random.uuid()), 500));
     same!(expired(w.now(), 500));

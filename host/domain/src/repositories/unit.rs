@@ -3,6 +3,7 @@
 use super::StoreUnavailable;
 use crate::{
     action::Action,
+    audit::Seal,
     digest::Digest,
     event::NewEvent,
     execution::{Execution, Lease, Status, WorkerId},
@@ -90,6 +91,10 @@ pub enum Write {
     /// Remembers which execution a trigger led to; [`Conflict::KeyUsed`] if the action has the
     /// key, and got it less than [`IDEMPOTENCY_KEY_FOR`](crate::limits::IDEMPOTENCY_KEY_FOR) before.
     AddIdempotencyKey(Box<IdempotencyKey>),
+    /// Appends a seal with its leaves, if its number is the one behind the last seal's and it names
+    /// that one's hash (the first one: number 1 and no hash); else [`Conflict::NotNextSeal`]. Seals
+    /// are never changed and never removed.
+    AppendSealIfNext(Box<Seal>, Bytes),
 }
 
 /// A trigger's idempotency key and what it led to.
@@ -143,6 +148,9 @@ pub enum Conflict {
     /// The execution has moved on.
     #[error("the execution's status has changed")]
     StatusMismatch,
+    /// Another process sealed first.
+    #[error("the chain has another last seal")]
+    NotNextSeal,
 }
 
 /// Why nothing was committed.

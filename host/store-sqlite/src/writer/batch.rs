@@ -148,6 +148,7 @@ impl<'a> Batch<'a> {
             Write::CallBack(action, key, now) => self.call_back(*action, key.as_deref(), *now).map(Ok),
             Write::SlowDown(action, until) => self.set_pace(*action, *until).map(Ok),
             Write::AddIdempotencyKey(key) => self.add_idempotency_key(key),
+            Write::AppendSealIfNext(seal, leaves) => self.append_seal(seal, leaves),
             Write::AddPayload(..)
             | Write::AddExecution(_)
             | Write::RequireLease(..)

@@ -4,7 +4,7 @@ use crate::World;
 use action_domain::{
     action::Action,
     digest::Digest,
-    event::EventType,
+    event::{EventType, Position},
     execution::{Execution, Status},
     id::ExecutionId,
     repositories::{Claim, Conflict, IdempotencyKey, Prune, Store, UnitOfWork, Write},
@@ -353,7 +353,7 @@ pub async fn what_ended_long_ago_is_removed(store: Arc<dyn Store>) {
     let log = w.log().await;
     let prune = |limit| {
         let event = w.any_event();
-        Prune { before, limit, recorded: Box::new(move |_| event.clone()) }
+        Prune { before, through: Position::MAX, limit, recorded: Box::new(move |_| event.clone()) }
     };
     let one = w.store.prune(prune(1)).await.unwrap();
     assert_eq!((one.executions, one.events, one.payloads), (1, 1, 1));
