@@ -9,6 +9,7 @@ mod kit;
 
 mod actions;
 mod admission;
+mod audit;
 mod chaos;
 mod cli;
 mod delivery;
@@ -18,5 +19,6 @@ mod gate;
 mod http_protocol;
 mod limits;
 mod roles;
+mod signatures;
 mod wasi;
 mod whole_path;

@@ -90,7 +90,9 @@ impl From<Conflict> for EngineError {
             Conflict::NameTaken => Self::Conflict { code: "name_taken", message },
             Conflict::VersionExists | Conflict::VersionWasOther => Self::Conflict { code: "version_exists", message },
             Conflict::InUse { .. } => Self::Conflict { code: "in_use", message },
-            Conflict::LeaseLost | Conflict::StatusMismatch | Conflict::NotNextSeal => Self::Conflict { code: "status_changed", message },
+            Conflict::LeaseLost | Conflict::StatusMismatch | Conflict::NotNextSeal => {
+                Self::Conflict { code: "status_changed", message }
+            }
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct Parts {
     /// Seal the log: the first one signs, the others are those that it takes over from. None: this
     /// process does not seal.
     pub seal_keys: Vec<SealKey>,
+    /// How long a period is that one seal covers.
+    pub seal_every: Duration,
 }
 
 /// The service's use cases. Cheap to clone.
@@ -154,6 +156,11 @@ impl Engine {
 
     /// What is stored, for reading. Writing is the use cases' alone.
     pub fn reader(&self) -> &dyn action_domain::repositories::Reader {
+        &*self.inner.parts.store
+    }
+
+    /// The log as an audit reads it, with its seals.
+    pub fn log(&self) -> &dyn action_domain::repositories::LogReader {
         &*self.inner.parts.store
     }
 

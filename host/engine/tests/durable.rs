@@ -161,6 +161,7 @@ impl Test {
             lease: LEASE,
             exclusive_store: false,
             seal_keys: Vec::new(),
+            seal_every: action_domain::limits::SEAL_EVERY,
         });
         engine.start().await.unwrap();
         engine

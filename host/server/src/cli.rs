@@ -5,7 +5,7 @@
 
 use crate::{
     client::Client,
-    commands::{action, events, execution, protocol, prune, run},
+    commands::{action, audit, events, execution, protocol, prune, run},
     config::{SettingsError, Sources, data_dir, names},
     data_dir as data_folder, exit,
 };
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Execution(Group<execution::Command>),
     /// Events: tail, list
     Events(Group<events::Command>),
+    /// The record's proof: verify, anchor, prove, check-proof, seal
+    Audit(Group<audit::Command>),
     /// Remove executions that ended long ago, with their events
     Prune(prune::Arguments),
     /// Compile a component from standard input to standard output
@@ -99,6 +101,14 @@ impl SettingsFile {
 }
 
 impl Connection {
+    /// Everything that was set.
+    ///
+    /// # Errors
+    /// See [`Sources::load`].
+    pub(crate) fn sources(&self) -> Result<Sources, SettingsError> {
+        self.settings.sources()
+    }
+
     /// A client of the service that was named.
     ///
     /// # Errors

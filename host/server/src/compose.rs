@@ -4,24 +4,25 @@
 
 use crate::{
     capacity::Capacity,
-    config::{Database, Place, Settings, names},
+    config::{Database, Place, Settings, audit_keys, names, trusted_keys},
     role::Role,
     system::{SystemClock, SystemRandom},
 };
 use action_domain::{
+    audit::{PublicKey, SealKey},
     digest::Digest,
     egress::EgressPolicy,
-    limits::{LEASE, LimitsPolicy},
-    repositories::{Store, StoreUnavailable},
+    limits::{LEASE, LimitsPolicy, SEAL_EVERY},
+    repositories::{LogReader, Store, StoreUnavailable},
     services::{Broker, ComponentSource},
 };
 use action_engine::{Engine, Parts};
 use action_queue_nats::{NatsBroker, NatsOptions};
 use action_store_memory::MemoryStore;
-use action_store_postgres::{PostgresOptions, PostgresStore};
-use action_store_sqlite::SqliteStore;
+use action_store_postgres::{PostgresLog, PostgresOptions, PostgresStore};
+use action_store_sqlite::{SqliteLog, SqliteStore};
 use action_wasm::{Compiler, RuntimeConfig, WasmRuntime};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
@@ -49,6 +50,9 @@ struct Ground {
     capacity: Capacity,
     lease: Duration,
     runs_attempts: bool,
+    seal_keys: Vec<SealKey>,
+    seal_every: Duration,
+    trusted_keys: Vec<PublicKey>,
 }
 
 /// A store, and what it takes to close it.
@@ -95,6 +99,9 @@ impl Service {
             capacity,
             lease: settings.lease,
             runs_attempts: role.runs_attempts(),
+            seal_keys: audit_keys(settings)?,
+            seal_every: settings.audit_period,
+            trusted_keys: trusted_keys(settings)?,
         };
         Self::compose(ground, node_folder(&settings.data_dir))
     }
@@ -107,12 +114,34 @@ impl Service {
         let store = OpenStore::Memory(Arc::new(MemoryStore::new()));
         let capacity = Capacity { carries: 1, concurrency: 1, waiters: 1, connections: 0 };
         let compiler = Compiler::InProcess;
-        let ground = Ground { store, broker: None, compiler, egress, capacity, lease: LEASE, runs_attempts: true };
+        let ground = Ground {
+            store,
+            broker: None,
+            compiler,
+            egress,
+            capacity,
+            lease: LEASE,
+            runs_attempts: true,
+            seal_keys: Vec::new(),
+            seal_every: SEAL_EVERY,
+            trusted_keys: Vec::new(),
+        };
         Self::compose(ground, node_folder(folder))
     }
 
     fn compose(ground: Ground, (cache_dir, cache_key_file): (PathBuf, PathBuf)) -> anyhow::Result<Self> {
-        let Ground { store, broker, compiler, egress, capacity, lease, runs_attempts } = ground;
+        let Ground {
+            store,
+            broker,
+            compiler,
+            egress,
+            capacity,
+            lease,
+            runs_attempts,
+            seal_keys,
+            seal_every,
+            trusted_keys,
+        } = ground;
         let clock = Arc::new(SystemClock);
         let runtime = WasmRuntime::new(RuntimeConfig {
             cache_dir,
@@ -120,6 +149,7 @@ impl Service {
             compiler,
             concurrency: capacity.concurrency,
             egress_policy: egress,
+            trusted_keys,
             clock: clock.clone(),
             components: Arc::new(StoredComponents(store.as_store())),
         })?;
@@ -136,6 +166,8 @@ impl Service {
             runs_attempts,
             broker,
             exclusive_store: !store.is_shared(),
+            seal_keys,
+            seal_every,
         });
         Ok(Self { engine, store })
     }
@@ -166,6 +198,18 @@ async fn open_store(database: &Database) -> anyhow::Result<OpenStore> {
             tracing::warn!("everything is kept in memory, and gone with this process");
             Ok(OpenStore::Memory(Arc::new(MemoryStore::new())))
         }
+    }
+}
+
+/// The log of a database, for reading only.
+///
+/// # Errors
+/// Where it cannot be opened, or has another release's schema.
+pub(crate) async fn open_log(database: &Database) -> anyhow::Result<Box<dyn LogReader>> {
+    match database {
+        Database::Sqlite(path) => Ok(Box::new(SqliteLog::open(path).await?)),
+        Database::Postgres(place) => Ok(Box::new(PostgresLog::open(place.expose()).await?)),
+        Database::Memory => bail!("memory: keeps no log that outlives its process"),
     }
 }
 

@@ -78,11 +78,19 @@ pub(crate) fn read_token(file: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(token.to_owned()))
 }
 
-/// Writes a new token beside its place and moves it there: a crash leaves none or a whole one.
 fn make_token(file: &Path) -> std::io::Result<String> {
     let mut bytes = [0; TOKEN_BYTES];
     system::fill(&mut bytes);
     let token = format!("{TOKEN_PREFIX}{}", hex::encode(bytes));
+    write_secret(file, &token)?;
+    Ok(token)
+}
+
+/// Writes a secret beside its place and moves it there: a crash leaves none or a whole one.
+///
+/// # Errors
+/// Where it cannot be written.
+pub(crate) fn write_secret(file: &Path, secret: &str) -> std::io::Result<()> {
     let draft = file.with_extension("new");
     // A draft that a crash left may have other rights.
     match std::fs::remove_file(&draft) {
@@ -90,10 +98,9 @@ fn make_token(file: &Path) -> std::io::Result<String> {
         _ => {}
     }
     let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    writeln!(written, "{token}")?;
+    writeln!(written, "{secret}")?;
     written.sync_all()?;
-    std::fs::rename(&draft, file)?;
-    Ok(token)
+    std::fs::rename(&draft, file)
 }
 
 #[cfg(test)]

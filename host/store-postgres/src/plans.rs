@@ -185,7 +185,7 @@ fn event_cases() -> Vec<Case> {
     let mut cases: Vec<Case> =
         EventType::ALL.iter().map(|r#type| reading(events::of(one, *r#type), &["events_by_execution"])).collect();
     cases.push(reading(events::sent(one, 1), &["events_by_execution"]));
-    cases.push(reading(sqlx::query(&log::LOGGED).bind(100_i64).bind(50_i64), &["events_pkey"]));
+    cases.push(reading(sqlx::query(log::LOGGED.as_str()).bind(100_i64).bind(50_i64), &["events_pkey"]));
     cases.push(writing(prune::PAYLOADS_OF, &["events_by_execution"]));
     cases.push(sorting(writing(prune::HOLD_PAYLOADS, &["payloads_pkey"])));
     cases.push(writing(prune::EVENTS, &["events_by_execution"]));
@@ -227,9 +227,9 @@ fn other_cases() -> Vec<Case> {
         reading(protocols::with(&action_domain::digest::Digest::of(b"")), &["protocols_by_digest"]),
         reading(protocols::page(&Page { after: Some(pin), limit: 50 }), &["protocols_pkey"]),
         reading(sqlx::query(log::PRUNED).bind(100_i64).bind(50_i64), &["pruned_events_pkey"]),
-        reading(sqlx::query(&log::SEALS).bind(100_i64).bind(50_i64), &["seals_pkey"]),
+        reading(sqlx::query(log::SEALS.as_str()).bind(100_i64).bind(50_i64), &["seals_pkey"]),
         reading(sqlx::query(log::LEAVES).bind(100_i64), &["seals_pkey"]),
-        reading(sqlx::query(&log::OVER).bind(100_i64), &["seals_by_position"]),
+        reading(sqlx::query(log::OVER.as_str()).bind(100_i64), &["seals_by_position"]),
         writing(&seals::LAST, &["seals_pkey"]),
         writing(removing::ACTION_ON, &["actions_by_pin"]),
         writing(removing::DIGEST_OF, &["protocols_pkey"]),

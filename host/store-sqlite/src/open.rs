@@ -126,7 +126,9 @@ pub(crate) fn check_schema(connection: &Connection, options: &SqliteOptions) -> 
     match found.cmp(&known) {
         Ordering::Equal => Ok(()),
         Ordering::Greater => Err(OpenError::Newer { path: options.path.clone(), found, known }),
-        Ordering::Less => Err(options.unusable(format!("its schema is older than this release: {found} of {known} steps; `migrate` brings it up to date"))),
+        Ordering::Less => Err(options.unusable(format!(
+            "its schema is older than this release: {found} of {known} steps; `migrate` brings it up to date"
+        ))),
     }
 }
 

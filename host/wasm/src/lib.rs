@@ -24,6 +24,7 @@ mod output;
 mod panic;
 mod prepared;
 mod reconcile;
+mod signature;
 mod state;
 
 pub use compile::{Compiler, compile_child_main};
@@ -34,6 +35,7 @@ use crate::{
     compile::Workshop,
 };
 use action_domain::{
+    audit::PublicKey,
     digest::Digest,
     egress::EgressPolicy,
     failure::{ErrorCode, ExecutionError},
@@ -61,6 +63,8 @@ pub struct RuntimeConfig {
     pub concurrency: u32,
     /// The operator's word on what may be reached.
     pub egress_policy: EgressPolicy,
+    /// Uploads have to be signed with one of these. None: anybody's are let in.
+    pub trusted_keys: Vec<PublicKey>,
     /// Tells the time for the journal.
     pub clock: Arc<dyn Clock>,
     /// Where components come from that are not compiled here yet.
@@ -79,6 +83,7 @@ pub struct WasmRuntime {
     pool: Arc<Pool>,
     policy: EgressPolicy,
     trust: Arc<Trust>,
+    trusted_keys: Vec<PublicKey>,
     clock: Arc<dyn Clock>,
     attempts: Semaphore,
     aside: Semaphore,
@@ -107,6 +112,7 @@ impl WasmRuntime {
             pool: Arc::default(),
             policy: config.egress_policy,
             trust: Arc::default(),
+            trusted_keys: config.trusted_keys,
             clock: config.clock,
             attempts: Semaphore::new(concurrency as usize),
             aside: Semaphore::new(engine::ASIDE_INSTANCES as usize),
@@ -143,7 +149,11 @@ impl WasmRuntime {
 #[async_trait]
 impl ProtocolRuntime for WasmRuntime {
     async fn admit(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
-        self.admit_component(component).await
+        self.admit_component(component, &self.trusted_keys).await
+    }
+
+    async fn admit_builtin(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
+        self.admit_component(component, &[]).await
     }
 
     async fn prepare(&self, component: Digest) -> Result<(), RuntimeError> {

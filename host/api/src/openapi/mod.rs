@@ -56,6 +56,7 @@ impl Documents {
         (name = "actions", description = "Protocols with a config, ready to be called."),
         (name = "executions", description = "What became of calls."),
         (name = "events", description = "Everything that happened."),
+        (name = "audit", description = "How others check that what happened is what is recorded."),
         (name = "service", description = "The service itself. No token is needed."),
     ),
 )]

@@ -1,6 +1,7 @@
 //! Routes for those who run the service: integrators, orchestrators, operators.
 
 pub(crate) mod actions;
+mod audit;
 mod events;
 pub(crate) mod executions;
 mod protocols;
@@ -29,7 +30,13 @@ pub fn private_router(state: ApiState) -> Router {
 }
 
 fn routes(state: ApiState) -> Routes {
-    [protocols::register, actions::register, executions::register, events::register, service::register]
-        .into_iter()
-        .fold(Routes::new(state), |routes, register| register(routes))
+    let registers = [
+        protocols::register,
+        actions::register,
+        executions::register,
+        events::register,
+        audit::register,
+        service::register,
+    ];
+    registers.into_iter().fold(Routes::new(state), |routes, register| register(routes))
 }

@@ -104,6 +104,7 @@ impl Api {
             lease: action_domain::limits::LEASE,
             exclusive_store: true,
             seal_keys: vec![action_domain::audit::SealKey::from_seed(&[7; 32])],
+            seal_every: action_domain::limits::SEAL_EVERY,
         });
         let readiness = Readiness::new();
         readiness.set(Phase::Ready);

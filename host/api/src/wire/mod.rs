@@ -14,6 +14,7 @@ pub(crate) mod page;
 pub(crate) mod protocol;
 pub(crate) mod rules;
 pub(crate) mod saved_action;
+pub(crate) mod seal;
 pub(crate) mod shared;
 
 use crate::error::{Answer, Problem};

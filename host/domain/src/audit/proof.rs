@@ -159,7 +159,10 @@ mod tests {
         assert_eq!(broken(&|proof| proof.index += 1), ProofError::Position { position: 8 });
         assert_eq!(broken(&|proof| proof.index = u64::MAX), ProofError::Root);
         assert_eq!(broken(&|proof| proof.seal.push(' ')), ProofError::Seal);
-        assert_eq!(broken(&|proof| proof.seal = proof.seal.replace("\"last\":11", "\"last\":12")), ProofError::Signature);
+        assert_eq!(
+            broken(&|proof| proof.seal = proof.seal.replace("\"last\":11", "\"last\":12")),
+            ProofError::Signature
+        );
         assert_eq!(broken(&|proof| proof.signature = proof.signature.replace('=', "")), ProofError::Signature);
         assert_eq!(broken(&|proof| proof.format.push('x')), ProofError::Format);
         let own = proof.seal.replace(&key.to_string(), &other.public().to_string());

@@ -170,8 +170,10 @@ impl Verifier {
         sealed.see(position, leaf);
         let Some(wanted) = sealed.wanted(position) else { return };
         if wanted == absent_leaf(position) {
-            let message =
-                format!("there is an event at position {position}, where there was none when seal {} was made", sealed.sequence);
+            let message = format!(
+                "there is an event at position {position}, where there was none when seal {} was made",
+                sealed.sequence
+            );
             self.found.push(Self::of_row(FindingCode::EventAdded, row, message).of_seal(sequence));
         } else if wanted != leaf {
             sealed.mismatched.push(event.clone());
@@ -202,7 +204,9 @@ impl Verifier {
             };
             let (places, number) = (places(from, to), sealed.sequence);
             let message = if absent {
-                format!("there is nothing at {places}, as there was when seal {number} was made, and no prune accounts for it")
+                format!(
+                    "there is nothing at {places}, as there was when seal {number} was made, and no prune accounts for it"
+                )
             } else {
                 format!("what was at {places} is gone, and no prune accounts for it (seal {number})")
             };
@@ -291,14 +295,17 @@ impl Sealed {
         let (position, number) = (event.position, self.sequence);
         let others = self.mismatched.iter().take(MOVED_MAX).map(|other| other.position);
         let came_from = others.filter(|_| self.mismatched.len() <= MOVED_MAX);
-        let mut came_from = came_from.filter(|from| *from != position && self.wanted(*from) == Some(event.leaf_at(*from)));
+        let mut came_from =
+            came_from.filter(|from| *from != position && self.wanted(*from) == Some(event.leaf_at(*from)));
         let finding = match came_from.next() {
             Some(from) => {
-                let message = format!("the event at position {position} stood at position {from} when seal {number} was made");
+                let message =
+                    format!("the event at position {position} stood at position {from} when seal {number} was made");
                 Finding::new(FindingCode::EventMoved, message)
             }
             None => {
-                let message = format!("the event at position {position} is not the one that seal {number} has: it was changed");
+                let message =
+                    format!("the event at position {position} is not the one that seal {number} has: it was changed");
                 Finding::new(FindingCode::EventChanged, message)
             }
         };

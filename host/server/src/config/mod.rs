@@ -3,13 +3,15 @@
 //! Environment variables `ACTION_SERVICE_*`; a TOML file (`--config`) has the same names as
 //! its keys, in the same upper case, so that one search finds both. The environment wins.
 
+mod keys;
 pub(crate) mod names;
 pub(crate) mod place;
 mod settings;
 mod sources;
 
+pub(crate) use keys::{audit_keys, known_audit_keys, parse_public_keys, trusted_keys};
 pub(crate) use place::Place;
-pub(crate) use settings::{Database, LogFormat, Settings, data_dir};
+pub(crate) use settings::{Database, Given, LogFormat, Settings, data_dir};
 pub(crate) use sources::Sources;
 
 /// Everything that is wrong with the settings.

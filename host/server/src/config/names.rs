@@ -16,6 +16,16 @@ pub(crate) const PRIVATE_ADDR: &str = "ACTION_SERVICE_PRIVATE_ADDR";
 pub(crate) const ADMIN_TOKEN: &str = "ACTION_SERVICE_ADMIN_TOKEN";
 /// `allow` or `deny`.
 pub(crate) const EGRESS_PRIVATE: &str = "ACTION_SERVICE_EGRESS_PRIVATE";
+/// Seeds of the keys that seal the log; the first one signs.
+pub(crate) const AUDIT_KEY: &str = "ACTION_SERVICE_AUDIT_KEY";
+/// The file that holds them instead.
+pub(crate) const AUDIT_KEY_FILE: &str = "ACTION_SERVICE_AUDIT_KEY_FILE";
+/// How long a period is that one seal covers.
+pub(crate) const AUDIT_SECONDS: &str = "ACTION_SERVICE_AUDIT_SECONDS";
+/// Public keys of those whose components are let in.
+pub(crate) const TRUSTED_KEYS: &str = "ACTION_SERVICE_TRUSTED_KEYS";
+/// The file that holds them instead.
+pub(crate) const TRUSTED_KEYS_FILE: &str = "ACTION_SERVICE_TRUSTED_KEYS_FILE";
 /// Attempts at once.
 pub(crate) const CONCURRENCY: &str = "ACTION_SERVICE_CONCURRENCY";
 /// As long a process may be silent before others take up its attempts.
@@ -54,6 +64,11 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (PRIVATE_ADDR, Kind::Setting),
     (ADMIN_TOKEN, Kind::Setting),
     (EGRESS_PRIVATE, Kind::Setting),
+    (AUDIT_KEY, Kind::Setting),
+    (AUDIT_KEY_FILE, Kind::Setting),
+    (AUDIT_SECONDS, Kind::Setting),
+    (TRUSTED_KEYS, Kind::Setting),
+    (TRUSTED_KEYS_FILE, Kind::Setting),
     (CONCURRENCY, Kind::Setting),
     (LEASE_SECONDS, Kind::Setting),
     (SHUTDOWN_GRACE_MS, Kind::Setting),
@@ -65,7 +80,6 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     ("ACTION_SERVICE_SECRET_KEY_FILE", Kind::Later("secrets are")),
     ("ACTION_SERVICE_EGRESS_ALLOW", Kind::Later("operator-wide egress rules are")),
     ("ACTION_SERVICE_EGRESS_DENY", Kind::Later("operator-wide egress rules are")),
-    ("ACTION_SERVICE_TRUSTED_KEYS", Kind::Later("signed protocols are")),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", Kind::Later("traces over OTLP are")),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Kind::Later("traces over OTLP are")),
     ("ACTION_SERVICE_ADVISORIES", Kind::Build),

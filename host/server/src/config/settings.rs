@@ -1,7 +1,10 @@
 //! What the settings mean. Every wrong one is named, all at once.
 
-use super::{Place, SettingsError, Sources, names};
-use action_domain::limits::LEASE;
+use super::{Place, SettingsError, Sources, keys, names};
+use action_domain::{
+    audit::{PublicKey, SealKey},
+    limits::{LEASE, SEAL_EVERY},
+};
 use std::{
     fmt,
     net::{SocketAddr, ToSocketAddrs},
@@ -21,6 +24,8 @@ const SHUTDOWN_GRACE_MS_DEFAULT: u64 = 25_000;
 const SHUTDOWN_GRACE_MS_MAX: u64 = 3_600_000;
 /// Longer, and a lost process would be found when nobody waits for it any more.
 const LEASE_SECONDS_MAX: u64 = 600;
+/// Longer, and an anchor would be old before it is taken.
+const AUDIT_SECONDS_MAX: u64 = 3600;
 /// A shorter token could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
 
@@ -41,6 +46,12 @@ pub(crate) struct Settings {
     pub(crate) admin_token: Option<String>,
     /// Whether actions that ask for private networks may reach them.
     pub(crate) egress_private: bool,
+    /// What seals the log.
+    pub(crate) audit_keys: Given<Vec<SealKey>>,
+    /// How long a period is that one seal covers.
+    pub(crate) audit_period: Duration,
+    /// Whose components are let in.
+    pub(crate) trusted_keys: Given<Vec<PublicKey>>,
     /// Attempts at once.
     pub(crate) concurrency: u32,
     /// As long a process may be silent before others take up its attempts.
@@ -51,6 +62,17 @@ pub(crate) struct Settings {
     pub(crate) log: String,
     /// How it is logged.
     pub(crate) log_format: LogFormat,
+}
+
+/// Something that is set by itself, or in a file.
+#[derive(Debug, Clone)]
+pub(crate) enum Given<T> {
+    /// Neither.
+    Nothing,
+    /// By itself.
+    Value(T),
+    /// In this file.
+    File(PathBuf),
 }
 
 /// Where state lives.
@@ -111,6 +133,15 @@ impl Settings {
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081))),
             admin_token: Self::read(sources, names::ADMIN_TOKEN, &mut problems, token),
             egress_private: Self::read(sources, names::EGRESS_PRIVATE, &mut problems, allowed).unwrap_or(false),
+            audit_keys: Self::given(sources, names::AUDIT_KEY, names::AUDIT_KEY_FILE, &mut problems, keys::seal_keys),
+            audit_period: Self::read(sources, names::AUDIT_SECONDS, &mut problems, audit_period).unwrap_or(SEAL_EVERY),
+            trusted_keys: Self::given(
+                sources,
+                names::TRUSTED_KEYS,
+                names::TRUSTED_KEYS_FILE,
+                &mut problems,
+                keys::public_keys,
+            ),
             concurrency: Self::read(sources, names::CONCURRENCY, &mut problems, concurrency)
                 .unwrap_or(CONCURRENCY_DEFAULT),
             lease: Self::read(sources, names::LEASE_SECONDS, &mut problems, lease).unwrap_or(LEASE),
@@ -129,6 +160,24 @@ impl Settings {
                 .push(format!("{} needs a database that keeps what is queued, and memory: does not", names::QUEUE_URL));
         }
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError::new(problems)) }
+    }
+
+    /// What may stand in a setting or in a file.
+    fn given<T>(
+        sources: &Sources,
+        name: &'static str,
+        file: &'static str,
+        problems: &mut Vec<String>,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Given<T> {
+        match (sources.get(name), sources.get(file)) {
+            (Some(_), Some(_)) => {
+                problems.push(format!("{name} and {file} are both set; one of them is enough"));
+                Given::Nothing
+            }
+            (None, Some(path)) => Given::File(path.into()),
+            _ => Self::read(sources, name, problems, parse).map_or(Given::Nothing, Given::Value),
+        }
     }
 
     fn read<T>(
@@ -170,6 +219,11 @@ fn queue(text: &str) -> Result<Place, String> {
 fn lease(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (1..=LEASE_SECONDS_MAX).contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is no number between 1 and {LEASE_SECONDS_MAX}"))
+}
+
+fn audit_period(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=AUDIT_SECONDS_MAX).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is no number between 1 and {AUDIT_SECONDS_MAX}"))
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
@@ -278,6 +332,9 @@ mod tests {
             (names::PRIVATE_ADDR, "nowhere"),
             (names::ADMIN_TOKEN, "short"),
             (names::EGRESS_PRIVATE, "yes"),
+            (names::AUDIT_KEY, "hunter2"),
+            (names::AUDIT_SECONDS, "0"),
+            (names::TRUSTED_KEYS, "hunter2"),
             (names::CONCURRENCY, "0"),
             (names::SHUTDOWN_GRACE_MS, "25s"),
             (names::LEASE_SECONDS, "0"),
@@ -286,6 +343,7 @@ mod tests {
         ];
         let error = settings(&bad).unwrap_err();
         assert_eq!(error.problems().len(), bad.len(), "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
         for (name, _) in bad {
             assert!(error.to_string().contains(&format!("{name} (in the environment): ")), "{name}: {error}");
         }

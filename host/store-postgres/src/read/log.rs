@@ -31,9 +31,7 @@ pub(crate) static SEALS: LazyLock<String> =
 pub(crate) const LEAVES: &str = "SELECT leaves FROM seals WHERE sequence = $1";
 /// Those that cover nothing begin where the next one does.
 pub(crate) static OVER: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT {SEAL} FROM seals WHERE first_position <= $1 ORDER BY first_position DESC, sequence DESC LIMIT 1"
-    )
+    format!("SELECT {SEAL} FROM seals WHERE first_position <= $1 ORDER BY first_position DESC, sequence DESC LIMIT 1")
 });
 
 /// One state of the database, whatever is written meanwhile, and no writing.
@@ -88,7 +86,11 @@ macro_rules! reads_the_log {
                 self.all(|| sqlx::query(LOGGED.as_str()).bind(behind(after)).bind(i64::from(limit)), logged).await
             }
 
-            async fn pruned(&self, after: Option<Position>, limit: u32) -> Result<Vec<PrunedPosition>, StoreUnavailable> {
+            async fn pruned(
+                &self,
+                after: Option<Position>,
+                limit: u32,
+            ) -> Result<Vec<PrunedPosition>, StoreUnavailable> {
                 self.all(|| sqlx::query(PRUNED).bind(behind(after)).bind(i64::from(limit)), read_pruned).await
             }
 

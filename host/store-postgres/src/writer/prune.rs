@@ -32,7 +32,8 @@ pub(crate) const EXECUTIONS: &str = "DELETE FROM executions WHERE id = ANY($1)";
 impl Batch<'_> {
     pub(super) async fn prune(&mut self, prune: &Prune) -> sqlx::Result<Pruned> {
         self.flush().await?;
-        let chosen = sqlx::query_scalar(CHOOSE).bind(prune.before.as_micros()).bind(prune.through).bind(i64::from(prune.limit));
+        let chosen =
+            sqlx::query_scalar(CHOOSE).bind(prune.before.as_micros()).bind(prune.through).bind(i64::from(prune.limit));
         let ids: Vec<Uuid> = chosen.fetch_all(&mut *self.connection).await?;
         if ids.is_empty() {
             return Ok(Pruned::default());

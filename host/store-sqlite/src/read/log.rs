@@ -77,7 +77,11 @@ macro_rules! reads_the_log {
                 all(&self.readers, statement, move |row| logged(row, &types)).await
             }
 
-            async fn pruned(&self, after: Option<Position>, limit: u32) -> Result<Vec<PrunedPosition>, StoreUnavailable> {
+            async fn pruned(
+                &self,
+                after: Option<Position>,
+                limit: u32,
+            ) -> Result<Vec<PrunedPosition>, StoreUnavailable> {
                 let statement = query(PRUNED).bind(behind(after)).bind(i64::from(limit));
                 let read = |row: &rusqlite::Row<'_>| {
                     let mut columns = Columns::of(row);

@@ -31,10 +31,12 @@ impl Batch<'_> {
         self.flush()?;
         let run = |sql: &str| self.connection.execute(sql, []).map(|rows| rows as u64);
         run(PAYLOADS)?;
-        let executions = self.connection.execute(CHOOSE, (prune.before.as_micros(), prune.through, prune.limit))? as u64;
+        let executions =
+            self.connection.execute(CHOOSE, (prune.before.as_micros(), prune.through, prune.limit))? as u64;
         run(CHOOSE_PAYLOADS)?;
         let mut removing = self.connection.prepare(EVENTS)?;
-        let mut positions: Vec<Position> = removing.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let mut positions: Vec<Position> =
+            removing.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         positions.sort_unstable();
         let payloads = run(NEEDLESS)?;
         run(KEYS)?;

@@ -92,7 +92,9 @@ pub async fn seals_form_one_chain(store: Arc<dyn Store>) {
     assert_eq!(listed(1).await.unwrap(), leaves[..4].concat());
     assert_eq!(listed(2).await.unwrap(), Bytes::new());
     assert_eq!(listed(4).await, None);
-    for (position, seal) in [(0, None), (1, Some(&first)), (4, Some(&first)), (5, Some(&second)), (Position::MAX, Some(&second))] {
+    for (position, seal) in
+        [(0, None), (1, Some(&first)), (4, Some(&first)), (5, Some(&second)), (Position::MAX, Some(&second))]
+    {
         assert_eq!(w.store.seal_over(position).await.unwrap().as_ref(), seal, "{position}");
     }
 }
@@ -102,7 +104,8 @@ pub async fn one_of_many_sealers_is_next(store: Arc<dyn Store>) {
     let w = World::new(store);
     let mut last: Option<Seal> = None;
     for round in 0..5 {
-        let tries: Vec<Seal> = (0..8).map(|number| next(last.as_ref(), &[[number; 32]], round * 100 + i64::from(number))).collect();
+        let tries: Vec<Seal> =
+            (0..8).map(|number| next(last.as_ref(), &[[number; 32]], round * 100 + i64::from(number))).collect();
         let commits = tries.iter().map(|seal| {
             let (store, unit) = (Arc::clone(&w.store), UnitOfWork::new().write(append(seal, &[])));
             tokio::spawn(async move { store.commit(unit).await.is_ok() })

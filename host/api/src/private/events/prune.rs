@@ -44,7 +44,7 @@ pub(super) struct PrunedBody {
     )
 )]
 pub(super) async fn prune_events(State(state): State<ApiState>, Json(body): Json<PruneBody>) -> Answer {
-    let Pruned { executions, events, payloads } = state.engine().prune_events(body.before, |_| {}).await?;
+    let Pruned { executions, events, payloads, .. } = state.engine().prune_events(body.before, |_| {}).await?;
     wire::ok(&PrunedBody { executions, events, payloads })
 }
 

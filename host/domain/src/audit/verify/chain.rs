@@ -23,8 +23,7 @@ impl Chain {
     /// Checks the next seal; gives what it says, if that can be taken for what it said.
     pub(super) fn next(&mut self, seal: &Seal, found: &mut Vec<Finding>) -> Option<SealDocument> {
         let number = seal.sequence;
-        let mut wrong =
-            |code, message: String| found.push(Finding::new(code, message).of_seal(Some(number)));
+        let mut wrong = |code, message: String| found.push(Finding::new(code, message).of_seal(Some(number)));
         let follows = self.sequence.checked_add(1) == Some(number);
         if !follows {
             let (first, last) = (self.sequence.saturating_add(1), number.saturating_sub(1));

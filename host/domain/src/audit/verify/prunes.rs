@@ -39,9 +39,8 @@ impl Prunes {
         }
         let (count, _, digest) = self.open.remove(&event.id).unwrap_or_default();
         let recorded: Option<Recorded> = serde_json::from_str(&event.data).ok();
-        let fits = recorded
-            .as_ref()
-            .is_some_and(|recorded| recorded.events == count && recorded.positions == digest.finish());
+        let fits =
+            recorded.as_ref().is_some_and(|recorded| recorded.events == count && recorded.positions == digest.finish());
         if !fits {
             let events = recorded.map_or_else(|| "what cannot be read".to_owned(), |it| it.events.to_string());
             let message = format!(

@@ -167,10 +167,20 @@ fn removed_added_and_moved_events_are_told_apart() {
     removed.remove(7);
     removed.remove(8);
     let (found, _) = removed.verify_with(&[1], &[]);
-    assert_eq!((found.len(), found[0].code.as_str(), found[0].position, found[0].last_position), (1, "event_removed", Some(7), Some(8)));
+    assert_eq!(
+        (found.len(), found[0].code.as_str(), found[0].position, found[0].last_position),
+        (1, "event_removed", Some(7), Some(8))
+    );
     let mut all = log();
     all.rows.clear();
-    assert_eq!(all.verify(), [("event_removed", Some(1), Some(1)), ("event_removed", Some(2), Some(6)), ("event_removed", Some(3), Some(11))]);
+    assert_eq!(
+        all.verify(),
+        [
+            ("event_removed", Some(1), Some(1)),
+            ("event_removed", Some(2), Some(6)),
+            ("event_removed", Some(3), Some(11))
+        ]
+    );
     let mut unsealed = log();
     unsealed.remove(18);
     assert_eq!(unsealed.verify(), [("event_removed", None, Some(18))]);
@@ -196,7 +206,10 @@ fn removed_added_and_moved_events_are_told_apart() {
     }
     pushed.rows.insert(7, row(LoggedEvent { data: "{}".to_owned(), ..event(8) }));
     let found = pushed.verify();
-    assert_eq!(found[..3], [("event_changed", Some(2), Some(8)), ("event_moved", Some(2), Some(9)), ("event_moved", Some(2), Some(10))]);
+    assert_eq!(
+        found[..3],
+        [("event_changed", Some(2), Some(8)), ("event_moved", Some(2), Some(9)), ("event_moved", Some(2), Some(10))]
+    );
 }
 
 #[test]
@@ -253,7 +266,8 @@ fn a_key_hands_over_to_the_next() {
     let mut log = Log::new(20, 5, 5);
     let last = log.last().unwrap();
     let leaves = log.leaves(6..=8);
-    let over = Seal::handing_over(Some((&last.0, last.1)), &leaves, Timestamp::from_micros(1), &key(1), key(2).public());
+    let over =
+        Seal::handing_over(Some((&last.0, last.1)), &leaves, Timestamp::from_micros(1), &key(1), key(2).public());
     log.seals.push((over, leaves.concat()));
     log.seal(15, 5, &key(2));
     for trusted in [&[1][..], &[2], &[1, 2]] {
@@ -340,7 +354,9 @@ fn what_was_gone_before_it_was_sealed_is_said_for_ever() {
 #[test]
 fn a_seal_that_claims_everything_costs_nothing() {
     let document = |first, last| SealDocument { first, last, ..log().seals[0].0.read().unwrap() };
-    for (first, last) in [(1, Position::MAX), (Position::MIN, Position::MAX), (Position::MAX, 1), (1 << 60, (1 << 60) + 3)] {
+    for (first, last) in
+        [(1, Position::MAX), (Position::MIN, Position::MAX), (Position::MAX, 1), (1 << 60, (1 << 60) + 3)]
+    {
         let mut log = log();
         let mut seal = Seal::sign(&document(first, last), &key(1));
         seal.first = first;
