@@ -92,7 +92,7 @@ async fn only_what_a_trusted_key_signed_is_let_in() {
 async fn trust_is_asked_at_the_door_and_signatures_do_no_harm_without_it() {
     let pair = KeyPair::generate();
     let service = Service::start().await;
-    let unsigned = fixture("lean");
+    let unsigned = fixture("echo-http");
     service.private.upload(sign(&fixture("noop"), &pair)).await.json(201);
     service.private.upload(unsigned.clone()).await.json(201);
     let (_, options) = service.stop().await;

@@ -40,6 +40,8 @@ pub(super) struct PrunedBody {
         (status = 200, description = "What was removed.", body = PrunedBody),
         (status = 400, description = "The document cannot be read: `malformed_json`, `invalid_utf8`, \
             `duplicate_member`, `too_deep`."),
+        (status = 409, description = "What is not sealed yet is sealed before it goes, and the chain of seals is another \
+            key's: `audit_key_changed`."),
         (status = 422, description = "The document is not valid: `invalid_document`."),
     )
 )]

@@ -67,3 +67,8 @@ fn public_keys(given: &[String]) -> anyhow::Result<Vec<PublicKey>> {
     }
     Ok(keys)
 }
+
+/// A number of things, for people.
+fn number(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}

@@ -1,5 +1,6 @@
 //! `audit seal`: asks a running service to seal now.
 
+use super::number;
 use crate::{
     client::Client,
     output::{Output, field},
@@ -21,12 +22,13 @@ pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) 
     if output.is_json() {
         Output::json(&sealed)?;
     } else {
-        let [seals, sequence, hash, last] =
-            ["/seals", "/last/sequence", "/last/hash", "/last/last"].map(|pointer| field(&sealed, pointer));
+        let [sequence, hash, last] =
+            ["/last/sequence", "/last/hash", "/last/last"].map(|pointer| field(&sealed, pointer));
+        let made = number(sealed["seals"].as_u64().unwrap_or(0), "seal");
         if sequence.is_empty() {
             Output::line("there is nothing to seal")?;
         } else {
-            Output::line(&format!("{seals} seals made; the last one, {sequence}:{hash}, ends at position {last}"))?;
+            Output::line(&format!("{made} made; the last one, {sequence}:{hash}, ends at position {last}"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! `audit verify`: walks the log with its seals.
 
-use super::{log, public_keys};
+use super::{log, number, public_keys};
 use crate::{
     config::{Settings, known_audit_keys},
     exit,
@@ -99,10 +99,10 @@ fn report(
         Output::line(&format!("… and {} more", findings - shown.len() as u64))?;
     }
     let looked = format!(
-        "{}: {seals} seals over {} events, {pruned} of them removed by recorded prunes; {unsealed} behind them are not \
-         sealed yet",
+        "{}: {} over {}, of which recorded prunes removed {pruned}; {unsealed} behind them not sealed yet",
         settings.database,
-        (events + pruned).saturating_sub(unsealed)
+        number(seals, "seal"),
+        number((events + pruned).saturating_sub(unsealed), "event")
     );
     Output::line(&looked)?;
     let verdict = match findings {
