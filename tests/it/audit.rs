@@ -45,15 +45,9 @@ async fn audit(data: &Path, words: &[&str]) -> Ran {
 /// Changes a database by hand, with all that guards it out of the way.
 async fn edit(data: &Path, sql: &str) -> String {
     let database = data.join("action-service.db");
-    let triggers = run(
-        Path::new("sqlite3"),
-        &[
-            database.to_str().unwrap(),
-            "SELECT 'DROP TRIGGER ' || name || ';' FROM sqlite_master WHERE type = 'trigger'",
-        ],
-        &[],
-    );
-    let done = run(Path::new("sqlite3"), &[database.to_str().unwrap(), &(triggers.await.out + sql)], &[]).await;
+    let sqlite = async |sql: &str| run(Path::new("sqlite3"), &[database.to_str().unwrap(), sql], &[]).await;
+    let triggers = sqlite("SELECT 'DROP TRIGGER ' || name || ';' FROM sqlite_master WHERE type = 'trigger'").await.out;
+    let done = sqlite(&(triggers + sql)).await;
     assert_eq!(done.code, 0, "{sql}: {}", done.err);
     done.out.trim().to_owned()
 }
@@ -287,10 +281,9 @@ async fn a_proof_is_checked_with_the_public_key_alone() {
         std::fs::write(&file, proof.to_string()).unwrap();
         let file = file.to_str().unwrap();
         // Nothing of a service is there.
-        let own =
-            run(&binary(), &["audit", "check-proof", file, "--key", key], &[("ACTION_SERVICE_DATA_DIR", "/nowhere")]);
-        let others = run(Path::new("python3"), &[script.to_str().unwrap(), file, key], &[]);
-        let (own, others) = tokio::join!(own, others);
+        let nowhere = [("ACTION_SERVICE_DATA_DIR", "/nowhere")];
+        let own = run(&binary(), &["audit", "check-proof", file, "--key", key], &nowhere).await;
+        let others = run(Path::new("python3"), &[script.to_str().unwrap(), file, key], &[]).await;
         assert_eq!(own.code, others.code, "{}{}\n{}{}", own.out, own.err, others.out, others.err);
         own.code
     };

@@ -1,6 +1,6 @@
 //! Whether a component is signed by somebody who is trusted.
 //!
-//! The signatures are those of the WebAssembly tool conventions (Signatures.md), as `wasmsign2`
+//! The signatures are those of the WebAssembly tool conventions (their page "Signatures"), as `wasmsign2`
 //! makes them: a custom section `signature` in front, which holds Ed25519 signatures over the
 //! SHA-256 of everything behind it. Only a signature over all of it counts: one that covers a
 //! beginning would let anybody put something behind it.

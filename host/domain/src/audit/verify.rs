@@ -257,9 +257,10 @@ impl Verifier {
         self.summary
     }
 
-    /// What was found since the last call.
+    /// What was found since the last call: what seals say of themselves, then by position.
     pub fn take(&mut self) -> Vec<Finding> {
-        let found = std::mem::take(&mut self.found);
+        let mut found = std::mem::take(&mut self.found);
+        found.sort_by_key(|finding| finding.position);
         self.summary.findings += found.len() as u64;
         found
     }
