@@ -68,13 +68,14 @@ async fn many_processes_may_open_a_new_database_at_once() {
 #[tokio::test]
 async fn a_newer_database_is_refused_with_its_version() {
     let database = Server::shared().database();
-    assert_eq!(migrate(&database.url).await.unwrap(), 1);
+    let steps = migrate(&database.url).await.unwrap() as i64;
+    assert!(steps > 0);
     assert_eq!(migrate(&database.url).await.unwrap(), 0);
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (99, 'of tomorrow', true, ''::bytea, 1)";
     raw(&database.url).await.execute(newer).await.unwrap();
     let error = PostgresStore::open(&database.url, PostgresOptions::default()).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known, .. } if known == steps), "{error}");
     assert!(error.to_string().contains("schema version 99"), "{error}");
 }
 

@@ -21,28 +21,30 @@ const SSH_HEAD: &[u8] = b"\0\0\0\x0bssh-ed25519\0\0\0\x20";
 /// The byte before the public key in the serialised form of the WebAssembly tool conventions.
 const TOOL_CONVENTIONS_ID: u8 = 0x01;
 
-/// A public key. Its text form is the base64 of its 32 bytes.
+/// A public key: 32 bytes that are one. Its text form is their base64.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct PublicKey(VerifyingKey);
+pub struct PublicKey([u8; KEY_BYTES]);
 
 impl PublicKey {
     /// From its 32 bytes, where they are a key.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; KEY_BYTES] = bytes.try_into().ok()?;
         // A key of small order verifies signatures that nobody made.
-        VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak()).map(Self)
+        VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak()).map(|_| Self(*bytes))
     }
 
     /// Its 32 bytes.
     pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
-        self.0.as_bytes()
+        &self.0
     }
 
     /// Whether its owner signed this.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        let signature = Signature::from_slice(signature);
-        signature.is_ok_and(|signature| self.0.verify_strict(message, &signature).is_ok())
+        let (Ok(key), Ok(signature)) = (VerifyingKey::from_bytes(&self.0), Signature::from_slice(signature)) else {
+            return false;
+        };
+        key.verify_strict(message, &signature).is_ok()
     }
 
     /// A short name for people: the first sixteen hexadecimal digits of its SHA-256.
@@ -144,7 +146,7 @@ impl SealKey {
 
     /// The public key.
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key())
+        PublicKey(self.0.verifying_key().to_bytes())
     }
 
     /// Signs.

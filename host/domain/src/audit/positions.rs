@@ -21,7 +21,9 @@ impl PositionsDigest {
     /// Of these, which are in their order.
     pub fn of(positions: &[Position]) -> Option<Digest> {
         let mut digest = Self::default();
-        positions.iter().for_each(|position| digest.push(*position));
+        for position in positions {
+            digest.push(*position);
+        }
         digest.finish()
     }
 }

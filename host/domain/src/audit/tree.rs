@@ -57,7 +57,9 @@ impl Builder {
 /// The root over these leaves.
 pub fn root(leaves: &[Hash]) -> Hash {
     let mut builder = Builder::default();
-    leaves.iter().for_each(|leaf| builder.push(*leaf));
+    for leaf in leaves {
+        builder.push(*leaf);
+    }
     builder.root()
 }
 

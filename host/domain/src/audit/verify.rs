@@ -80,7 +80,7 @@ struct Sealed {
     leaves: Option<Vec<Hash>>,
     /// From what is there, where the list cannot tell.
     found: Builder,
-    mismatched: Vec<Box<LoggedEvent>>,
+    mismatched: Vec<LoggedEvent>,
 }
 
 impl Verifier {
@@ -133,16 +133,13 @@ impl Verifier {
         }
         self.missing(row.position);
         self.next = row.position.saturating_add(1);
-        match &row.event {
-            Some(event) => self.event(&row, event),
-            None => {
-                // There is a prune: else there would be no row.
-                let Some(by) = row.pruned_by else { return };
-                self.summary.pruned += 1;
-                self.prunes.removed(row.position, by);
-                if let Open::Sealed(sealed) = &mut self.open {
-                    sealed.see(row.position, absent_leaf(row.position));
-                }
+        if let Some(event) = &row.event {
+            self.event(&row, event);
+        } else if let Some(by) = row.pruned_by {
+            self.summary.pruned += 1;
+            self.prunes.removed(row.position, by);
+            if let Open::Sealed(sealed) = &mut self.open {
+                sealed.see(row.position, absent_leaf(row.position));
             }
         }
         if matches!(self.open, Open::Tail) {
@@ -176,7 +173,7 @@ impl Verifier {
             );
             self.found.push(Self::of_row(FindingCode::EventAdded, row, message).of_seal(sequence));
         } else if wanted != leaf {
-            sealed.mismatched.push(event.clone());
+            sealed.mismatched.push((**event).clone());
         }
     }
 
@@ -298,17 +295,14 @@ impl Sealed {
         let came_from = others.filter(|_| self.mismatched.len() <= MOVED_MAX);
         let mut came_from =
             came_from.filter(|from| *from != position && self.wanted(*from) == Some(event.leaf_at(*from)));
-        let finding = match came_from.next() {
-            Some(from) => {
-                let message =
-                    format!("the event at position {position} stood at position {from} when seal {number} was made");
-                Finding::new(FindingCode::EventMoved, message)
-            }
-            None => {
-                let message =
-                    format!("the event at position {position} is not the one that seal {number} has: it was changed");
-                Finding::new(FindingCode::EventChanged, message)
-            }
+        let finding = if let Some(from) = came_from.next() {
+            let message =
+                format!("the event at position {position} stood at position {from} when seal {number} was made");
+            Finding::new(FindingCode::EventMoved, message)
+        } else {
+            let message =
+                format!("the event at position {position} is not the one that seal {number} has: it was changed");
+            Finding::new(FindingCode::EventChanged, message)
         };
         finding.at(position).of_event(event.id).of_seal(Some(number))
     }
