@@ -230,7 +230,7 @@ fn other_cases() -> Vec<Case> {
         reading(sqlx::query(log::SEALS.as_str()).bind(100_i64).bind(50_i64), &["seals_pkey"]),
         reading(sqlx::query(log::LEAVES).bind(100_i64), &["seals_pkey"]),
         reading(sqlx::query(log::OVER.as_str()).bind(100_i64), &["seals_by_position"]),
-        writing(&seals::LAST, &["seals_pkey"]),
+        reading(sqlx::query(seals::LAST.as_str()), &["seals_pkey"]),
         writing(removing::ACTION_ON, &["actions_by_pin"]),
         writing(removing::DIGEST_OF, &["protocols_pkey"]),
         writing(removing::REMOVE_COMPONENT, &["components_pkey", "protocols_by_digest"]),
@@ -263,7 +263,7 @@ fn other_cases() -> Vec<Case> {
 #[tokio::test]
 async fn executions_are_found_over_indexes() {
     let (database, _) = database().await;
-    let mut connection = fill(&database, &[EXECUTIONS, PACES, KEYS]).await;
+    let mut connection = fill(&database, &[EXECUTIONS, EVENTS, PACES, KEYS]).await;
     check(&mut connection, execution_cases()).await;
 }
 

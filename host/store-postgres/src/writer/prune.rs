@@ -13,9 +13,10 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Chosen from the oldest id: what has not ended among those is little.
+/// Chosen from the oldest id: what has not ended among those is little. Positions are checked on an
+/// execution's own events.
 pub(crate) const CHOOSE: &str = "SELECT id FROM executions WHERE ended_at < $1 AND status IN (4, 5, 6, 7) \
-     AND NOT EXISTS (SELECT 1 FROM events WHERE execution = executions.id AND position > $2) \
+     AND NOT EXISTS (SELECT 1 FROM events WHERE execution = executions.id AND (position > $2) IS TRUE) \
      ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED";
 const NAME: &str = "INSERT INTO pruning (execution) SELECT unnest($1::uuid[])";
 pub(crate) const PAYLOADS_OF: &str =
