@@ -9,6 +9,7 @@ mod kit;
 
 mod actions;
 mod admission;
+mod audit;
 mod chaos;
 mod cli;
 mod delivery;
@@ -20,6 +21,7 @@ mod http_protocol;
 mod limits;
 mod roles;
 mod secrets;
+mod signatures;
 mod skew;
 mod tokens;
 mod upgrades;

@@ -113,7 +113,14 @@ pub enum Fact {
     /// Somebody said what became of an execution in doubt, or its protocol found out.
     ExecutionResolved { r#as: String },
     /// Executions that had ended before this, with their events and payloads, were removed.
-    EventsPruned { before: Timestamp, executions: u64, events: u64, payloads: u64 },
+    EventsPruned {
+        before: Timestamp,
+        executions: u64,
+        events: u64,
+        payloads: u64,
+        /// See [`PositionsDigest`](crate::audit::PositionsDigest): an audit can tell what is missing from what was removed.
+        positions: Option<Digest>,
+    },
 }
 
 macro_rules! event_types {

@@ -10,6 +10,7 @@
 
 pub mod action;
 pub mod actor;
+pub mod audit;
 pub mod decide;
 pub mod digest;
 pub mod egress;

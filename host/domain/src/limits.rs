@@ -16,6 +16,9 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// its work.
 pub const LEASE: Duration = Duration::from_secs(30);
 
+/// A seal covers what happened in this time, if anything did.
+pub const SEAL_EVERY: Duration = Duration::from_mins(1);
+
 /// Largest component that can be uploaded.
 pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 /// Most compiled code that a node keeps on disk. What was used least lately goes first; it is

@@ -37,6 +37,13 @@ pub struct AdmittedProtocol {
     pub created: bool,
 }
 
+/// Where a component comes from.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    Uploaded,
+    BuiltIn,
+}
+
 impl Engine {
     /// Inspects a component, and keeps it as a protocol if it is acceptable. A refused one
     /// leaves nothing behind but its event.
@@ -44,6 +51,21 @@ impl Engine {
         &self,
         component: Bytes,
         correlation_id: Option<Arc<str>>,
+        by: &Actor,
+    ) -> Result<AdmittedProtocol, EngineError> {
+        self.admit(component, correlation_id, Origin::Uploaded, by).await
+    }
+
+    /// The same for a component that comes with the binary, which vouches for it.
+    pub async fn admit_builtin(&self, component: Bytes) -> Result<AdmittedProtocol, EngineError> {
+        self.admit(component, None, Origin::BuiltIn, &Actor::System).await
+    }
+
+    async fn admit(
+        &self,
+        component: Bytes,
+        correlation_id: Option<Arc<str>>,
+        origin: Origin,
         by: &Actor,
     ) -> Result<AdmittedProtocol, EngineError> {
         let bytes = component.len() as u64;
@@ -56,7 +78,12 @@ impl Engine {
             return Ok(AdmittedProtocol { protocol, created: false });
         }
         let context = Context { correlation_id, ..Context::default() };
-        let checked = match self.inner.parts.runtime.admit(component.clone()).await {
+        let runtime = &self.inner.parts.runtime;
+        let admitted = match origin {
+            Origin::Uploaded => runtime.admit(component.clone()).await,
+            Origin::BuiltIn => runtime.admit_builtin(component.clone()).await,
+        };
+        let checked = match admitted {
             Ok(admitted) => check_descriptor(&admitted.descriptor).map(|descriptor| (admitted, descriptor)),
             Err(RuntimeError::Refused(issues)) => Err(issues),
             Err(error) => return Err(error.into()),

@@ -110,7 +110,7 @@ impl From<Conflict> for EngineError {
             Conflict::VersionExists | Conflict::VersionWasOther => Self::Conflict { code: "version_exists", message },
             Conflict::InUse { .. } => Self::Conflict { code: "in_use", message },
             Conflict::SecretMissing(_) => Self::Invalid(vec![Issue::new("", "secret_missing", message)]),
-            Conflict::LeaseLost | Conflict::StatusMismatch | Conflict::CancelRequested => {
+            Conflict::LeaseLost | Conflict::StatusMismatch | Conflict::CancelRequested | Conflict::NotNextSeal => {
                 Self::Conflict { code: "status_changed", message }
             }
         }

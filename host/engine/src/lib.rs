@@ -17,6 +17,7 @@ mod error;
 mod loops;
 mod pauses;
 mod propose_egress;
+mod prove_event;
 mod prune_events;
 mod reconcile;
 mod recover;
@@ -30,10 +31,12 @@ mod run_task;
 mod running;
 mod save_action;
 mod schema;
+mod seal_events;
 mod set_secret;
 mod test_connection;
 mod tokens;
 mod upgrade_protocol;
+mod verify_log;
 mod view;
 mod waiters;
 
@@ -42,17 +45,21 @@ pub use create_token::{CreatedToken, NewToken};
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::{EngineError, RefusedMove};
 pub use propose_egress::ObservedEgress;
+pub use prove_event::{EventKey, prove_event};
 pub use resolve_execution::Resolution;
 pub use retry_execution::{DeadLetters, Retried};
 pub use rewrap_secrets::Rewrapped;
 pub use save_action::{Expected, SavedAction, Version};
 pub use schema::Form;
+pub use seal_events::SealedEvents;
 pub use set_secret::SetSecret;
 pub use upgrade_protocol::{Prospect, Upgrade};
+pub use verify_log::verify_log;
 pub use view::ExecutionView;
 
 use action_domain::{
     actor::Actor,
+    audit::SealKey,
     egress::EgressPolicy,
     event::{Context, Fact, NewEvent},
     execution::WorkerId,
@@ -96,6 +103,11 @@ pub struct Parts {
     /// Whether no other process can have the store open: then whatever another worker has
     /// leased was lost with an earlier process, and need not run out first.
     pub exclusive_store: bool,
+    /// Seal the log: the first one signs, the others are those that it takes over from. None: this
+    /// process does not seal.
+    pub seal_keys: Vec<SealKey>,
+    /// How long a period is that one seal covers.
+    pub seal_every: Duration,
 }
 
 /// The service's use cases. Cheap to clone.
@@ -161,6 +173,11 @@ impl Engine {
 
     /// What is stored, for reading. Writing is the use cases' alone.
     pub fn reader(&self) -> &dyn action_domain::repositories::Reader {
+        &*self.inner.parts.store
+    }
+
+    /// The log as an audit reads it, with its seals.
+    pub fn log(&self) -> &dyn action_domain::repositories::LogReader {
         &*self.inner.parts.store
     }
 

@@ -1,7 +1,7 @@
 //! The protocols that come inside the binary: registered at the first start, and after an
 //! upgrade that brings newer ones.
 
-use action_domain::{actor::Actor, digest::Digest};
+use action_domain::digest::Digest;
 use action_engine::{Engine, EngineError};
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -50,7 +50,7 @@ async fn register_one(engine: &Engine, file: &str, bytes: Bytes) -> anyhow::Resu
     if let Some(protocol) = engine.reader().protocols_with(&digest).await?.first() {
         return Ok(Some(Registered::There(protocol.pin().to_string())));
     }
-    match engine.admit_protocol(bytes, None, &Actor::System).await {
+    match engine.admit_builtin(bytes).await {
         Ok(admitted) => {
             let pin = admitted.protocol.pin().to_string();
             tracing::info!(protocol = %pin, %digest, "built-in protocol registered");

@@ -5,7 +5,7 @@
 
 use crate::{
     client::Client,
-    commands::{action, events, execution, protocol, prune, run, secret, token},
+    commands::{action, audit, events, execution, protocol, prune, run, secret, token},
     config::{SettingsError, Sources, data_dir, names},
     data_dir as data_folder, exit,
 };
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Secret(Group<secret::Command>),
     /// Tokens: create, list, revoke
     Token(Group<token::Command>),
+    /// The record's proof: verify, anchor, prove, check-proof, seal
+    Audit(Group<audit::Command>),
     /// Remove executions that ended long ago, with their events
     Prune(prune::Arguments),
     /// Compile a component from standard input to standard output
@@ -103,6 +105,14 @@ impl SettingsFile {
 }
 
 impl Connection {
+    /// Everything that was set.
+    ///
+    /// # Errors
+    /// See [`Sources::load`].
+    pub(crate) fn sources(&self) -> Result<Sources, SettingsError> {
+        self.settings.sources()
+    }
+
     /// A client of the service that was named.
     ///
     /// # Errors

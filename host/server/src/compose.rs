@@ -4,26 +4,27 @@
 
 use crate::{
     capacity::Capacity,
-    config::{Database, Place, Settings, names},
+    config::{Database, Place, Settings, audit_keys, names, trusted_keys},
     role::Role,
     secret_keys,
     system::{SystemClock, SystemRandom},
 };
 use action_domain::{
+    audit::{PublicKey, SealKey},
     digest::Digest,
     egress::EgressPolicy,
-    limits::{LEASE, LimitsPolicy},
-    repositories::{Store, StoreUnavailable},
+    limits::{LEASE, LimitsPolicy, SEAL_EVERY},
+    repositories::{LogReader, Store, StoreUnavailable},
     services::{Broker, Clock, ComponentSource},
 };
 use action_engine::{Engine, Parts};
 use action_queue_nats::{NatsBroker, NatsOptions};
 use action_store_memory::MemoryStore;
-use action_store_postgres::{PostgresOptions, PostgresStore};
-use action_store_sqlite::SqliteStore;
+use action_store_postgres::{PostgresLog, PostgresOptions, PostgresStore};
+use action_store_sqlite::{SqliteLog, SqliteStore};
 use action_vault::{Key, Keyring};
 use action_wasm::{Compiler, RuntimeConfig, WasmRuntime};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
@@ -57,6 +58,9 @@ struct Ground {
     lease: Duration,
     runs_attempts: bool,
     keys: Arc<Keyring>,
+    seal_keys: Vec<SealKey>,
+    seal_every: Duration,
+    trusted_keys: Vec<PublicKey>,
 }
 
 /// A store, and what it takes to close it.
@@ -119,6 +123,9 @@ impl Service {
             lease: settings.lease,
             runs_attempts: role.runs_attempts(),
             keys,
+            seal_keys: audit_keys(settings)?,
+            seal_every: settings.audit_period,
+            trusted_keys: trusted_keys(settings)?,
         };
         let service = Self::compose(ground, node_folder(&settings.data_dir))?;
         secret_keys::check(&service.engine.secrets_without_key().await?, settings)?;
@@ -144,12 +151,28 @@ impl Service {
             runs_attempts: true,
             // Gone with the process, as what it seals is.
             keys: Arc::new(Keyring::new(vec![Key::random()?])),
+            seal_keys: Vec::new(),
+            seal_every: SEAL_EVERY,
+            trusted_keys: Vec::new(),
         };
         Self::compose(ground, node_folder(folder))
     }
 
     fn compose(ground: Ground, (cache_dir, cache_key_file): (PathBuf, PathBuf)) -> anyhow::Result<Self> {
-        let Ground { store, broker, compiler, egress, dns_servers, capacity, lease, runs_attempts, keys } = ground;
+        let Ground {
+            store,
+            broker,
+            compiler,
+            egress,
+            dns_servers,
+            capacity,
+            lease,
+            runs_attempts,
+            keys,
+            seal_keys,
+            seal_every,
+            trusted_keys,
+        } = ground;
         let clock = store.clock();
         let mut runtime = WasmRuntime::new(RuntimeConfig {
             cache_dir,
@@ -157,6 +180,7 @@ impl Service {
             compiler,
             concurrency: capacity.concurrency,
             egress_policy: egress.clone(),
+            trusted_keys,
             clock: clock.clone(),
             components: Arc::new(StoredComponents(store.as_store())),
         })?;
@@ -177,6 +201,8 @@ impl Service {
             runs_attempts,
             broker,
             exclusive_store: !store.is_shared(),
+            seal_keys,
+            seal_every,
         });
         Ok(Self { engine, store })
     }
@@ -208,6 +234,18 @@ async fn open_store(database: &Database) -> anyhow::Result<OpenStore> {
             tracing::warn!("everything is kept in memory, and gone with this process");
             Ok(OpenStore::Memory(Arc::new(MemoryStore::new())))
         }
+    }
+}
+
+/// The log of a database, for reading only.
+///
+/// # Errors
+/// Where it cannot be opened, or has another release's schema.
+pub(crate) async fn open_log(database: &Database) -> anyhow::Result<Box<dyn LogReader>> {
+    match database {
+        Database::Sqlite(path) => Ok(Box::new(SqliteLog::open(path).await?)),
+        Database::Postgres(place) => Ok(Box::new(PostgresLog::open(place.expose()).await?)),
+        Database::Memory => bail!("memory: keeps no log that outlives its process"),
     }
 }
 

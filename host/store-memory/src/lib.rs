@@ -8,6 +8,7 @@
 //! [`state`] holds what is stored and its indexes, [`write`] changes it with an undo for each
 //! change, [`read`] answers, [`claim`] is the queue.
 
+mod audit;
 mod claim;
 mod log;
 mod prune;

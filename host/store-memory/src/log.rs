@@ -1,6 +1,7 @@
 //! The event log with its indexes: events by position, and positions by what is asked for.
 
 use action_domain::{
+    audit::{Logged, LoggedEvent},
     digest::Digest,
     event::{Event, EventType, NewEvent, Position},
     id::{ActionId, ExecutionId},
@@ -18,6 +19,7 @@ pub(crate) struct Log {
     end: Position,
     /// Payloads that events refer to.
     payloads: BTreeSet<(Digest, Position)>,
+    payload_of: BTreeMap<Position, Digest>,
     of_execution: BTreeMap<ExecutionId, Vec<Position>>,
     of_action: BTreeMap<ActionId, Vec<Position>>,
     of_correlation: BTreeMap<Arc<str>, Vec<Position>>,
@@ -47,6 +49,7 @@ impl Log {
         }
         if let Some(payload) = new.payload {
             self.payloads.insert((payload, position));
+            self.payload_of.insert(position, payload);
         }
         let NewEvent { id, time, context, data, .. } = new;
         self.events.insert(position, Event { position, id, time, context, r#type: word.into(), data });
@@ -75,6 +78,27 @@ impl Log {
         rest.filter(|event| filter.matches(event)).take(limit).cloned().collect()
     }
 
+    /// All events after a position, as they stand.
+    pub(crate) fn logged(&self, after: Option<Position>, limit: usize) -> Vec<Logged> {
+        let rest = self.events.range(after.map_or(Position::MIN, |after| after.saturating_add(1))..);
+        let logged = rest.take(limit).map(|(position, event)| LoggedEvent {
+            position: *position,
+            id: event.id,
+            r#type: event.r#type.to_string(),
+            time: event.time,
+            context: event.context.clone(),
+            payload: self.payload_of.get(position).copied(),
+            data: event.data.get().to_owned(),
+        });
+        logged.map(|event| Logged::Event(Box::new(event))).collect()
+    }
+
+    /// Whether all events of an execution stand at or before a position.
+    pub(crate) fn ends_at(&self, execution: ExecutionId, through: Position) -> bool {
+        let last = self.of_execution.get(&execution).and_then(|positions| positions.last());
+        last.is_none_or(|last| *last <= through)
+    }
+
     /// The first event of a type of an execution; of `action_executed` the last.
     pub(crate) fn of(&self, execution: ExecutionId, r#type: EventType) -> Option<Event> {
         let positions = self.of_execution.get(&execution)?;
@@ -86,8 +110,8 @@ impl Log {
         }
     }
 
-    /// Removes an execution's events; how many there were, and the payloads that they referred to.
-    pub(crate) fn remove(&mut self, execution: ExecutionId) -> (u64, Vec<Digest>) {
+    /// Removes an execution's events; where they stood, and the payloads that they referred to.
+    pub(crate) fn remove(&mut self, execution: ExecutionId) -> (Vec<Position>, Vec<Digest>) {
         let positions = self.of_execution.remove(&execution).unwrap_or_default();
         let of_these = |(_, position): &&(Digest, Position)| positions.binary_search(position).is_ok();
         let gone: Vec<(Digest, Position)> = self.payloads.iter().filter(of_these).copied().collect();
@@ -95,6 +119,7 @@ impl Log {
             self.payloads.remove(entry);
         }
         for position in &positions {
+            self.payload_of.remove(position);
             let Some(event) = self.events.remove(position) else { continue };
             let context = &event.context;
             let action = context.action.and_then(|action| self.of_action.get_mut(&action));
@@ -103,7 +128,7 @@ impl Log {
                 index.retain(|other| other != position);
             }
         }
-        (positions.len() as u64, gone.into_iter().map(|(digest, _)| digest).collect())
+        (positions, gone.into_iter().map(|(digest, _)| digest).collect())
     }
 
     /// Whether an event refers to a payload.

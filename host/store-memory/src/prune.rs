@@ -2,6 +2,7 @@
 
 use crate::state::State;
 use action_domain::{
+    audit::PositionsDigest,
     execution::Execution,
     id::ExecutionId,
     limits::IDEMPOTENCY_KEY_FOR,
@@ -20,16 +21,17 @@ impl State {
                 && execution.ended_at.is_some_and(|ended| ended < prune.before)
                 && !execution.blocks_its_order()
                 && !named.contains(&execution.id)
+                && self.log.ends_at(execution.id, prune.through)
         };
         let old: Vec<ExecutionId> =
             self.executions.values().filter(ended).take(prune.limit as usize).map(|execution| execution.id).collect();
-        let mut events = 0;
+        let mut positions = Vec::new();
         let mut candidates = Vec::new();
         for id in &old {
             self.take_execution(*id);
             self.offered.remove(id);
-            let (count, payloads) = self.log.remove(*id);
-            events += count;
+            let (removed, payloads) = self.log.remove(*id);
+            positions.extend(removed);
             candidates.extend(payloads);
         }
         self.idempotency_keys.retain(|_, key| !old.contains(&key.execution));
@@ -38,9 +40,17 @@ impl State {
             self.payloads.remove(payload);
         }
         let payloads = (all - self.payloads.len()) as u64;
-        let pruned = Pruned { executions: old.len() as u64, events, payloads };
+        positions.sort_unstable();
+        let pruned = Pruned {
+            executions: old.len() as u64,
+            events: positions.len() as u64,
+            payloads,
+            positions: PositionsDigest::of(&positions),
+        };
         if !old.is_empty() {
-            self.log.append((prune.recorded)(pruned));
+            let recorded = (prune.recorded)(pruned);
+            self.pruned.extend(positions.into_iter().map(|position| (position, recorded.id)));
+            self.log.append(recorded);
         }
         pruned
     }

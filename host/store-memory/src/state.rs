@@ -4,9 +4,11 @@
 use crate::log::Log;
 use action_domain::{
     action::Action,
+    audit::Seal,
     digest::Digest,
+    event::Position,
     execution::{Execution, Status},
-    id::{ActionId, ExecutionId, TokenId},
+    id::{ActionId, EventId, ExecutionId, TokenId},
     name::Name,
     protocol::{Pin, Protocol},
     repositories::IdempotencyKey,
@@ -68,6 +70,10 @@ pub(crate) struct State {
     pub(crate) secrets: BTreeMap<Name, Arc<Secret>>,
     pub(crate) tokens: BTreeMap<TokenId, Arc<Token>>,
     pub(crate) log: Log,
+    /// Positions that prunes left empty, with the event that says so.
+    pub(crate) pruned: BTreeMap<Position, EventId>,
+    /// With their leaves.
+    pub(crate) seals: BTreeMap<u64, (Seal, Bytes)>,
     pub(crate) payloads: BTreeMap<Digest, Bytes>,
 }
 
@@ -133,6 +139,11 @@ impl State {
         self.executions_of.remove(&(old.action, id));
         self.executions_that_are.remove(&(status_key(old.status), id));
         Some(old)
+    }
+
+    /// The last seal.
+    pub(crate) fn last_seal(&self) -> Option<&Seal> {
+        self.seals.last_key_value().map(|(_, (seal, _))| seal)
     }
 
     /// Makes this the current revision of its action; gives the one before back.

@@ -4,6 +4,7 @@
 use crate::state::{PinKey, State, pin_key};
 use action_domain::{
     action::Action,
+    audit::Seal,
     event::Position,
     execution::{Execution, Lease, Status, WorkerId},
     id::{ActionId, ExecutionId, TokenId},
@@ -73,7 +74,17 @@ impl State {
             Write::RemoveSecretIfUnused(name, version) => self.remove_secret(&name, version),
             Write::AddToken(token) => self.add_token(*token),
             Write::RemoveToken(id) => self.remove_token(id),
+            Write::AppendSealIfNext(seal, leaves) => self.append_seal(*seal, leaves),
         }
+    }
+
+    fn append_seal(&mut self, seal: Seal, leaves: Bytes) -> Result<Undo, CommitError> {
+        if !seal.follows(self.last_seal()) {
+            return Err(Conflict::NotNextSeal.into());
+        }
+        let sequence = seal.sequence;
+        self.seals.insert(sequence, (seal, leaves));
+        Ok(Box::new(move |state| drop(state.seals.remove(&sequence))))
     }
 
     fn add_protocol(&mut self, protocol: Protocol, component: Bytes) -> Result<Undo, CommitError> {

@@ -34,6 +34,7 @@ mod writer;
 
 pub use error::OpenError;
 pub use open::{PostgresOptions, check_address, migrate};
+pub use read::log::PostgresLog;
 
 use action_domain::{
     event::Position,

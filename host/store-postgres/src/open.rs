@@ -11,7 +11,7 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     postgres::PgConnectOptions,
 };
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 /// How a store is opened. [`PostgresOptions::default`] is what `serve` uses.
 #[derive(Debug, Clone)]
@@ -207,13 +207,30 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RELEASE_MIN: u32 = 15;
 
 /// The schema's steps, in their order. Forward only: a released file never changes.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "everything", include_str!("../../../migrations/postgres/0001_everything.sql")),
     (2, "pauses", include_str!("../../../migrations/postgres/0002_pauses.sql")),
     (3, "retention", include_str!("../../../migrations/postgres/0003_retention.sql")),
     (4, "secrets", include_str!("../../../migrations/postgres/0004_secrets.sql")),
     (5, "tokens", include_str!("../../../migrations/postgres/0005_tokens.sql")),
+    (6, "audit", include_str!("../../../migrations/postgres/0006_audit.sql")),
 ];
+
+impl Server {
+    /// Whether this release can read the database as it is, without bringing it up to date.
+    pub(crate) async fn check_schema(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
+        let newest = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM _sqlx_migrations");
+        let found = newest.fetch_one(connection).await.map_err(|error| self.unusable(error))?.unwrap_or(0);
+        let known = MIGRATIONS[MIGRATIONS.len() - 1].0;
+        match found.cmp(&known) {
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(OpenError::Newer { place: self.place.clone(), found, known }),
+            Ordering::Less => Err(self.unusable(format!(
+                "its schema is older than this release: version {found} of {known}; `migrate` brings it up to date"
+            ))),
+        }
+    }
+}
 
 /// The steps that were applied, each with the checksum of its text.
 async fn applied(connection: &mut PgConnection) -> Vec<(i64, Vec<u8>)> {

@@ -7,8 +7,8 @@
 
 use crate::{
     open::{PostgresOptions, Server},
-    read::{Statement, actions, events, executions, protocols, secrets, tokens},
-    writer::{bulk, claim, guard, protocols as removing, prune, queue, secrets as keeping, tokens as revoking},
+    read::{Statement, actions, events, executions, log, protocols, secrets, tokens},
+    writer::{bulk, claim, guard, protocols as removing, prune, queue, seals, secrets as keeping, tokens as revoking},
 };
 use action_domain::{
     event::EventType,
@@ -151,7 +151,7 @@ fn execution_cases() -> Vec<Case> {
         sorting(writing(queue::CALL_BACK, &["executions_aside", "executions_pkey"])),
         writing(queue::KEYS, &["idempotency_keys_pkey"]),
         writing(queue::OFFER, &["executions_due", "executions_pkey"]),
-        writing(prune::CHOOSE, &["executions_pkey", "idempotency_keys_by_execution"]),
+        writing(prune::CHOOSE, &["executions_pkey", "events_by_execution", "idempotency_keys_by_execution"]),
         writing(prune::EXECUTIONS, &["executions_pkey"]),
         writing(prune::KEYS, &["idempotency_keys_by_execution"]),
         reading(executions::expired(now, 9), &["executions_expiring"]),
@@ -186,6 +186,7 @@ fn event_cases() -> Vec<Case> {
     let mut cases: Vec<Case> =
         EventType::ALL.iter().map(|r#type| reading(events::of(one, *r#type), &["events_by_execution"])).collect();
     cases.push(reading(events::sent(one, 1), &["events_by_execution"]));
+    cases.push(reading(sqlx::query(log::LOGGED.as_str()).bind(100_i64).bind(50_i64), &["events_pkey"]));
     cases.push(writing(prune::PAYLOADS_OF, &["events_by_execution"]));
     cases.push(sorting(writing(prune::HOLD_PAYLOADS, &["payloads_pkey"])));
     cases.push(writing(prune::EVENTS, &["events_by_execution"]));
@@ -230,6 +231,11 @@ fn other_cases() -> Vec<Case> {
         reading(sqlx::query(protocols::CHOSEN).bind("http").bind(vec!["1.0.0"]), &["protocols_pkey"]),
         reading(protocols::with(&action_domain::digest::Digest::of(b"")), &["protocols_by_digest"]),
         reading(protocols::page(&Page { after: Some(pin), limit: 50 }), &["protocols_pkey"]),
+        reading(sqlx::query(log::PRUNED).bind(100_i64).bind(50_i64), &["pruned_events_pkey"]),
+        reading(sqlx::query(log::SEALS.as_str()).bind(100_i64).bind(50_i64), &["seals_pkey"]),
+        reading(sqlx::query(log::LEAVES).bind(100_i64), &["seals_pkey"]),
+        reading(sqlx::query(log::OVER.as_str()).bind(100_i64), &["seals_by_position"]),
+        reading(sqlx::query(seals::LAST.as_str()), &["seals_pkey"]),
         writing(removing::ACTION_ON, &["actions_by_pin"]),
         writing(removing::DIGEST_OF, &["protocols_pkey"]),
         writing(removing::REMOVE_COMPONENT, &["components_pkey", "protocols_by_digest"]),
@@ -280,7 +286,7 @@ async fn tokens_are_found_by_their_ids() {
 #[tokio::test]
 async fn executions_are_found_over_indexes() {
     let (database, _) = database().await;
-    let mut connection = fill(&database, &[EXECUTIONS, PACES, KEYS]).await;
+    let mut connection = fill(&database, &[EXECUTIONS, EVENTS, PACES, KEYS]).await;
     check(&mut connection, execution_cases()).await;
 }
 
@@ -295,6 +301,8 @@ async fn events_are_found_over_indexes() {
 async fn protocols_and_actions_are_found_over_indexes() {
     let (database, _) = database().await;
     let statements = [
+        "INSERT INTO seals SELECT g, g * 10, '', '', '' FROM generate_series(1, 20000) AS g",
+        "INSERT INTO pruned_events SELECT g, pg_temp.id(g) FROM generate_series(1, 20000) AS g",
         "INSERT INTO components SELECT sha256(g::text::bytea), '' FROM generate_series(1, 5000) AS g",
         "INSERT INTO protocols SELECT 'p' || g / 5, g % 5 || '.0.0', sha256(g::text::bytea), '{}' \
          FROM generate_series(1, 5000) AS g",

@@ -2,6 +2,8 @@
 
 use crate::{codes::status_of, error::damaged};
 use action_domain::{
+    audit::{Logged, LoggedEvent},
+    digest::Digest,
     event::{Context, Event},
     execution::{Execution, Lease},
     id::{ActionId, EventId, ExecutionId},
@@ -144,6 +146,28 @@ fn lease(worker: Option<Uuid>, attempt: Option<u32>, until: Option<Timestamp>) -
     Some(Lease { worker: worker?, attempt: attempt?, until: until? })
 }
 
+/// What stands in the log, from the [`EVENT`] columns and the payload: whatever it is.
+pub(crate) fn logged(row: &PgRow) -> sqlx::Result<Logged> {
+    let position = Columns::of(row).take()?;
+    Ok(match logged_event(row) {
+        Ok(event) => Logged::Event(Box::new(event)),
+        Err(error) => Logged::Damaged { position, reason: error.to_string() },
+    })
+}
+
+fn logged_event(row: &PgRow) -> sqlx::Result<LoggedEvent> {
+    let mut columns = Columns::of(row);
+    let position = columns.take()?;
+    let id = EventId::from_uuid(columns.take()?);
+    let r#type = columns.take()?;
+    let time = columns.time()?;
+    let context = context(&mut columns)?;
+    let data = columns.take()?;
+    let payload: Option<&[u8]> = columns.take()?;
+    let digest = |bytes: &[u8]| bytes.try_into().map(Digest::from_bytes).map_err(|_| damaged("a digest has 32 bytes"));
+    Ok(LoggedEvent { position, id, r#type, time, context, payload: payload.map(digest).transpose()?, data })
+}
+
 /// An event from its [`EVENT`] columns.
 pub(crate) fn event(row: &PgRow) -> sqlx::Result<Event> {
     let mut columns = Columns::of(row);
@@ -151,16 +175,21 @@ pub(crate) fn event(row: &PgRow) -> sqlx::Result<Event> {
     let id = EventId::from_uuid(columns.take()?);
     let r#type = columns.take::<&str>()?.into();
     let time = columns.time()?;
+    let context = context(&mut columns)?;
+    let data = RawValue::from_string(columns.take()?).map_err(damaged)?;
+    Ok(Event { position, id, time, context, r#type, data })
+}
+
+/// To whom and what an event belongs: the columns between its time and its data.
+fn context(columns: &mut Columns<'_>) -> sqlx::Result<Context> {
     let (action, revision) = (columns.take::<Option<Uuid>>()?, columns.maybe_number()?);
     let execution = columns.take::<Option<Uuid>>()?.map(ExecutionId::from_uuid);
-    let context = Context {
+    Ok(Context {
         action: action.map(ActionId::from_uuid),
         revision,
         execution,
         correlation_id: columns.maybe_correlation(execution)?,
         causation_id: columns.take::<Option<Uuid>>()?.map(EventId::from_uuid),
         attempt: columns.maybe_number()?,
-    };
-    let data = RawValue::from_string(columns.take()?).map_err(damaged)?;
-    Ok(Event { position, id, time, context, r#type, data })
+    })
 }

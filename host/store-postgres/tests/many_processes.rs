@@ -5,7 +5,7 @@
 use action_domain::{
     action::Action,
     digest::Digest,
-    event::{Context, EventType},
+    event::{Context, EventType, Position},
     execution::{Execution, Status},
     repositories::{
         Claim, CommitError, Conflict, EventFilter, IdempotencyKey, Page, Prune, Reader as _, Signal, Store as _,
@@ -393,7 +393,13 @@ async fn a_payload_that_is_needed_again_is_not_removed() {
         let before = w.now();
         let new = w.queued(&action);
         let (recorded, unit) = (w.event(EventType::EventsPruned, Context::default()), adding(&new));
-        let prune = Prune { before, now: w.now(), limit: 5, recorded: Box::new(move |_| recorded.clone()) };
+        let prune = Prune {
+            before,
+            now: w.now(),
+            through: Position::MAX,
+            limit: 5,
+            recorded: Box::new(move |_| recorded.clone()),
+        };
         let (pruned, committed) = tokio::join!(stores[0].prune(prune), stores[1].commit(unit));
         assert_eq!(pruned.unwrap().executions, 1);
         committed.unwrap();
@@ -404,7 +410,13 @@ async fn a_payload_that_is_needed_again_is_not_removed() {
         w.write(Write::UpdateExecutionIfStatus(Box::new(ended.clone()), Status::Queued, 0)).await;
         w.clock.advance(Duration::from_secs(1));
         let (before, recorded) = (w.now(), w.event(EventType::EventsPruned, Context::default()));
-        let prune = Prune { before, now: w.now(), limit: 5, recorded: Box::new(move |_| recorded.clone()) };
+        let prune = Prune {
+            before,
+            now: w.now(),
+            through: Position::MAX,
+            limit: 5,
+            recorded: Box::new(move |_| recorded.clone()),
+        };
         assert_eq!(stores[2].prune(prune).await.unwrap().payloads, 1);
     }
 }

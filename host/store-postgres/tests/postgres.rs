@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
 use action_domain::{
-    event::{EventType, NewEvent},
+    event::{EventType, NewEvent, Position},
     execution::Status,
     repositories::{CommitError, Prune, Reader as _, Store as _, UnitOfWork, Write},
     services::Random as _,
@@ -81,6 +81,7 @@ async fn retention_is_not_used_by_mistake() {
     let prune = Prune {
         before: w.now(),
         now: w.now(),
+        through: Position::MAX,
         limit: 1,
         recorded: Box::new(move |_| NewEvent { r#type: EventType::EventsPruned, ..event.clone() }),
     };
@@ -156,14 +157,14 @@ async fn many_processes_may_open_a_new_database_at_once() {
 #[tokio::test]
 async fn a_newer_database_is_refused_with_its_version() {
     let database = Server::shared().database();
-    let steps = migrate(&database.url).await.unwrap();
+    let steps = migrate(&database.url).await.unwrap() as i64;
     assert!(steps > 0);
     assert_eq!(migrate(&database.url).await.unwrap(), 0);
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (99, 'of tomorrow', true, ''::bytea, 1)";
     raw(&database.url).await.execute(newer).await.unwrap();
     let error = PostgresStore::open(&database.url, PostgresOptions::default()).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known, .. } if known == steps as i64), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known, .. } if known == steps), "{error}");
     assert!(error.to_string().contains("schema version 99"), "{error}");
 }
 

@@ -42,6 +42,11 @@ impl EventTypes {
         for r#type in EventType::ALL {
             register.execute([r#type.as_str()])?;
         }
+        Self::read(connection)
+    }
+
+    /// Reads all, and changes nothing.
+    pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let mut words = BTreeMap::new();
         let mut codes = vec![0; EventType::ALL.len()];
         let mut stored = connection.prepare("SELECT code, word FROM event_types")?;

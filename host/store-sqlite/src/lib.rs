@@ -26,6 +26,7 @@ mod writer;
 
 pub use error::OpenError;
 pub use open::{SqliteOptions, migrate_file as migrate};
+pub use read::log::SqliteLog;
 
 use action_domain::{
     event::Position,

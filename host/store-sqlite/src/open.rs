@@ -3,6 +3,7 @@
 use crate::error::OpenError;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::{
+    cmp::Ordering,
     fs::{File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
     time::Duration,
@@ -96,12 +97,13 @@ impl SqliteOptions {
 
 /// The schema's steps, in their order. Forward only: a released file never changes. A database
 /// says in its `user_version` how many of them it has.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../migrations/sqlite/0001_everything.sql"),
     include_str!("../../../migrations/sqlite/0002_pauses.sql"),
     include_str!("../../../migrations/sqlite/0003_retention.sql"),
     include_str!("../../../migrations/sqlite/0004_secrets.sql"),
     include_str!("../../../migrations/sqlite/0005_tokens.sql"),
+    include_str!("../../../migrations/sqlite/0006_audit.sql"),
 ];
 
 /// Brings the schema up to date; gives the number of steps that it took.
@@ -122,6 +124,19 @@ pub(crate) fn migrate(connection: &mut Connection, options: &SqliteOptions) -> R
         apply(connection).map_err(unusable)?;
     }
     Ok(missing.len())
+}
+
+/// Whether this release can read a database as it is.
+pub(crate) fn check_schema(connection: &Connection, options: &SqliteOptions) -> Result<(), OpenError> {
+    let found = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    let (found, known) = (found.map_err(|error| options.unusable(error))?, MIGRATIONS.len() as i64);
+    match found.cmp(&known) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(OpenError::Newer { path: options.path.clone(), found, known }),
+        Ordering::Less => Err(options.unusable(format!(
+            "its schema is older than this release: {found} of {known} steps; `migrate` brings it up to date"
+        ))),
+    }
 }
 
 /// Brings the schema of a database that nobody has open up to date; gives the number of steps

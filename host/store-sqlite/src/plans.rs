@@ -4,8 +4,10 @@
 use crate::{
     codes::EventTypes,
     open::SqliteOptions,
-    read::{actions, events, executions, protocols, secrets, tokens},
-    writer::{batch, claim, protocols as removing, queue, rows, secrets as keeping, state, tokens as revoking},
+    read::{actions, events, executions, log, protocols, secrets, tokens},
+    writer::{
+        batch, claim, protocols as removing, prune, queue, rows, seals, secrets as keeping, state, tokens as revoking,
+    },
 };
 use action_domain::{
     event::EventType,
@@ -185,6 +187,21 @@ fn tokens_are_found_by_their_ids() {
     plans.searches(tokens::ONE, &["PRIMARY KEY (id=?)"]);
     plans.searches(tokens::PAGE, &["PRIMARY KEY (id<?)"]);
     plans.searches(revoking::REMOVE, &["PRIMARY KEY (id=?)"]);
+}
+
+#[test]
+fn the_log_and_its_seals_are_read_over_indexes() {
+    let mut plans = Plans::open();
+    plans.searches(&log::LOGGED, &["INTEGER PRIMARY KEY (rowid>?)"]);
+    plans.searches(log::PRUNED, &["INTEGER PRIMARY KEY (rowid>?)"]);
+    plans.searches(&log::SEALS, &["INTEGER PRIMARY KEY (rowid>?)"]);
+    plans.searches(log::LEAVES, &["INTEGER PRIMARY KEY (rowid=?)"]);
+    plans.searches(&log::OVER, &["seals_by_position (first_position<?)"]);
+    // From the end of the chain, one row.
+    assert_eq!(plans.of(&seals::LAST), ["SCAN seals"]);
+    // From the oldest execution.
+    let plan = plans.of(prune::CHOOSE);
+    assert!(plan.iter().any(|step| step.contains("events_by_execution (execution=? AND rowid>?)")), "{plan:#?}");
 }
 
 #[test]

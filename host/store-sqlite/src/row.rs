@@ -5,6 +5,8 @@ use crate::{
     error::damaged,
 };
 use action_domain::{
+    audit::{Logged, LoggedEvent},
+    digest::Digest,
     event::{Context, Event},
     execution::{Execution, Lease},
     id::{ActionId, EventId, ExecutionId},
@@ -158,6 +160,27 @@ fn lease(worker: Option<Uuid>, attempt: Option<u32>, until: Option<Timestamp>) -
     Some(Lease { worker: worker?, attempt: attempt?, until: until? })
 }
 
+/// What stands in the log, from the [`EVENT`] columns and the payload: whatever it is.
+pub(crate) fn logged(row: &Row<'_>, types: &EventTypes) -> rusqlite::Result<Logged> {
+    let position = row.get(0)?;
+    Ok(match logged_event(row, types) {
+        Ok(event) => Logged::Event(Box::new(event)),
+        Err(error) => Logged::Damaged { position, reason: error.to_string() },
+    })
+}
+
+fn logged_event(row: &Row<'_>, types: &EventTypes) -> rusqlite::Result<LoggedEvent> {
+    let mut columns = Columns::of(row);
+    let position = columns.take()?;
+    let id = EventId::from_uuid(columns.uuid()?);
+    let r#type = types.word(columns.take()?).ok_or_else(|| damaged("an unknown event type"))?.to_string();
+    let time = columns.time()?;
+    let context = context(&mut columns)?;
+    let data = columns.text()?.to_owned();
+    let payload = columns.take::<Option<[u8; 32]>>()?.map(Digest::from_bytes);
+    Ok(LoggedEvent { position, id, r#type, time, context, payload, data })
+}
+
 /// An event from its [`EVENT`] columns.
 pub(crate) fn event(row: &Row<'_>, types: &EventTypes) -> rusqlite::Result<Event> {
     let mut columns = Columns::of(row);
@@ -165,17 +188,22 @@ pub(crate) fn event(row: &Row<'_>, types: &EventTypes) -> rusqlite::Result<Event
     let id = EventId::from_uuid(columns.uuid()?);
     let r#type = types.word(columns.take()?).ok_or_else(|| damaged("an unknown event type"))?;
     let time = columns.time()?;
+    let context = context(&mut columns)?;
+    let data = RawValue::from_string(columns.take()?).map_err(damaged)?;
+    Ok(Event { position, id, time, context, r#type, data })
+}
+
+/// To whom and what an event belongs: the columns between its time and its data.
+fn context(columns: &mut Columns<'_>) -> rusqlite::Result<Context> {
     let action = columns.maybe_uuid()?.map(ActionId::from_uuid);
     let revision = columns.maybe_number()?;
     let execution = columns.maybe_uuid()?.map(ExecutionId::from_uuid);
-    let context = Context {
+    Ok(Context {
         action,
         revision,
         execution,
         correlation_id: columns.maybe_text()?.map(|stored| read_correlation(stored, execution)),
         causation_id: columns.maybe_uuid()?.map(EventId::from_uuid),
         attempt: columns.maybe_number()?,
-    };
-    let data = RawValue::from_string(columns.take()?).map_err(damaged)?;
-    Ok(Event { position, id, time, context, r#type, data })
+    })
 }

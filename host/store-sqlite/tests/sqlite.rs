@@ -32,12 +32,20 @@ async fn events_refuse_update_and_delete() {
     w.commit(UnitOfWork::new().event(w.any_event())).await;
     store.close().await;
     let connection = raw(&path);
+    let rows = "INSERT INTO seals VALUES (1, 1, '', x'', x''); INSERT INTO pruned_events VALUES (1, zeroblob(16))";
+    connection.execute_batch(rows).unwrap();
     for sql in [
         "UPDATE events SET data = '{}'",
         "UPDATE events SET position = 7 WHERE position = 1",
         "DELETE FROM events",
         "DELETE FROM events WHERE position = 1",
         "INSERT INTO events (position, id, type, time, data) VALUES (1, x'00', 1, 1, '{}')",
+        "UPDATE seals SET document = ''",
+        "DELETE FROM seals",
+        "INSERT OR REPLACE INTO seals VALUES (1, 1, '', x'', x'')",
+        "UPDATE pruned_events SET position = 2",
+        "DELETE FROM pruned_events",
+        "INSERT OR REPLACE INTO pruned_events VALUES (1, zeroblob(16))",
     ] {
         assert!(connection.execute(sql, []).is_err(), "{sql}");
     }
@@ -151,14 +159,14 @@ async fn a_closed_store_refuses_and_ends_its_followers() {
 async fn a_newer_database_is_refused_with_its_version() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a.db");
-    let steps = migrate(&path).await.unwrap();
+    let steps = migrate(&path).await.unwrap() as i64;
     assert!(steps > 0);
     assert_eq!(migrate(&path).await.unwrap(), 0);
     let connection = raw(&path);
     connection.pragma_update(None, "user_version", 99).unwrap();
     connection.close().unwrap();
     let error = SqliteStore::open(&path).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 99, known, .. } if known == steps as i64), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known, .. } if known == steps), "{error}");
     assert!(error.to_string().contains("schema version 99"), "{error}");
 }
 

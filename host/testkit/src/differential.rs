@@ -4,7 +4,7 @@ use crate::World;
 use action_domain::{
     action::Action,
     digest::Digest,
-    event::{Context, EventType, NewEvent},
+    event::{Context, EventType, NewEvent, Position},
     execution::{Execution, Status},
     repositories::{
         ActionFilter, ActionKey, EventFilter, ExecutionFilter, IdempotencyKey, Page, Prune, Store, UnitOfWork, Write,
@@ -37,6 +37,7 @@ pub async fn run(left: Arc<dyn Store>, right: Arc<dyn Store>, seed: u16, steps: 
                 before: w.now().minus(Duration::from_secs(5)),
                 // Keys of the run's first half are too old to count.
                 now: w.now().plus(Duration::from_hours(24)).minus(Duration::from_secs(40)),
+                through: Position::MAX,
                 limit: 3,
                 recorded: Box::new(move |_| event.clone()),
             };
@@ -262,6 +263,15 @@ async fn compare(left: &dyn Store, right: &dyn Store, w: &World, known: &Known, 
             None => break,
         }
     }
+    let mut after = None;
+    loop {
+        same!(logged(after, 500));
+        match left.logged(after, 500).await.unwrap().last() {
+            Some(last) => after = Some(last.position()),
+            None => break,
+        }
+    }
+    same!(pruned(None, 1_000_000));
     same!(next_due());
     same!(abandoned(w.now(), Some(w.random.uuid()), 500));
     same!(expired(w.now(), 500));

@@ -8,8 +8,10 @@ use crate::{
     invoke::Invocation,
     outcome,
     prepared::{Prepared, blocking},
+    signature,
 };
 use action_domain::{
+    audit::PublicKey,
     digest::Digest,
     egress::Egress,
     failure::{ErrorCode, ExecutionError, Issue},
@@ -28,9 +30,14 @@ const PURE_CALL_LIMITS: Limits = Limits {
 };
 
 impl WasmRuntime {
-    pub(crate) async fn admit_component(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
-        let bytes = component.clone();
-        let looked_at = blocking(move || (Digest::of(&bytes), inspect::inspect(&bytes))).await?;
+    /// If anybody is trusted, one of them has to have signed it.
+    pub(crate) async fn admit_component(
+        &self,
+        component: Bytes,
+        trusted: &[PublicKey],
+    ) -> Result<Admitted, RuntimeError> {
+        let (bytes, trusted) = (component.clone(), trusted.to_vec());
+        let looked_at = blocking(move || (Digest::of(&bytes), look_at(&bytes, &trusted))).await?;
         let (digest, inspected) = looked_at;
         let Inspected { imports, reconciles } = inspected.map_err(RuntimeError::Refused)?;
         let candidate = self.components.try_out(digest, component).await?;
@@ -90,6 +97,15 @@ impl WasmRuntime {
         Invocation::new(&self.engine, gate, self.pool.clone(), &PURE_CALL_LIMITS, Instant::now())
             .map_err(|error| WasmRuntime::broken(&error))
     }
+}
+
+/// Who signed it and what it is, with everything that is wrong. What nobody who is trusted has signed
+/// is not compiled, and nothing of it runs.
+fn look_at(bytes: &[u8], trusted: &[PublicKey]) -> Result<Inspected, Vec<Issue>> {
+    let unsigned = if trusted.is_empty() { None } else { signature::check(bytes, trusted) };
+    let inspected = inspect::inspect(bytes);
+    let Some(unsigned) = unsigned else { return inspected };
+    Err(std::iter::once(unsigned).chain(inspected.err().into_iter().flatten()).collect())
 }
 
 fn raw(descriptor: model::Descriptor) -> RawDescriptor {

@@ -24,6 +24,7 @@ mod output;
 mod panic;
 mod prepared;
 mod reconcile;
+mod signature;
 mod state;
 
 pub use compile::{Compiler, compile_child_main};
@@ -39,6 +40,7 @@ use crate::{
     compile::Workshop,
 };
 use action_domain::{
+    audit::PublicKey,
     digest::Digest,
     egress::EgressPolicy,
     failure::{ErrorCode, ExecutionError},
@@ -66,6 +68,8 @@ pub struct RuntimeConfig {
     pub concurrency: u32,
     /// The operator's word on what may be reached.
     pub egress_policy: EgressPolicy,
+    /// Uploads have to be signed with one of these. None: anybody's are let in.
+    pub trusted_keys: Vec<PublicKey>,
     /// Tells the time for the journal.
     pub clock: Arc<dyn Clock>,
     /// Where components come from that are not compiled here yet.
@@ -83,6 +87,7 @@ pub struct WasmRuntime {
     components: prepared::Store,
     pool: Arc<Pool>,
     outside: Outside,
+    trusted_keys: Vec<PublicKey>,
     clock: Arc<dyn Clock>,
     attempts: Semaphore,
     aside: Semaphore,
@@ -114,6 +119,7 @@ impl WasmRuntime {
                 resolver: Arc::new(System),
                 trust: Arc::default(),
             },
+            trusted_keys: config.trusted_keys,
             clock: config.clock,
             attempts: Semaphore::new(concurrency as usize),
             aside: Semaphore::new(engine::ASIDE_INSTANCES as usize),
@@ -160,7 +166,11 @@ impl WasmRuntime {
 #[async_trait]
 impl ProtocolRuntime for WasmRuntime {
     async fn admit(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
-        self.admit_component(component).await
+        self.admit_component(component, &self.trusted_keys).await
+    }
+
+    async fn admit_builtin(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
+        self.admit_component(component, &[]).await
     }
 
     async fn prepare(&self, component: Digest) -> Result<(), RuntimeError> {

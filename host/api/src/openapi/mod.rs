@@ -62,6 +62,7 @@ impl Documents {
         (name = "executions", description = "What became of calls."),
         (name = "events", description = "Everything that happened."),
         (name = "tokens", description = "Who gets in."),
+        (name = "audit", description = "How others check that what happened is what is recorded."),
         (name = "service", description = "The service itself. No token is needed."),
     ),
 )]

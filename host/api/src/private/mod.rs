@@ -1,6 +1,7 @@
 //! Routes for those who run the service: integrators, orchestrators, operators.
 
 pub(crate) mod actions;
+mod audit;
 mod events;
 pub(crate) mod executions;
 mod protocols;
@@ -31,12 +32,13 @@ pub fn private_router(state: ApiState) -> Router {
 }
 
 fn routes(state: ApiState) -> Routes {
-    let parts: [fn(Routes) -> Routes; 7] = [
+    let parts: [fn(Routes) -> Routes; 8] = [
         protocols::register,
         actions::register,
         secrets::register,
         executions::register,
         events::register,
+        audit::register,
         tokens::register,
         service::register,
     ];

@@ -15,6 +15,7 @@ pub(crate) mod page;
 pub(crate) mod protocol;
 pub(crate) mod rules;
 pub(crate) mod saved_action;
+pub(crate) mod seal;
 pub(crate) mod secret;
 pub(crate) mod shared;
 pub(crate) mod token;

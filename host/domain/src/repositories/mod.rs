@@ -9,9 +9,11 @@
 //! and name it in the server's `compose.rs`.
 //! To add a method: the conformance case first, then the trait, then each store.
 
+mod log;
 mod read;
 mod unit;
 
+pub use log::{LogReader, PrunedPosition};
 pub use read::{
     ActionFilter, ActionKey, Claim, Claimed, EventFilter, ExecutionFilter, NoSignals, Page, Positions, Reader, Signal,
     Signals, StoreUnavailable,
@@ -19,6 +21,7 @@ pub use read::{
 pub use unit::{CommitError, Conflict, IdempotencyKey, USERS_TOLD_MAX, UnitOfWork, Write};
 
 use crate::{
+    digest::Digest,
     event::{NewEvent, Position},
     id::ExecutionId,
     time::Timestamp,
@@ -27,7 +30,7 @@ use async_trait::async_trait;
 
 /// Everything that the service keeps.
 #[async_trait]
-pub trait Store: Reader + Send + Sync {
+pub trait Store: Reader + LogReader + Send + Sync {
     /// Does all of `unit` or nothing.
     ///
     /// - MUST be durable when it returns `Ok`: what was committed survives `kill -9` and loss of
@@ -67,7 +70,8 @@ pub trait Store: Reader + Send + Sync {
     /// Removes executions that ended before a time, the oldest first, with their events, their
     /// idempotency keys, and payloads that nothing refers to any more. The only way in which an
     /// event goes. Positions of what stays do not change. If there was anything, the event of
-    /// `prune` is appended with it.
+    /// `prune` is appended with it, and each position that is empty now is kept with that event's id
+    /// ([`LogReader::pruned`]).
     ///
     /// - What still holds something up stays ([`Execution::blocks_its_order`](crate::execution::Execution::blocks_its_order)): who removed it would
     ///   let begin what must not.
@@ -82,6 +86,8 @@ pub struct Prune {
     pub before: Timestamp,
     /// The time: from it, the age of idempotency keys.
     pub now: Timestamp,
+    /// Only executions all of whose events stand at or before this: what is not sealed yet stays.
+    pub through: Position,
     /// At most this many executions.
     pub limit: u32,
     /// The event that records it.
@@ -97,4 +103,6 @@ pub struct Pruned {
     pub events: u64,
     /// Payloads.
     pub payloads: u64,
+    /// Which positions the events had: see [`PositionsDigest`](crate::audit::PositionsDigest).
+    pub positions: Option<Digest>,
 }

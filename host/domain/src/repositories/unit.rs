@@ -3,6 +3,7 @@
 use super::StoreUnavailable;
 use crate::{
     action::Action,
+    audit::Seal,
     digest::Digest,
     event::NewEvent,
     execution::{Execution, Lease, Status, WorkerId},
@@ -112,6 +113,10 @@ pub enum Write {
     AddToken(Box<Token>),
     /// Removes a token; [`Conflict::NotFound`]. From the answer on no read gives it.
     RemoveToken(TokenId),
+    /// Appends a seal with its leaves, if its number is the one behind the last seal's and it names
+    /// that one's hash (the first one: number 1 and no hash); else [`Conflict::NotNextSeal`]. Seals
+    /// are never changed and never removed.
+    AppendSealIfNext(Box<Seal>, Bytes),
 }
 
 /// As many actions are named that still use a secret.
@@ -174,6 +179,9 @@ pub enum Conflict {
     /// The execution has moved on.
     #[error("the execution's status has changed")]
     StatusMismatch,
+    /// Another process sealed first.
+    #[error("the chain has another last seal")]
+    NotNextSeal,
 }
 
 /// Why nothing was committed.

@@ -22,12 +22,17 @@ use std::{fmt, sync::Arc};
 /// Runs components. Every call gets a fresh instance, which is dropped after it.
 #[async_trait]
 pub trait ProtocolRuntime: Send + Sync {
-    /// Inspects a component by type, compiles it (apart, with limits), and runs `describe`.
+    /// Inspects a component by who signed it and by type, compiles it (apart, with limits), and runs `describe`.
     /// Says everything that is wrong, as far as each step lets the next one look.
     ///
     /// # Errors
     /// [`RuntimeError::Refused`] with what is wrong with the component.
     async fn admit(&self, component: Bytes) -> Result<Admitted, RuntimeError>;
+
+    /// The same for a component that comes with the service itself: nobody else has to have signed it.
+    async fn admit_builtin(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
+        self.admit(component).await
+    }
 
     /// Makes a component ready to run, so that its first execution does not pay for it.
     async fn prepare(&self, component: Digest) -> Result<(), RuntimeError>;

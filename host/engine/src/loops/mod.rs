@@ -1,10 +1,11 @@
 //! The work that nobody calls for: taking what is due, keeping leases, listening to other
-//! processes, and taking up what was lost.
+//! processes, taking up what was lost, and sealing what happened.
 
 mod broker;
 mod follow;
 mod leases;
 mod maintenance;
+mod sealing;
 mod signals;
 mod worker;
 
@@ -25,6 +26,9 @@ impl Engine {
         }
         let parts = &self.inner.parts;
         self.spawn(Self::maintain);
+        if self.seals() {
+            self.spawn(Self::seal_log);
+        }
         if parts.runs_attempts {
             self.spawn(Self::work);
         }

@@ -188,6 +188,8 @@ impl Test {
             broker: None,
             lease: LEASE,
             exclusive_store: false,
+            seal_keys: Vec::new(),
+            seal_every: action_domain::limits::SEAL_EVERY,
         };
         change(&mut parts);
         let engine = Engine::new(parts);

@@ -270,6 +270,12 @@ impl Client {
         self.send(self.request(Method::POST, &["v1", "events", "prune"], &[]).json(&body)).await?.json()
     }
 
+    /// Seals what happened so far.
+    pub(crate) async fn seal_events(&self, old_key_is_lost: bool) -> Result<Value, ClientError> {
+        let body = serde_json::json!({"old_key_is_lost": old_key_is_lost});
+        self.send(self.request(Method::POST, &["v1", "audit", "seals"], &[]).json(&body)).await?.json()
+    }
+
     /// Executions.
     pub(crate) async fn executions(
         &self,

@@ -1,6 +1,7 @@
 //! One command a file. Each reads what it needs, asks the service, and prints the answer.
 
 pub(crate) mod action;
+pub(crate) mod audit;
 pub(crate) mod events;
 pub(crate) mod execution;
 mod healthcheck;
@@ -56,6 +57,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Events(group) => events::run(group.command, &group.connection.client()?, output).await,
         Command::Secret(group) => secret::run(group.command, &group.connection.client()?, output).await,
         Command::Token(group) => token::run(group.command, &group.connection.client()?, output).await,
+        Command::Audit(group) => audit::run(group.command, &group.connection, output).await,
         Command::Prune(arguments) => prune::run(&arguments, &arguments.connection.client()?, output).await,
         // `main` does this one before anything else is there.
         Command::CompileComponent => Ok(ExitCode::FAILURE),

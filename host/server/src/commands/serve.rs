@@ -80,6 +80,7 @@ pub(super) async fn run(file: &SettingsFile, role: Role, output: Output) -> anyh
     }
     let mut all = ended.into_iter().collect::<Vec<_>>();
     all.extend(listeners.join_all().await.into_iter().map(Ok));
+    service.engine.seal_at_end().await;
     service.close().await;
     for listener in all {
         listener.context("a listener panicked")?.context("a listener failed")?;

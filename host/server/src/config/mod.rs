@@ -4,6 +4,7 @@
 //! its keys, in the same upper case, so that one search finds both. The environment wins.
 
 mod egress;
+mod keys;
 pub(crate) mod names;
 mod oidc;
 pub(crate) mod place;
@@ -11,9 +12,10 @@ mod settings;
 mod sources;
 
 pub(crate) use egress::policy_of as egress_policy;
+pub(crate) use keys::{audit_keys, known_audit_keys, parse_public_keys, trusted_keys};
 pub(crate) use oidc::{Jwks, OidcSettings};
 pub(crate) use place::Place;
-pub(crate) use settings::{Database, LogFormat, Settings, data_dir};
+pub(crate) use settings::{Database, Given, LogFormat, Settings, data_dir};
 pub(crate) use sources::Sources;
 
 /// Everything that is wrong with the settings.

@@ -34,6 +34,16 @@ pub(crate) const EGRESS_ALLOW: &str = "ACTION_SERVICE_EGRESS_ALLOW";
 pub(crate) const EGRESS_DENY: &str = "ACTION_SERVICE_EGRESS_DENY";
 /// Who is asked for the addresses of remotes, instead of the system.
 pub(crate) const DNS_SERVERS: &str = "ACTION_SERVICE_DNS_SERVERS";
+/// Seeds of the keys that seal the log; the first one signs.
+pub(crate) const AUDIT_KEY: &str = "ACTION_SERVICE_AUDIT_KEY";
+/// The file that holds them instead.
+pub(crate) const AUDIT_KEY_FILE: &str = "ACTION_SERVICE_AUDIT_KEY_FILE";
+/// How long a period is that one seal covers.
+pub(crate) const AUDIT_SECONDS: &str = "ACTION_SERVICE_AUDIT_SECONDS";
+/// Public keys of those whose components are let in.
+pub(crate) const TRUSTED_KEYS: &str = "ACTION_SERVICE_TRUSTED_KEYS";
+/// The file that holds them instead.
+pub(crate) const TRUSTED_KEYS_FILE: &str = "ACTION_SERVICE_TRUSTED_KEYS_FILE";
 /// Attempts at once.
 pub(crate) const CONCURRENCY: &str = "ACTION_SERVICE_CONCURRENCY";
 /// As long a process may be silent before others take up its attempts.
@@ -78,6 +88,11 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (EGRESS_ALLOW, Kind::Setting),
     (EGRESS_DENY, Kind::Setting),
     (DNS_SERVERS, Kind::Setting),
+    (AUDIT_KEY, Kind::Setting),
+    (AUDIT_KEY_FILE, Kind::Setting),
+    (AUDIT_SECONDS, Kind::Setting),
+    (TRUSTED_KEYS, Kind::Setting),
+    (TRUSTED_KEYS_FILE, Kind::Setting),
     (CONCURRENCY, Kind::Setting),
     (LEASE_SECONDS, Kind::Setting),
     (SHUTDOWN_GRACE_MS, Kind::Setting),
@@ -88,7 +103,6 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (SECRET_KEY, Kind::Setting),
     (SECRET_KEY_FILE, Kind::Setting),
     (SECRET_KEY_LOST, Kind::Setting),
-    ("ACTION_SERVICE_TRUSTED_KEYS", Kind::Later("signed protocols are")),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", Kind::Later("traces over OTLP are")),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Kind::Later("traces over OTLP are")),
     ("ACTION_SERVICE_ADVISORIES", Kind::Build),

@@ -1,7 +1,11 @@
 //! What the settings mean. Every wrong one is named, all at once.
 
-use super::{OidcSettings, Place, SettingsError, Sources, egress, names, oidc};
-use action_domain::{egress::EgressPolicy, limits::LEASE};
+use super::{OidcSettings, Place, SettingsError, Sources, egress, keys, names, oidc};
+use action_domain::{
+    audit::{PublicKey, SealKey},
+    egress::EgressPolicy,
+    limits::{LEASE, SEAL_EVERY},
+};
 use action_queue_nats::{NatsBroker, NatsOptions};
 use action_vault::Keyring;
 use std::{
@@ -25,6 +29,8 @@ const SHUTDOWN_GRACE_MS_DEFAULT: u64 = 25_000;
 const SHUTDOWN_GRACE_MS_MAX: u64 = 3_600_000;
 /// Longer, and a lost process would be found when nobody waits for it any more.
 const LEASE_SECONDS_MAX: u64 = 600;
+/// Longer, and an anchor would be old before it is taken.
+const AUDIT_SECONDS_MAX: u64 = 3600;
 /// A shorter token could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
 
@@ -53,6 +59,12 @@ pub(crate) struct Settings {
     pub(crate) egress: EgressPolicy,
     /// Who is asked for the addresses of remotes; none for the system.
     pub(crate) dns_servers: Vec<SocketAddr>,
+    /// What seals the log.
+    pub(crate) audit_keys: Given<Vec<SealKey>>,
+    /// How long a period is that one seal covers.
+    pub(crate) audit_period: Duration,
+    /// Whose components are let in.
+    pub(crate) trusted_keys: Given<Vec<PublicKey>>,
     /// Attempts at once.
     pub(crate) concurrency: u32,
     /// As long a process may be silent before others take up its attempts.
@@ -63,6 +75,17 @@ pub(crate) struct Settings {
     pub(crate) log: String,
     /// How it is logged.
     pub(crate) log_format: LogFormat,
+}
+
+/// Something that is set by itself, or in a file.
+#[derive(Debug, Clone)]
+pub(crate) enum Given<T> {
+    /// Neither.
+    Nothing,
+    /// By itself.
+    Value(T),
+    /// In this file.
+    File(PathBuf),
 }
 
 /// Where state lives.
@@ -128,6 +151,15 @@ impl Settings {
             egress: egress::policy(sources, &mut problems),
             dns_servers: Self::read(sources, names::DNS_SERVERS, &mut problems, egress::dns_servers)
                 .unwrap_or_default(),
+            audit_keys: Self::given(sources, names::AUDIT_KEY, names::AUDIT_KEY_FILE, &mut problems, keys::seal_keys),
+            audit_period: Self::read(sources, names::AUDIT_SECONDS, &mut problems, audit_period).unwrap_or(SEAL_EVERY),
+            trusted_keys: Self::given(
+                sources,
+                names::TRUSTED_KEYS,
+                names::TRUSTED_KEYS_FILE,
+                &mut problems,
+                keys::public_keys,
+            ),
             concurrency: Self::read(sources, names::CONCURRENCY, &mut problems, concurrency)
                 .unwrap_or(CONCURRENCY_DEFAULT),
             lease: Self::read(sources, names::LEASE_SECONDS, &mut problems, lease).unwrap_or(LEASE),
@@ -158,6 +190,24 @@ impl Settings {
             problems.push(format!("{} and {}: set one of the two", names::SECRET_KEY, names::SECRET_KEY_FILE));
         }
         set.or(in_file)
+    }
+
+    /// What may stand in a setting or in a file.
+    fn given<T>(
+        sources: &Sources,
+        name: &'static str,
+        file: &'static str,
+        problems: &mut Vec<String>,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Given<T> {
+        match (sources.get(name), sources.get(file)) {
+            (Some(_), Some(_)) => {
+                problems.push(format!("{name} and {file} are both set; one of them is enough"));
+                Given::Nothing
+            }
+            (None, Some(path)) => Given::File(path.into()),
+            _ => Self::read(sources, name, problems, parse).map_or(Given::Nothing, Given::Value),
+        }
     }
 
     fn read<T>(
@@ -203,6 +253,11 @@ fn queue(text: &str) -> Result<Place, String> {
 fn lease(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (1..=LEASE_SECONDS_MAX).contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is no number between 1 and {LEASE_SECONDS_MAX}"))
+}
+
+fn audit_period(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=AUDIT_SECONDS_MAX).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is no number between 1 and {AUDIT_SECONDS_MAX}"))
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
@@ -339,6 +394,9 @@ mod tests {
             (names::EGRESS_ALLOW, "http://x/"),
             (names::EGRESS_DENY, "10.0.0.0/99"),
             (names::DNS_SERVERS, "dns.example"),
+            (names::AUDIT_KEY, "hunter2"),
+            (names::AUDIT_SECONDS, "0"),
+            (names::TRUSTED_KEYS, "hunter2"),
             (names::CONCURRENCY, "0"),
             (names::SHUTDOWN_GRACE_MS, "25s"),
             (names::LEASE_SECONDS, "0"),
@@ -347,6 +405,7 @@ mod tests {
         ];
         let error = settings(&bad).unwrap_err();
         assert_eq!(error.problems().len(), bad.len(), "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
         for (name, _) in bad {
             assert!(error.to_string().contains(&format!("{name} (in the environment): ")), "{name}: {error}");
         }

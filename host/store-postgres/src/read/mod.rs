@@ -6,6 +6,7 @@
 pub(crate) mod actions;
 pub(crate) mod events;
 pub(crate) mod executions;
+pub(crate) mod log;
 pub(crate) mod protocols;
 pub(crate) mod secrets;
 pub(crate) mod tokens;

@@ -2,7 +2,7 @@
 //!
 //! Every execution that its units guard is held from the start ([`guard::hold`]). Units of
 //! executions, payloads, the queue and events (the hot ones) are checked against that and staged.
-//! Units that touch protocols or actions (the cold ones) are written at once, each in a savepoint,
+//! Units that touch protocols, actions or seals (the cold ones) are written at once, each in a savepoint,
 //! behind everything that was staged before them; one process at a time does so. Either way a
 //! unit sees what the units before it did, and a refused one leaves nothing.
 //!
@@ -62,7 +62,7 @@ pub(crate) struct Batch<'a> {
     pub(super) wrote: bool,
 }
 
-/// Held while protocols and actions change, and by retention: such units look at what others are
+/// Held while protocols, actions and seals change, and by retention: such units look at what others are
 /// about to write too. The numbers of both locks are the product's own ("act").
 const COLD_LOCK: &str = "SELECT pg_advisory_xact_lock(x'61637400'::bigint)";
 /// Held by whoever decides whose turn it is, and by whoever calls back what was set aside: else a
@@ -187,6 +187,7 @@ impl<'a> Batch<'a> {
             Write::RemoveSecretIfUnused(name, version) => self.remove_secret(name, *version).await,
             Write::AddToken(token) => self.add_token(token).await,
             Write::RemoveToken(id) => self.remove_token(*id).await,
+            Write::AppendSealIfNext(seal, leaves) => self.append_seal(seal, leaves).await,
             _ => Ok(Ok(())),
         }
     }
@@ -280,6 +281,7 @@ fn is_hot(write: &Write) -> bool {
             | Write::RemoveSecretIfUnused(..)
             | Write::AddToken(_)
             | Write::RemoveToken(_)
+            | Write::AppendSealIfNext(..)
     )
 }
 

@@ -3,6 +3,8 @@
 use super::batch::Batch;
 use crate::error::damaged;
 use action_domain::{
+    audit::PositionsDigest,
+    event::Position,
     limits::IDEMPOTENCY_KEY_FOR,
     repositories::{Prune, Pruned},
 };
@@ -13,18 +15,21 @@ use std::{
 use uuid::Uuid;
 
 /// Chosen from the oldest id: what has not ended among those is little, and so is what is still
-/// needed. Whether a failed one blocks its order says its document, which is written by us and
-/// without spaces; inside a text of it each quote has a backslash, so this finds the member itself.
+/// needed or not sealed yet. Positions are checked on an execution's own events. Whether a failed one
+/// blocks its order says its document, which is written by us and without spaces; inside a text of it
+/// each quote has a backslash, so this finds the member itself.
 pub(crate) const CHOOSE: &str = "SELECT id FROM executions WHERE ended_at < $1 AND status IN (4, 5, 6, 7) \
      AND (status = 5 AND ordering_key IS NOT NULL AND strpos(turn, '\"order_blocks\":true') > 0) IS NOT TRUE \
      AND NOT EXISTS (SELECT 1 FROM idempotency_keys AS k WHERE k.execution = executions.id AND k.created_at > $3) \
+     AND NOT EXISTS (SELECT 1 FROM events WHERE execution = executions.id AND (position > $4) IS TRUE) \
      ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED";
 const NAME: &str = "INSERT INTO pruning (execution) SELECT unnest($1::uuid[])";
 pub(crate) const PAYLOADS_OF: &str =
     "SELECT payload FROM events WHERE execution = ANY($1) AND (payload IS NOT NULL) IS TRUE";
 /// Held before it is asked whether they are needed: who is about to refer to one holds it too.
 pub(crate) const HOLD_PAYLOADS: &str = "SELECT digest FROM payloads WHERE digest = ANY($1) ORDER BY digest FOR UPDATE";
-pub(crate) const EVENTS: &str = "DELETE FROM events WHERE execution = ANY($1)";
+pub(crate) const EVENTS: &str = "DELETE FROM events WHERE execution = ANY($1) RETURNING position";
+const EMPTY: &str = "INSERT INTO pruned_events (position, pruned_by) SELECT unnest($1::bigint[]), $2";
 pub(crate) const PAYLOADS: &str = "DELETE FROM payloads AS p WHERE digest = ANY($1) \
      AND NOT EXISTS (SELECT 1 FROM events WHERE payload = p.digest)";
 pub(crate) const KEYS: &str = "DELETE FROM idempotency_keys WHERE execution = ANY($1)";
@@ -36,7 +41,8 @@ impl Batch<'_> {
         let chosen = sqlx::query_scalar(CHOOSE)
             .bind(prune.before.as_micros())
             .bind(i64::from(prune.limit))
-            .bind(prune.now.minus(IDEMPOTENCY_KEY_FOR).as_micros());
+            .bind(prune.now.minus(IDEMPOTENCY_KEY_FOR).as_micros())
+            .bind(prune.through);
         let ids: Vec<Uuid> = chosen.fetch_all(&mut *self.connection).await?;
         if ids.is_empty() {
             return Ok(Pruned::default());
@@ -47,15 +53,21 @@ impl Batch<'_> {
         let of: Vec<Vec<u8>> = of.fetch_all(&mut *self.connection).await?;
         let held = sqlx::query_scalar(HOLD_PAYLOADS).bind(of);
         let held: Vec<Vec<u8>> = held.fetch_all(&mut *self.connection).await?;
-        let events = self.remove(EVENTS, &ids).await?;
+        let removing = sqlx::query_scalar(EVENTS).bind(&ids);
+        let mut positions: Vec<Position> = removing.fetch_all(&mut *self.connection).await?;
+        positions.sort_unstable();
         let payloads = sqlx::query(PAYLOADS).bind(held).execute(&mut *self.connection).await?.rows_affected();
         self.remove(KEYS, &ids).await?;
         let executions = self.remove(EXECUTIONS, &ids).await?;
         self.execute("DELETE FROM pruning").await?;
-        let pruned = Pruned { executions, events, payloads };
+        let (events, digest) = (positions.len() as u64, PositionsDigest::of(&positions));
+        let pruned = Pruned { executions, events, payloads, positions: digest };
         // The caller's closure must not take the writer down.
         let recorded = catch_unwind(AssertUnwindSafe(|| (prune.recorded)(pruned)));
-        self.stage.append([Cow::Owned(recorded.map_err(|_| damaged("the event panicked"))?)]);
+        let recorded = recorded.map_err(|_| damaged("the event panicked"))?;
+        let empty = sqlx::query(EMPTY).bind(positions).bind(recorded.id.uuid());
+        empty.execute(&mut *self.connection).await?;
+        self.stage.append([Cow::Owned(recorded)]);
         Ok(pruned)
     }
 

@@ -6,12 +6,14 @@
 pub(crate) mod actions;
 pub(crate) mod events;
 pub(crate) mod executions;
+pub(crate) mod log;
 pub(crate) mod protocols;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
 
 use crate::{
     Follow, SqliteStore,
+    readers::Readers,
     row::Columns,
     writer::{
         claim::PAUSED_UNTIL,
@@ -68,21 +70,29 @@ impl Statement {
     }
 }
 
+async fn all<T: Send + 'static>(
+    readers: &Readers,
+    statement: Statement,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<Vec<T>, StoreUnavailable> {
+    let rows = readers.read(move |connection| {
+        let Statement { sql, mut values } = statement;
+        let mut prepared = connection.prepare_cached(&sql)?;
+        // All conditions' values are bound in one order; a text may lack the last of them.
+        values.truncate(prepared.parameter_count());
+        let rows = prepared.query_map(params_from_iter(values), |row| read(row))?;
+        rows.collect()
+    });
+    rows.await
+}
+
 impl SqliteStore {
     async fn all<T: Send + 'static>(
         &self,
         statement: Statement,
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<Vec<T>, StoreUnavailable> {
-        let rows = self.readers.read(move |connection| {
-            let Statement { sql, mut values } = statement;
-            let mut prepared = connection.prepare_cached(&sql)?;
-            // All conditions' values are bound in one order; a text may lack the last of them.
-            values.truncate(prepared.parameter_count());
-            let rows = prepared.query_map(params_from_iter(values), |row| read(row))?;
-            rows.collect()
-        });
-        rows.await
+        all(&self.readers, statement, read).await
     }
 
     async fn first<T: Send + 'static>(

@@ -153,6 +153,7 @@ impl<'a> Batch<'a> {
             Write::RemoveSecretIfUnused(name, version) => self.remove_secret(name, *version),
             Write::AddToken(token) => self.add_token(token).map(Ok),
             Write::RemoveToken(id) => self.remove_token(*id),
+            Write::AppendSealIfNext(seal, leaves) => self.append_seal(seal, leaves),
             Write::AddPayload(..)
             | Write::AddExecution(_)
             | Write::RequireLease(..)

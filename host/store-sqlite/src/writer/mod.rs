@@ -11,6 +11,7 @@ pub(crate) mod protocols;
 pub(crate) mod prune;
 pub(crate) mod queue;
 pub(crate) mod rows;
+pub(crate) mod seals;
 pub(crate) mod secrets;
 mod stage;
 pub(crate) mod state;
@@ -76,7 +77,9 @@ impl Command {
     fn bytes(&self) -> usize {
         let Self::Commit(unit, _) = self else { return 0 };
         let of_write = |write: &Write| match write {
-            Write::AddProtocol(_, bytes) | Write::AddPayload(_, bytes) => bytes.len(),
+            Write::AddProtocol(_, bytes) | Write::AddPayload(_, bytes) | Write::AppendSealIfNext(_, bytes) => {
+                bytes.len()
+            }
             _ => 0,
         };
         let events: usize = unit.events.iter().map(|event| event.data.get().len()).sum();

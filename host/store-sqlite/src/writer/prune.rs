@@ -3,6 +3,8 @@
 use super::{batch::Batch, rows};
 use crate::error::damaged;
 use action_domain::{
+    audit::PositionsDigest,
+    event::Position,
     limits::IDEMPOTENCY_KEY_FOR,
     repositories::{Prune, Pruned},
 };
@@ -15,13 +17,16 @@ pub(crate) const CHOOSE: &str = "INSERT INTO pruning (execution) \
      SELECT id FROM executions WHERE ended_at < ?1 AND status IN (4, 5, 6, 7) \
      AND NOT (status = 5 AND ordering_key IS NOT NULL AND instr(turn, '\"order_blocks\":true') > 0) \
      AND NOT EXISTS (SELECT 1 FROM idempotency_keys INDEXED BY idempotency_keys_by_execution \
-        WHERE execution = executions.id AND created_at > ?3) ORDER BY id LIMIT ?2";
+        WHERE execution = executions.id AND created_at > ?3) \
+     AND NOT EXISTS (SELECT 1 FROM events INDEXED BY events_by_execution \
+        WHERE execution = executions.id AND position > ?4) ORDER BY id LIMIT ?2";
 const PAYLOADS: &str = "CREATE TEMP TABLE IF NOT EXISTS pruned_payloads (digest BLOB PRIMARY KEY) WITHOUT ROWID";
 pub(crate) const CHOOSE_PAYLOADS: &str = "INSERT OR IGNORE INTO pruned_payloads (digest) \
      SELECT e.payload FROM pruning p CROSS JOIN events e INDEXED BY events_by_execution ON e.execution = p.execution \
      WHERE e.payload IS NOT NULL";
 pub(crate) const EVENTS: &str = "DELETE FROM events WHERE position IN (\
-     SELECT e.position FROM pruning p CROSS JOIN events e INDEXED BY events_by_execution ON e.execution = p.execution)";
+     SELECT e.position FROM pruning p CROSS JOIN events e INDEXED BY events_by_execution ON e.execution = p.execution) RETURNING position";
+const EMPTY: &str = "INSERT INTO pruned_events (position, pruned_by) VALUES (?, ?)";
 const NEEDLESS: &str = "DELETE FROM payloads WHERE digest IN (SELECT digest FROM pruned_payloads) \
      AND NOT EXISTS (SELECT 1 FROM events INDEXED BY events_by_payload WHERE payload = payloads.digest)";
 const KEYS: &str = "DELETE FROM idempotency_keys WHERE execution IN (SELECT execution FROM pruning)";
@@ -33,18 +38,27 @@ impl Batch<'_> {
         let run = |sql: &str| self.connection.execute(sql, []).map(|rows| rows as u64);
         run(PAYLOADS)?;
         let keys_after = prune.now.minus(IDEMPOTENCY_KEY_FOR).as_micros();
-        let executions = self.connection.execute(CHOOSE, (prune.before.as_micros(), prune.limit, keys_after))? as u64;
+        let values = (prune.before.as_micros(), prune.limit, keys_after, prune.through);
+        let executions = self.connection.execute(CHOOSE, values)? as u64;
         run(CHOOSE_PAYLOADS)?;
-        let events = run(EVENTS)?;
+        let mut removing = self.connection.prepare(EVENTS)?;
+        let mut positions: Vec<Position> =
+            removing.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        positions.sort_unstable();
         let payloads = run(NEEDLESS)?;
         run(KEYS)?;
         run(EXECUTIONS)?;
         run("DELETE FROM pruned_payloads")?;
-        let pruned = Pruned { executions, events, payloads };
+        let (events, digest) = (positions.len() as u64, PositionsDigest::of(&positions));
+        let pruned = Pruned { executions, events, payloads, positions: digest };
         if executions > 0 {
             // The caller's closure must not take the writer down.
             let recorded = catch_unwind(AssertUnwindSafe(|| (prune.recorded)(pruned)));
             let recorded = recorded.map_err(|_| damaged("the event panicked"))?;
+            let mut empty = self.connection.prepare_cached(EMPTY)?;
+            for position in positions {
+                empty.execute((position, recorded.id.uuid().as_bytes()))?;
+            }
             rows::insert_events(self.connection, self.types(), self.stage.position(), [&recorded].into_iter())?;
             self.stage.skip(1);
             run("DELETE FROM pruning")?;

@@ -4,6 +4,7 @@
 //! then the trait, then each store.
 
 mod actions;
+mod audit;
 mod events;
 mod executions;
 mod load;
@@ -15,6 +16,7 @@ mod turns;
 mod units;
 
 pub use actions::*;
+pub use audit::*;
 pub use events::*;
 pub use executions::*;
 pub use load::*;
@@ -61,6 +63,10 @@ macro_rules! conformance_suite {
             what_was_sent_is_known
             what_ended_long_ago_is_removed
             what_is_still_needed_is_not_removed
+            the_log_is_read_as_it_stands
+            seals_form_one_chain
+            one_of_many_sealers_is_next
+            a_prune_accounts_for_what_it_removes
             events_of_a_unit_get_consecutive_positions
             what_was_committed_is_read_at_once
             a_refused_unit_leaves_nothing_behind

@@ -4,7 +4,7 @@ use crate::World;
 use action_domain::{
     action::Action,
     digest::Digest,
-    event::{Context, EventType},
+    event::{Context, EventType, Position},
     execution::{Execution, Status},
     id::ExecutionId,
     limits::IDEMPOTENCY_KEY_FOR,
@@ -419,7 +419,7 @@ pub async fn what_ended_long_ago_is_removed(store: Arc<dyn Store>) {
     let log = w.log().await;
     let prune = |limit| {
         let event = w.event(EventType::EventsPruned, Context::default());
-        Prune { before, now: w.now(), limit, recorded: Box::new(move |_| event.clone()) }
+        Prune { before, now: w.now(), through: Position::MAX, limit, recorded: Box::new(move |_| event.clone()) }
     };
     let one = w.store.prune(prune(1)).await.unwrap();
     assert_eq!((one.executions, one.events, one.payloads), (1, 1, 1));
@@ -467,7 +467,13 @@ pub async fn what_is_still_needed_is_not_removed(store: Arc<dyn Store>) {
     let prune = async || {
         let event = w.event(EventType::EventsPruned, Context::default());
         let before = w.now().plus(Duration::from_secs(1));
-        let prune = Prune { before, now: w.now(), limit: 9, recorded: Box::new(move |_| event.clone()) };
+        let prune = Prune {
+            before,
+            now: w.now(),
+            through: Position::MAX,
+            limit: 9,
+            recorded: Box::new(move |_| event.clone()),
+        };
         w.store.prune(prune).await.unwrap().executions
     };
     w.clock.set(w.now().plus(IDEMPOTENCY_KEY_FOR).minus(Duration::from_micros(1)));

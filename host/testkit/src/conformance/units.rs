@@ -2,6 +2,7 @@
 
 use crate::World;
 use action_domain::{
+    audit::{Seal, SealKey},
     digest::Digest,
     event::EventType,
     execution::{Execution, Status},
@@ -100,6 +101,11 @@ async fn clashes(w: &World) -> Vec<(Write, Conflict)> {
         Write::UpdateExecutionIfStatus(Box::new(w.succeeded(execution)), status, attempt)
     };
     let mismatch = Conflict::RevisionMismatch { current: 2 };
+    // Where there is no first one.
+    let key = SealKey::from_seed(&[7; 32]);
+    let first_seal = Seal::next(None, &[], w.now(), &key);
+    let before = first_seal.read().unwrap();
+    let second_seal = Seal::next(Some((&before, first_seal.hash())), &[], w.now(), &key);
     vec![
         (w.add_protocol("http@1.0.0", b"other bytes"), Conflict::VersionExists),
         (Write::RemoveProtocolIfUnused("http@9.0.0".parse().unwrap()), Conflict::NotFound),
@@ -121,6 +127,7 @@ async fn clashes(w: &World) -> Vec<(Write, Conflict)> {
         (by_status(&running, Status::Running, 2), Conflict::StatusMismatch),
         (by_status(&ended, Status::Running, 1), Conflict::StatusMismatch),
         (by_status(&queued, Status::Queued, 1), Conflict::StatusMismatch),
+        (Write::AppendSealIfNext(Box::new(second_seal), Bytes::new()), Conflict::NotNextSeal),
     ]
 }
 

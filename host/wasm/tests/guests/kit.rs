@@ -53,6 +53,7 @@ pub(crate) fn config_in(data: &Path) -> RuntimeConfig {
         compiler: Compiler::InProcess,
         concurrency: 128,
         egress_policy: EgressPolicy { private_networks: true, ..EgressPolicy::default() },
+        trusted_keys: Vec::new(),
         clock: Arc::new(Stopped),
         components: Arc::new(Nothing),
     }

@@ -45,12 +45,14 @@ pub(super) struct PrunedBody {
         (status = 200, description = "What was removed.", body = PrunedBody),
         (status = 400, description = "The document cannot be read: `malformed_json`, `invalid_utf8`, \
             `duplicate_member`, `too_deep`."),
+        (status = 409, description = "What is not sealed yet is sealed before it goes, and the chain of seals is another \
+            key's: `audit_key_changed`."),
         (status = 422, description = "The document is not valid: `invalid_document`."),
     )
 )]
 pub(super) async fn prune_events(State(state): State<ApiState>, caller: Caller, Json(body): Json<PruneBody>) -> Answer {
     let pruned = state.engine().prune_events(body.before, caller.actor(), |_| {}).await?;
-    let Pruned { executions, events, payloads } = pruned;
+    let Pruned { executions, events, payloads, .. } = pruned;
     wire::ok(&PrunedBody { executions, events, payloads })
 }
 
