@@ -141,6 +141,8 @@ impl World {
             store: self.store.clone(),
             runtime: self.runtime.clone(),
             vault: Arc::new(keys),
+            seal_keys: Vec::new(),
+            seal_every: action_domain::limits::SEAL_EVERY,
             clock: Arc::new(self.clock.clone()),
             random: Arc::new(SeededRandom::new(self.clock.clone(), seed)),
             limits: LimitsPolicy::default(),
