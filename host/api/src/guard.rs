@@ -65,7 +65,9 @@ async fn identify(state: &ApiState, bearer: &str, peer: Peer) -> Result<Principa
     };
     match identified {
         Ok(principal) => {
-            login.into_iter().for_each(|login| logins.was_right(login));
+            if let Some(login) = login {
+                logins.was_right(login);
+            }
             Ok(principal)
         }
         Err(Stranger::Unavailable(error)) => Err(error.into()),

@@ -354,7 +354,10 @@ async fn after_a_rewrap_the_old_key_can_be_taken_away() {
     assert_eq!(both.rewrap_secrets(&Actor::System).await.unwrap().secrets, 0);
     let record = world.record().await;
     let key = &*done.key;
-    assert!(record.contains(&format!(r#"secrets_rewrapped {{"secrets":100,"key":"{key}"}}"#)), "{record}");
+    assert!(
+        record.contains(&format!(r#"secrets_rewrapped {{"secrets":100,"key":"{key}","by":"system"}}"#)),
+        "{record}"
+    );
     let new = world.engine(keys(NEW_KEY), 4);
     assert!(new.secrets_without_key().await.unwrap().is_empty());
     let ran = execute(&new).await;

@@ -184,8 +184,8 @@ fn message(hashes: &[Hash]) -> Vec<u8> {
 /// The short name that tools give a key where nobody gives it another.
 fn key_id(key: &PublicKey) -> [u8; 12] {
     let mut id = [0; 12];
-    if let Ok(mac) = Hmac::<Sha256>::new_from_slice(b"key_id") {
-        let mac = mac.chain_update(key.as_bytes()).finalize().into_bytes();
+    if let Ok(mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) {
+        let mac = mac.chain_update(b"key_id").finalize().into_bytes();
         id.copy_from_slice(&mac[..12]);
     }
     id

@@ -186,7 +186,7 @@ impl Cluster {
             5 => self.end_connections(),
             // Somebody holds what every writer needs, and does nothing with it.
             6 => self.hold("BEGIN; LOCK TABLE executions IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(3); ROLLBACK", 1),
-            7 => self.hold_and_idle().await,
+            7 => self.hold_and_idle(),
             // Somebody has all the connections that there are.
             _ => self.hold("SELECT pg_sleep(3)", CONNECTIONS),
         }
@@ -204,7 +204,7 @@ impl Cluster {
     /// A tool that looks at everything, locks what it looked at, among it the end of the log, and
     /// then does nothing any more, in the middle of its transaction: for longer than a lease lasts
     /// and than the service waits for a lock, but not as long as it tries.
-    async fn hold_and_idle(&mut self) {
+    fn hold_and_idle(&mut self) {
         let script = "BEGIN;\n\
             SELECT count(*) FROM events;\n\
             SELECT id FROM executions FOR UPDATE;\n\

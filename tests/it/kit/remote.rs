@@ -7,6 +7,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use std::{
     convert::Infallible,
+    fmt::Write as _,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -149,7 +150,7 @@ impl Remote {
             ["mirror", ..] => {
                 let mut text = format!("{} {}\n", head.method, head.uri);
                 for (name, value) in &head.headers {
-                    text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+                    writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes())).unwrap();
                 }
                 text.push_str(&String::from_utf8_lossy(&body));
                 answer.header("content-type", "text/plain").body(Full::new(text.into()))

@@ -44,7 +44,7 @@ impl Peer {
                 let [a, b, c, d, ..] = address.segments();
                 IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
             }
-            v4 => v4,
+            v4 @ IpAddr::V4(_) => v4,
         })
     }
 }
@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(logins.failed(one, now), Some(INTERVAL), "it does not grow");
         }
         assert_eq!(logins.failed(other, now), None, "another one's are its own");
-        now = now.plus(INTERVAL - Duration::from_micros(1));
+        now = now.plus(INTERVAL.checked_sub(Duration::from_micros(1)).unwrap());
         assert_eq!(logins.wait(one, now), Some(Duration::from_micros(1)));
         now = now.plus(Duration::from_micros(1));
         assert_eq!(logins.wait(one, now), None);

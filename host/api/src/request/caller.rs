@@ -98,7 +98,7 @@ impl Caller {
             found.extend(reader.executions(&of_one, page).await?);
         }
         // Of each action as many as the page has at most: no other one can come before these.
-        found.sort_by(|a, b| b.id.cmp(&a.id));
+        found.sort_by_key(|execution| std::cmp::Reverse(execution.id));
         found.truncate(page.limit as usize);
         Ok(found)
     }

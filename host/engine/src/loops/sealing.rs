@@ -47,7 +47,7 @@ impl Engine {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::error!(%error, "engine.seal.at_end"),
             Err(_) => {
-                tracing::warn!("engine.seal.at_end: there is more than a few seconds' worth; the next start goes on")
+                tracing::warn!("engine.seal.at_end: there is more than a few seconds' worth; the next start goes on");
             }
         }
     }

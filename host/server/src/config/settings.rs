@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_refused_and_not_ignored() {
-        for name in ["ACTION_SERVICE_TRUSTED_KEYS", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+        for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
             let error = settings(&[(name, "x")]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("not available in this release"), "{error}");
         }

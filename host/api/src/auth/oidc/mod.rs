@@ -79,16 +79,16 @@ impl Oidc {
     pub(super) async fn check(&self, bearer: &str, digest: Digest) -> Result<Principal, Stranger> {
         let now = self.clock.now();
         let generation = self.keys.generation(now).await;
-        let checked = match self.checked.get(&digest).filter(|checked| checked.generation == generation) {
-            Some(checked) => checked,
-            None => {
-                let checked = self.verify(bearer, now).await.map_err(|refused| {
-                    tracing::debug!(reason = refused.reason(), "api.oidc.refused");
-                    refused.into_stranger()
-                })?;
-                self.checked.insert(digest, checked.clone());
-                checked
-            }
+        let known = self.checked.get(&digest).filter(|checked| checked.generation == generation);
+        let checked = if let Some(checked) = known {
+            checked
+        } else {
+            let checked = self.verify(bearer, now).await.map_err(|refused| {
+                tracing::debug!(reason = refused.reason(), "api.oidc.refused");
+                refused.into_stranger()
+            })?;
+            self.checked.insert(digest, checked.clone());
+            checked
         };
         if checked.expires_at <= now { Err(Stranger::Expired) } else { Ok(checked.principal) }
     }

@@ -29,8 +29,8 @@ async fn a_value_is_set_and_never_given_out() {
     assert_eq!(listed.len(), 2);
     assert_eq!(listed[1], second);
     let events = api.all_pages("/v1/events?type=secret_set").await;
-    assert_eq!(events[0]["data"], json!({"name": "token", "version": 1}));
-    assert_eq!(events[2]["data"], json!({"name": "bytes", "version": 1}));
+    assert_eq!(events[0]["data"], json!({"name": "token", "version": 1, "by": "admin"}));
+    assert_eq!(events[2]["data"], json!({"name": "bytes", "version": 1, "by": "admin"}));
     let told = format!("{listed:?}{events:?}{first}{second}");
     assert!(!told.contains("horse") && !told.contains("another value"), "{told}");
     api.get("/v1/secrets/token").send().await.is_problem(405, "method_not_allowed");
@@ -105,7 +105,7 @@ async fn an_action_and_its_secrets_hold_each_other() {
     api.request("DELETE", "/v1/secrets/token").send().await.is_problem(404, "secret_not_found");
     api.request("DELETE", "/v1/secrets/NO").send().await.is_problem(404, "secret_not_found");
     let events = api.all_pages("/v1/events?type=secret_deleted").await;
-    assert_eq!(events[0]["data"], json!({"name": "token", "version": 1}));
+    assert_eq!(events[0]["data"], json!({"name": "token", "version": 1, "by": "admin"}));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use base64::{
 };
 use proptest::prelude::*;
 use serde_json::json;
+use std::fmt::Write as _;
 
 fn redactor(values: &[(&str, &[u8])]) -> Redactor {
     let mut redactor = Redactor::default();
@@ -134,7 +135,7 @@ fn percent(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             byte if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
-            byte => escaped.push_str(&format!("%{byte:02X}")),
+            byte => write!(escaped, "%{byte:02X}").unwrap(),
         }
     }
     escaped
@@ -146,7 +147,7 @@ fn ascii_json(text: &str) -> String {
         if c.is_ascii() {
             c.to_string()
         } else {
-            c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+            c.encode_utf16(&mut [0; 2]).iter().fold(String::new(), |text, unit| format!("{text}\\u{unit:04x}"))
         }
     };
     escaped[1..escaped.len() - 1].chars().map(unit).collect::<String>().replace('/', "\\/")
