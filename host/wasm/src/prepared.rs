@@ -142,6 +142,12 @@ impl Store {
         }
         let bytes = self.components.component(&digest).await.map_err(|error| RuntimeError::Host(error.to_string()))?;
         let bytes = bytes.ok_or(RuntimeError::NotFound(digest))?;
+        // What was admitted, with its signature, is known by its digest: what somebody put in its place in
+        // the database was not.
+        let hashed = bytes.clone();
+        if blocking(move || Digest::of(&hashed)).await? != digest {
+            return Err(RuntimeError::Host(format!("what is stored as the component {digest} is something else")));
+        }
         let code = self.workshop.compile(bytes).await?;
         let shared = self.shared.clone();
         blocking(move || {

@@ -1,9 +1,26 @@
 //! What a runtime keeps of a component, in memory and on disk, and how that goes.
 
 use crate::kit::*;
-use action_domain::services::{ProtocolRuntime, RuntimeError};
+use action_domain::{
+    digest::Digest,
+    repositories::StoreUnavailable,
+    services::{ComponentSource, ProtocolRuntime, RuntimeError},
+};
+use action_wasm::WasmRuntime;
+use async_trait::async_trait;
+use bytes::Bytes;
 use serde_json::json;
-use std::path::Path;
+use std::{path::Path, sync::Arc};
+
+/// Gives the same component, whatever is asked for.
+struct Swapped;
+
+#[async_trait]
+impl ComponentSource for Swapped {
+    async fn component(&self, _digest: &Digest) -> Result<Option<Bytes>, StoreUnavailable> {
+        Ok(Some(guest("noop")))
+    }
+}
 
 fn files(data: &Path) -> usize {
     std::fs::read_dir(data.join("cache")).unwrap().count()
@@ -42,4 +59,16 @@ async fn an_attempt_that_runs_is_not_disturbed_when_its_component_is_forgotten()
     runtime.forget(digest).await;
     let report = soon(attempt).await;
     assert!(report.result.is_ok(), "{report:?}");
+}
+
+#[tokio::test]
+async fn what_somebody_put_in_the_place_of_a_component_is_not_run() {
+    let data = tempfile::tempdir().unwrap();
+    let mut config = config_in(data.path());
+    config.components = Arc::new(Swapped);
+    let runtime = WasmRuntime::new(config).unwrap();
+    runtime.prepare(Digest::of(&guest("noop"))).await.unwrap();
+    let other = runtime.prepare(Digest::of(&guest("misbehave"))).await.unwrap_err();
+    assert!(matches!(&other, RuntimeError::Host(why) if why.contains("is something else")), "{other:?}");
+    assert_eq!(files(data.path()), 1);
 }
