@@ -3,9 +3,12 @@
 use crate::digest::Digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// Payloads up to this size stand in the event itself; larger ones are kept apart by
 /// digest, so that a page of events stays a page.
@@ -40,10 +43,86 @@ impl Payload {
             .then(|| std::str::from_utf8(&self.data).ok())
             .flatten()
             // Exactly these bytes must come back, and RawValue drops white space around the value.
-            .filter(|text| text.trim_ascii().len() == text.len())
+            .filter(|text| text.trim_ascii().len() == text.len() && every_reader_takes(text))
             .and_then(|text| RawValue::from_string(text.to_owned()).ok());
         let base64 = json.is_none().then(|| STANDARD.encode(&self.data));
         (RecordedPayload { content_type, bytes, json, base64, digest: None }, None)
+    }
+}
+
+/// Deepest nesting with which JSON stands in the record as it is. Readers commonly stop at 128, and an
+/// event in a page puts a few levels around it.
+const JSON_DEPTH_MAX: usize = 100;
+
+/// Whether every JSON parser takes this text, also as a part of a larger one. The grammar allows more than
+/// parsers do: lists in lists without end, numbers that are no `f64`, half of a surrogate pair. A record
+/// with one of these in it could not be read, nor any page that it is on.
+pub fn every_reader_takes(json: &str) -> bool {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    Readable(JSON_DEPTH_MAX).deserialize(&mut deserializer).and_then(|()| deserializer.end()).is_ok()
+}
+
+/// Reads a value that may be so deep, and keeps nothing of it.
+#[derive(Clone, Copy)]
+struct Readable(usize);
+
+impl Readable {
+    fn below<E: serde::de::Error>(self) -> Result<Self, E> {
+        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("too deep"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Readable {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Readable {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let below = self.below()?;
+        while items.next_element_seed(below)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let below = self.below()?;
+        while members.next_key_seed(below)?.is_some() {
+            members.next_value_seed(below)?;
+        }
+        Ok(())
     }
 }
 
@@ -124,5 +203,21 @@ mod tests {
         assert_eq!(recorded.digest, Some(digest));
         assert_eq!(bytes, p.data);
         assert!(recorded.inline().is_none());
+    }
+
+    #[test]
+    fn json_that_not_every_reader_takes_is_kept_as_bytes() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let fine = [nested(JSON_DEPTH_MAX), r#"{"a":[1,2.50,-0.0,"\ud83d\ude00",null,true]}"#.to_owned()];
+        for text in &fine {
+            assert_eq!(payload("application/json", text.as_bytes()).recorded().0.json.unwrap().get(), text);
+        }
+        let objects = format!("{}1{}", r#"{"a":"#.repeat(101), "}".repeat(101));
+        let many = [nested(JSON_DEPTH_MAX + 1), nested(10_000), objects, "1e400".into(), r#"["\ud800"]"#.into()];
+        for text in &many {
+            let recorded = payload("application/json", text.as_bytes()).recorded().0;
+            assert!(recorded.json.is_none() && recorded.base64.is_some(), "{text}");
+            assert_eq!(recorded.inline().unwrap().data, text.as_bytes());
+        }
     }
 }

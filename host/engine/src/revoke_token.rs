@@ -15,6 +15,8 @@ impl Engine {
         let token = self.reader().token(id).await?.ok_or(EngineError::NotFound("token"))?;
         let fact = Fact::TokenRevoked { token: id, name: token.name.clone() };
         let unit = UnitOfWork::new().write(Write::RemoveToken(id)).event(self.event_by(by, Context::default(), &fact));
+        // Before it too: streams are woken by the commit, and look then whether their token is there still.
+        self.inner.tokens.forget(id);
         let removed = self.store().commit(unit).await;
         // Whatever became of it: what is not sure is looked up.
         self.inner.tokens.forget(id);

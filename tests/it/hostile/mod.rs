@@ -2,6 +2,8 @@
 
 mod addresses;
 mod egress;
+mod input;
+mod intruders;
 mod kit;
 mod names;
 mod policy;

@@ -50,7 +50,9 @@ impl Client {
     pub(crate) fn new(base: String) -> Self {
         // Another test may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        // A connection for each request: the service closes one whose body it did not want to read, and a
+        // client that uses it again at that moment fails for a reason that is no answer.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
         Self { base, http, document: OnceCell::new() }
     }
 

@@ -5,7 +5,7 @@ use action_domain::{
     execution::{Execution, Status},
     failure::ExecutionError,
     id::{ActionId, ExecutionId},
-    payload::{RecordedPayload, is_json},
+    payload::{RecordedPayload, every_reader_takes, is_json},
     protocol::Pin,
     receipt::Receipt,
     time::Timestamp,
@@ -150,7 +150,9 @@ fn json_with_space(output: &RecordedPayload) -> Option<Box<RawValue>> {
     if !is_json(&output.content_type) {
         return None;
     }
-    serde_json::from_slice(&output.inline()?.data).ok()
+    let data = output.inline()?.data;
+    let text = std::str::from_utf8(&data).ok().filter(|text| every_reader_takes(text))?;
+    RawValue::from_string(text.trim_ascii().to_owned()).ok()
 }
 
 fn as_text<S: Serializer>(pin: &Pin, serializer: S) -> Result<S::Ok, S::Error> {
