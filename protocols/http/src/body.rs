@@ -1,12 +1,12 @@
 //! Makes the body of a request.
 
 use action_protocol::http::url;
+use action_protocol::template::{Context, Structures, below, refused};
 use action_protocol::{Call, Failure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::config::{Body, Config};
-use crate::context::{Context, Structures, below, refused};
 
 /// The bytes and their content type; nothing where no body is sent.
 pub fn build(call: &Call<Config>, context: &Context<'_>) -> Result<Option<(Vec<u8>, String)>, Failure> {

@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use action_protocol::http::Transport;
 use action_protocol::http::url::Url;
+use action_protocol::template::{Scalar, is_template};
+use action_protocol::tls::Tls;
 use action_protocol::{ConnectionReport, Effect, Failure, FailureKind, HttpRequest};
 use serde_json::json;
 
-use crate::config::{Config, Scalar};
+use crate::config::Config;
 use crate::failure::{judge, without_query};
-use crate::template::is_template;
 use crate::{body, request};
 
 /// Tests the connection with whatever sends.
@@ -54,7 +55,7 @@ pub fn test(config: &Config, transport: &impl Transport) -> Result<ConnectionRep
 fn build(config: &Config) -> Result<HttpRequest, Failure> {
     let mut request = HttpRequest::new(config.test.method.name(), target(config)?);
     request.timeout_ms = config.timeout_ms;
-    request.tls = config.tls.as_ref().map(request::tls);
+    request.tls = config.tls.as_ref().map(Tls::options);
     for (name, values) in &config.headers {
         if name.to_ascii_lowercase().starts_with("content-") {
             continue;

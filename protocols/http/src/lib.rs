@@ -8,7 +8,6 @@
 //! | --- | --- |
 //! | [`config`] | the config as types, from which its schema is derived |
 //! | [`validate`] | everything wrong with a config at once; its effect |
-//! | [`template`], [`context`] | `{{ … }}`: parsed, and filled in from the input |
 //! | [`request`], [`body`] | config and input → request |
 //! | [`status`], [`failure`] | answer or error → outcome or failure, and what to do then |
 //! | [`output`] | answer → output |
@@ -17,13 +16,11 @@
 pub mod body;
 pub mod config;
 pub mod connection;
-pub mod context;
 pub mod describe;
 pub mod failure;
 pub mod output;
 pub mod request;
 pub mod status;
-pub mod template;
 pub mod validate;
 
 #[cfg(test)]

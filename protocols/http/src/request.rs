@@ -1,12 +1,12 @@
 //! Makes the request of the config and the input.
 
 use action_protocol::http::url::{self, Url};
-use action_protocol::{Call, ClientIdentity, Failure, HttpRequest, TlsOptions};
+use action_protocol::template::{Context, Structures, below, is_template, refused};
+use action_protocol::tls::Tls;
+use action_protocol::{Call, Failure, HttpRequest};
 
 use crate::body;
-use crate::config::{Auth, Config, Tls};
-use crate::context::{Context, Structures, below, refused};
-use crate::template::is_template;
+use crate::config::{Auth, Config};
 
 /// Remotes like to know who asks, and some refuse those who do not say.
 const USER_AGENT: &str = concat!("action-service-http/", env!("CARGO_PKG_VERSION"));
@@ -17,7 +17,7 @@ pub fn build(call: &Call<Config>) -> Result<HttpRequest, Failure> {
     let context = Context::new(call);
     let mut request = HttpRequest::new(&config.method, target(config, &context)?);
     request.timeout_ms = config.timeout_ms;
-    request.tls = config.tls.as_ref().map(tls);
+    request.tls = config.tls.as_ref().map(Tls::options);
 
     for (name, values) in &config.headers {
         let place = below("/headers", name);
@@ -50,18 +50,6 @@ pub fn authorize(request: HttpRequest, config: &Config) -> HttpRequest {
         Some(Auth::Basic(basic)) => request.basic_auth(&basic.username, &basic.password),
         Some(Auth::Bearer(bearer)) => request.bearer_auth(&bearer.token),
         None => request,
-    }
-}
-
-/// The options as the contract has them.
-pub fn tls(tls: &Tls) -> TlsOptions {
-    let identity = tls.client_certificate.as_ref();
-    TlsOptions {
-        server_name: tls.server_name.clone(),
-        extra_roots: tls.extra_roots.clone(),
-        client_identity: identity
-            .map(|identity| ClientIdentity { chain: identity.chain.clone(), key: identity.key.to_string() }),
-        alpn: Vec::new(),
     }
 }
 

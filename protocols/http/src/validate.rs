@@ -4,18 +4,18 @@
 //! come here.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
+use action_protocol::config;
 use action_protocol::http::is_token;
 use action_protocol::http::url::Url;
+use action_protocol::template::{Scalar, Template, Values, below, is_template};
 use action_protocol::{Accepted, Effect, Issue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 
-use crate::config::{Auth, Body, Config, EffectWord, Idempotency, REDIRECTS_MAX, Scalar, TIMEOUT_MS_MAX, Values};
-use crate::context::below;
+use crate::config::{Auth, Body, Config, Idempotency, REDIRECTS_MAX};
 use crate::request::is_header_value;
-use crate::template::{Template, is_template};
 
 /// Headers that the service writes: they frame the message, or name the host that was checked.
 const SERVICE_HEADERS: [&str; 8] =
@@ -36,20 +36,13 @@ pub fn validate(config: &Config) -> Result<Accepted, Vec<Issue>> {
     found.auth(config);
     found.redirects(config);
     found.rest(config);
-    if found.issues.is_empty() {
-        Ok(Accepted { effect: effect(config), warnings: found.warnings })
-    } else {
-        Err(found.issues)
-    }
+    found.0.finish(effect(config))
 }
 
 /// What a repeat can do: as the config says, else by the method (RFC 9110, 9.2).
 pub fn effect(config: &Config) -> Effect {
-    match config.effect {
-        Some(EffectWord::Read) => return Effect::Read,
-        Some(EffectWord::Idempotent) => return Effect::Idempotent,
-        Some(EffectWord::Unsafe) => return Effect::Unsafe,
-        None => {}
+    if let Some(word) = config.effect {
+        return word.into();
     }
     match config.method.as_str() {
         _ if config.method_reads() => Effect::Read,
@@ -59,29 +52,25 @@ pub fn effect(config: &Config) -> Effect {
     }
 }
 
+/// What is found, and where in this config to look for it.
 #[derive(Default)]
-struct Findings {
-    issues: Vec<Issue>,
-    warnings: Vec<Issue>,
+struct Findings(config::Findings);
+
+impl Deref for Findings {
+    type Target = config::Findings;
+
+    fn deref(&self) -> &config::Findings {
+        &self.0
+    }
+}
+
+impl DerefMut for Findings {
+    fn deref_mut(&mut self) -> &mut config::Findings {
+        &mut self.0
+    }
 }
 
 impl Findings {
-    fn issue(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) {
-        self.issues.push(Issue::new(pointer, code, message));
-    }
-
-    fn warn(&mut self, pointer: &str, code: &str, message: &str) {
-        self.warnings.push(Issue::new(pointer, code, message));
-    }
-
-    /// A text that may hold templates: whether they are ones.
-    fn template(&mut self, text: &str, pointer: &str) {
-        if let Err(mistake) = Template::parse(text) {
-            let message = format!("{} (at byte {})", mistake.message, mistake.offset);
-            self.issue(pointer, "invalid_template", message);
-        }
-    }
-
     fn url(&mut self, url: &str) {
         let Ok(template) = Template::parse(url) else { return self.template(url, "/url") };
         let behind_scheme = url.find("://").map_or(0, |at| at + 3);
@@ -150,7 +139,7 @@ impl Findings {
     fn body(&mut self, config: &Config) {
         match &config.body {
             None | Some(Body::None | Body::Input) => {}
-            Some(Body::Json(value)) => self.json(value, "/body/json"),
+            Some(Body::Json(value)) => self.json_template(value, "/body/json"),
             Some(Body::Form(fields)) => {
                 for (name, values) in fields {
                     self.values(values, &below("/body/form", name), false);
@@ -168,28 +157,6 @@ impl Findings {
         if has_body && matches!(config.method.as_str(), "GET" | "HEAD" | "TRACE") {
             let message = "many remotes ignore or refuse a body with this method";
             self.warn("/body", "body_without_meaning", message);
-        }
-    }
-
-    fn json(&mut self, value: &Value, pointer: &str) {
-        match value {
-            Value::String(text) => self.template(text, pointer),
-            Value::Array(elements) => {
-                for (n, element) in elements.iter().enumerate() {
-                    self.json(element, &format!("{pointer}/{n}"));
-                }
-            }
-            Value::Object(properties) => {
-                for (name, value) in properties {
-                    let pointer = below(pointer, name);
-                    if is_template(name) {
-                        let message = "a property's name cannot be a template";
-                        self.issue(pointer.as_str(), "template_in_name", message);
-                    }
-                    self.json(value, &pointer);
-                }
-            }
-            _ => {}
         }
     }
 
@@ -248,10 +215,7 @@ impl Findings {
                 self.issue(format!("/failures/{n}/status"), "empty", "the rule fits no status");
             }
         }
-        if config.timeout_ms.is_some_and(|ms| !(1..=TIMEOUT_MS_MAX).contains(&ms)) {
-            let message = format!("a timeout is from 1 to {TIMEOUT_MS_MAX} ms");
-            self.issue("/timeout_ms", "out_of_range", message);
-        }
+        self.timeout_ms(config.timeout_ms, "/timeout_ms");
         if config.max_redirects.is_some_and(|hops| hops > REDIRECTS_MAX) {
             let message = format!("at most {REDIRECTS_MAX} redirects are followed");
             self.issue("/max_redirects", "out_of_range", message);

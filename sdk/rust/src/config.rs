@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
-use crate::{Accepted, Issue};
+use crate::template::{Template, is_template};
+use crate::{Accepted, Effect, Issue};
 
 /// No config has more mistakes than a person wants to read at once.
 const ISSUES_MAX: usize = 32;
@@ -122,6 +123,92 @@ fn remove(value: &mut Value, pointer: &str) -> Option<Value> {
     let (container, name) = pointer.rsplit_once('/')?;
     let name = name.replace("~1", "/").replace("~0", "~");
     value.pointer_mut(container)?.as_object_mut()?.remove(&name)
+}
+
+/// What a protocol finds while it looks at a config: everything, not the first thing.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is wrong.
+    pub issues: Vec<Issue>,
+    /// What is odd and does not stop anything.
+    pub warnings: Vec<Issue>,
+}
+
+impl Findings {
+    /// Something wrong at this place.
+    pub fn issue(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) {
+        self.issues.push(Issue::new(pointer, code, message));
+    }
+
+    /// Something to know about this place.
+    pub fn warn(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) {
+        self.warnings.push(Issue::new(pointer, code, message));
+    }
+
+    /// A text that may hold templates: whether they are ones.
+    pub fn template(&mut self, text: &str, pointer: &str) {
+        if let Err(mistake) = Template::parse(text) {
+            let message = format!("{} (at byte {})", mistake.message, mistake.offset);
+            self.issue(pointer, "invalid_template", message);
+        }
+    }
+
+    /// The same of every text in a JSON value. Names of properties cannot be templates.
+    pub fn json_template(&mut self, value: &Value, pointer: &str) {
+        match value {
+            Value::String(text) => self.template(text, pointer),
+            Value::Array(elements) => {
+                for (n, element) in elements.iter().enumerate() {
+                    self.json_template(element, &format!("{pointer}/{n}"));
+                }
+            }
+            Value::Object(properties) => {
+                for (name, value) in properties {
+                    let mut pointer = pointer.to_owned();
+                    push(&mut pointer, name);
+                    if is_template(name) {
+                        self.issue(pointer.as_str(), "template_in_name", "a property's name cannot be a template");
+                    }
+                    self.json_template(value, &pointer);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A time that may be given, in milliseconds.
+    pub fn timeout_ms(&mut self, given: Option<u32>, pointer: &str) {
+        let most = crate::net::TIMEOUT_MS_MAX;
+        if given.is_some_and(|ms| !(1..=most).contains(&ms)) {
+            self.issue(pointer, "out_of_range", format!("a timeout is from 1 to {most} ms"));
+        }
+    }
+
+    /// The answer of `validate`: the effect, unless something is wrong.
+    pub fn finish(self, effect: Effect) -> Result<Accepted, Vec<Issue>> {
+        if self.issues.is_empty() { Ok(Accepted { effect, warnings: self.warnings }) } else { Err(self.issues) }
+    }
+}
+
+/// What a repeat can do, where a config says so itself.
+#[derive(Clone, Copy, Debug, serde::Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract explains the words; a list of bare words is easier in forms")]
+pub enum EffectWord {
+    Read,
+    Idempotent,
+    Unsafe,
+}
+
+impl From<EffectWord> for Effect {
+    fn from(word: EffectWord) -> Self {
+        match word {
+            EffectWord::Read => Self::Read,
+            EffectWord::Idempotent => Self::Idempotent,
+            EffectWord::Unsafe => Self::Unsafe,
+        }
+    }
 }
 
 impl Issue {

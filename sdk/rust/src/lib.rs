@@ -61,12 +61,15 @@ mod descriptor;
 mod failure;
 pub mod http;
 pub mod journal;
+pub mod net;
 mod payload;
 mod protocol;
 mod reconcile;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod secrets;
+pub mod template;
+pub mod tls;
 
 /// The contract, as generated. Public because the macro's expansion names it; protocols use
 /// what stands beside it.

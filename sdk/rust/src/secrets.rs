@@ -12,6 +12,7 @@
 
 use std::{fmt, ops::Deref};
 
+use crate::Failure;
 use crate::bindings::julee::action::secrets;
 pub use crate::bindings::julee::action::secrets::{KeyEncoding, SecretError};
 
@@ -43,6 +44,30 @@ impl Secret {
     /// See [`reveal`].
     pub fn reveal(&self) -> Result<Vec<u8>, SecretError> {
         reveal(&self.0)
+    }
+
+    /// The value, for a protocol that must speak it over a connection of its own: of a handle what the
+    /// service reveals, and plain text as it is. `pointer` is the property's place in the config, for
+    /// the failure that says what the action has to grant.
+    pub fn value(&self, pointer: &str) -> Result<Vec<u8>, Failure> {
+        if !self.is_handle() {
+            return Ok(self.0.clone().into_bytes());
+        }
+        self.reveal().map_err(|error| {
+            let message = match error {
+                SecretError::NotGranted => {
+                    "this protocol has to see the secret, and the action does not let it: add its name to grants.reveal"
+                }
+                SecretError::UnknownHandle => "this is not a reference to a secret",
+            };
+            Failure::invalid_config(format!("config {pointer}: {message}"))
+                .details(&serde_json::json!({ "config_pointer": pointer }))
+        })
+    }
+
+    /// Whether a secret stands behind it, and not plain text.
+    pub fn is_handle(&self) -> bool {
+        holds_handle(self.0.as_bytes())
     }
 
     /// See [`hmac_sha256`].

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use parts::{
-    AdviceWord, Auth, Basic, Bearer, Body, ClientCertificate, EffectWord, Idempotency, Kind, Output, Rule, Scalar,
-    Test, TestMethod, Tls, Values,
-};
+pub use action_protocol::config::EffectWord;
+pub use action_protocol::net::TIMEOUT_MS_MAX;
+use action_protocol::template::Values;
+use action_protocol::tls::Tls;
+pub use parts::{AdviceWord, Auth, Basic, Bearer, Body, Idempotency, Kind, Output, Rule, Test, TestMethod};
 use parts::{further_urls, map_of_secret_values};
 
 use crate::status::StatusPattern;
@@ -21,9 +22,6 @@ const REDIRECTS_DEFAULT: u32 = 5;
 
 /// As many as browsers follow.
 pub const REDIRECTS_MAX: u32 = 20;
-
-/// The longest that an attempt may take, 15 minutes.
-pub const TIMEOUT_MS_MAX: u32 = 900_000;
 
 /// What an action sends, and what it takes for an answer.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -3,43 +3,12 @@
 use std::collections::BTreeMap;
 
 use action_protocol::secrets::Secret;
+use action_protocol::template::Values;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use crate::status::StatusPattern;
-
-/// A value that is given once or several times.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a string, a number, a boolean, or a list of them")]
-pub enum Values {
-    /// Once.
-    One(Scalar),
-    /// As often as there are elements; not at all where there are none.
-    Many(Vec<Scalar>),
-}
-
-impl Values {
-    /// All of them.
-    pub fn all(&self) -> &[Scalar] {
-        match self {
-            Self::One(value) => std::slice::from_ref(value),
-            Self::Many(values) => values,
-        }
-    }
-}
-
-/// A value that is text in the end.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a string, a number or a boolean")]
-pub enum Scalar {
-    /// Text, which may hold templates.
-    Text(String),
-    /// A number, for convenience.
-    Number(Number),
-    /// A boolean, for convenience.
-    Flag(bool),
-}
 
 pub(super) fn map_of_values(_: &mut schemars::SchemaGenerator) -> Schema {
     json_schema!({
@@ -155,16 +124,6 @@ pub enum AdviceWord {
     InDoubt,
 }
 
-/// What a repeat can do.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the contract explains the words; a list of bare words is easier in forms")]
-pub enum EffectWord {
-    Read,
-    Idempotent,
-    Unsafe,
-}
-
 /// Whether the idempotency key is sent.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -184,28 +143,6 @@ pub enum Output {
     #[default]
     Envelope,
     Body,
-}
-
-/// How TLS differs from the usual.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// Certificates (PEM) of authorities to trust beside the well-known ones.
-    pub extra_roots: Option<String>,
-    /// The name that the remote's certificate bears, where it is not the URL's host.
-    pub server_name: Option<String>,
-    /// A certificate that says who asks.
-    pub client_certificate: Option<ClientCertificate>,
-}
-
-/// A certificate and its key.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ClientCertificate {
-    /// The certificate and those above it (PEM), leaf first.
-    pub chain: String,
-    /// The private key (PEM), as a secret.
-    pub key: Secret,
 }
 
 /// What the connection test sends.

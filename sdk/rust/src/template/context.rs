@@ -6,21 +6,26 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use action_protocol::{Call, Failure, Payload};
 use serde_json::{Value, json};
 
-use crate::config::{Config, Scalar, Values};
-use crate::template::{About, Fill, Part, Source, Template, is_template};
+use super::{About, Fill, Part, Scalar, Source, Template, Values, is_template};
+use crate::{Call, Failure, Payload};
 
 /// What templates can name: the input, and the execution.
+#[derive(Debug)]
 pub struct Context<'a> {
-    call: &'a Call<Config>,
+    action: &'a str,
+    execution: &'a str,
+    correlation: &'a str,
+    attempt: u32,
+    idempotency_key: &'a str,
+    payload: &'a Payload,
     /// Parsed when the first template asks for it: most inputs are passed on unread.
     input: OnceCell<Value>,
 }
 
 /// Which values become text.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Structures {
     /// An object or an array is written as JSON.
     AsJson,
@@ -30,15 +35,28 @@ pub enum Structures {
 
 impl<'a> Context<'a> {
     /// The context of a call.
-    pub fn new(call: &'a Call<Config>) -> Self {
-        Self { call, input: OnceCell::new() }
+    pub fn new<C>(call: &'a Call<C>) -> Self {
+        Self {
+            action: &call.action,
+            execution: &call.execution,
+            correlation: &call.correlation,
+            attempt: call.attempt,
+            idempotency_key: &call.idempotency_key,
+            payload: &call.input,
+            input: OnceCell::new(),
+        }
+    }
+
+    /// The input as it came.
+    pub fn payload(&self) -> &'a Payload {
+        self.payload
     }
 
     fn input(&self, place: &str) -> Result<&Value, Failure> {
         if let Some(value) = self.input.get() {
             return Ok(value);
         }
-        let value = read_input(&self.call.input).map_err(|why| refused(place, ".", &why))?;
+        let value = read_input(self.payload).map_err(|why| refused(place, ".", &why))?;
         Ok(self.input.get_or_init(|| value))
     }
 
@@ -47,11 +65,11 @@ impl<'a> Context<'a> {
         let text = |text: &str| Some(Cow::Owned(Value::from(text)));
         let found = match &fill.source {
             Source::Text(literal) => text(literal),
-            Source::About(About::Action) => text(&self.call.action),
-            Source::About(About::Execution) => text(&self.call.execution),
-            Source::About(About::Correlation) => text(&self.call.correlation),
-            Source::About(About::IdempotencyKey) => text(&self.call.idempotency_key),
-            Source::About(About::Attempt) => Some(Cow::Owned(Value::from(self.call.attempt))),
+            Source::About(About::Action) => text(self.action),
+            Source::About(About::Execution) => text(self.execution),
+            Source::About(About::Correlation) => text(self.correlation),
+            Source::About(About::IdempotencyKey) => text(self.idempotency_key),
+            Source::About(About::Attempt) => Some(Cow::Owned(Value::from(self.attempt))),
             Source::Input(names) => {
                 let root = self.input(place)?;
                 names.iter().try_fold(root, |value, name| step(value, name)).map(Cow::Borrowed)
@@ -151,7 +169,7 @@ impl<'a> Context<'a> {
 /// The place of a property below another.
 pub fn below(place: &str, name: &str) -> String {
     let mut place = place.to_owned();
-    action_protocol::config::push(&mut place, name);
+    crate::config::push(&mut place, name);
     place
 }
 
