@@ -50,6 +50,8 @@ const TABLE: &[Row] = &[
     Row { name: "action-api", own: &["action-domain", "action-engine"], in_tests: &["action-testkit", "action-store-memory", "action-vault"], never: &[SQL, WASMTIME] },
     // Puts all of it together, by their own words: it serves what `api` gives and opens what a store gives.
     Row { name: "action-server", own: ALL, in_tests: ALL, never: &[AXUM, SQL, WASMTIME] },
+    // They see what reads strangers' bytes as it is, and run nothing of it.
+    Row { name: "action-fuzz-targets", own: &["action-domain", "action-engine", "action-wasm", "action-api"], in_tests: &[], never: &[AXUM, SQL, WASMTIME, TOKIO] },
     // They see the service as its users do: through its binary and its ports.
     Row { name: "action-tests", own: &[], in_tests: &["action-testkit"], never: &[AXUM, SQL, WASMTIME] },
     Row { name: "action-doctrine", own: &[], in_tests: &[], never: &[AXUM, SQL, WASMTIME, TOKIO] },

@@ -37,7 +37,7 @@ pub(crate) async fn guard(
 }
 
 async fn authorize(state: &ApiState, needs: Needs, headers: &HeaderMap, peer: Peer) -> Result<Principal, Problem> {
-    let Some(bearer) = bearer(headers) else {
+    let Some(bearer) = bearer(headers)? else {
         let detail = "a token is needed: Authorization: Bearer …";
         return Err(unauthorized("token_missing", detail, "Bearer realm=\"action-service\""));
     };
@@ -109,11 +109,18 @@ fn unauthorized(code: &'static str, detail: &'static str, challenge: &'static st
     Problem::new(StatusCode::UNAUTHORIZED, code, detail).header(header::WWW_AUTHENTICATE, challenge)
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750); the scheme's case does not matter.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+/// The token of `Authorization: Bearer …` (RFC 6750); the scheme's case does not matter. Of two such headers
+/// somebody before the service may have looked at the other one: neither counts.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        let challenge = "Bearer realm=\"action-service\", error=\"invalid_request\"";
+        return Err(unauthorized("token_invalid", "there is more than one Authorization header", challenge));
+    }
+    let token = value.to_str().ok().and_then(|value| value.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    Ok(token.filter(|token| !token.is_empty()))
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ mod serve;
 mod state;
 #[cfg(test)]
 mod testing;
+#[doc(hidden)]
+pub mod untrusted;
 mod wire;
 mod worker;
 

@@ -137,8 +137,11 @@ impl Engine {
     }
 }
 
-/// Everything that is wrong with what a component says of itself, or the descriptor.
-fn check_descriptor(raw: &RawDescriptor) -> Result<Descriptor, Vec<Issue>> {
+/// What a component says of itself, checked.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check_descriptor(raw: &RawDescriptor) -> Result<Descriptor, Vec<Issue>> {
     let mut issues = Vec::new();
     let mut wrong = |pointer: &str, code: &str, message: String| issues.push(Issue::new(pointer, code, message));
     let name = raw.name.parse().map_err(|error| wrong("/name", "invalid_name", format!("{error}"))).ok();

@@ -40,7 +40,7 @@ mod verify_log;
 mod view;
 mod waiters;
 
-pub use admit_protocol::AdmittedProtocol;
+pub use admit_protocol::{AdmittedProtocol, check_descriptor};
 pub use create_token::{CreatedToken, NewToken};
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::{EngineError, RefusedMove};

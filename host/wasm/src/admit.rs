@@ -101,7 +101,7 @@ impl WasmRuntime {
 
 /// Who signed it and what it is, with everything that is wrong. What nobody who is trusted has signed
 /// is not compiled, and nothing of it runs.
-fn look_at(bytes: &[u8], trusted: &[PublicKey]) -> Result<Inspected, Vec<Issue>> {
+pub(crate) fn look_at(bytes: &[u8], trusted: &[PublicKey]) -> Result<Inspected, Vec<Issue>> {
     let unsigned = if trusted.is_empty() { None } else { signature::check(bytes, trusted) };
     let inspected = inspect::inspect(bytes);
     let Some(unsigned) = unsigned else { return inspected };

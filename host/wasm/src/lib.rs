@@ -43,7 +43,7 @@ use action_domain::{
     audit::PublicKey,
     digest::Digest,
     egress::EgressPolicy,
-    failure::{ErrorCode, ExecutionError},
+    failure::{ErrorCode, ExecutionError, Issue},
     limits::COMPILED_BYTES_MAX,
     services::{
         Accepted, Admitted, AttemptReport, AttemptRequest, Clock, ComponentSource, ConnectionTest, ProtocolRuntime,
@@ -92,6 +92,15 @@ pub struct WasmRuntime {
     attempts: Semaphore,
     aside: Semaphore,
     concurrency: u32,
+}
+
+/// Looks at a component as admission does before anything of it is compiled: who signed it, where
+/// anybody is trusted, and what it is. Gives what it imports.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn inspect_component(component: &[u8], trusted: &[PublicKey]) -> Result<Vec<String>, Vec<Issue>> {
+    admit::look_at(component, trusted).map(|inspected| inspected.imports)
 }
 
 impl WasmRuntime {

@@ -9,6 +9,8 @@ mod secrets;
 pub(crate) mod service;
 mod tokens;
 
+pub(crate) use events::list::position;
+
 use crate::{ApiState, Router, Scope, Scopes, openapi::Documents, routes::Routes};
 
 /// Remove what was recorded, and say who gets in.

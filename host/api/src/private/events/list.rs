@@ -107,9 +107,10 @@ pub(in crate::private) fn after(query: &mut Query) -> Answer<After> {
     }
 }
 
-/// A position as callers write it.
-pub(super) fn position(text: &str) -> Answer<Position> {
-    let position = text.parse().ok().filter(|position| *position >= 0);
+/// A position as callers write it: digits and nothing else.
+pub(crate) fn position(text: &str) -> Answer<Position> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let position = digits.then(|| text.parse().ok()).flatten();
     position.ok_or_else(|| Problem::bad_request("invalid_cursor", "a position is a number from 0, or `latest`"))
 }
 
@@ -281,6 +282,8 @@ mod tests {
         for (query, code) in [
             ("after=x", "invalid_cursor"),
             ("after=-1", "invalid_cursor"),
+            ("after=%2B1", "invalid_cursor"),
+            ("after=", "invalid_cursor"),
             ("type=action_exploded", "invalid_query"),
             ("type=", "invalid_query"),
             ("execution=x", "invalid_query"),

@@ -213,8 +213,10 @@ mod tests {
             let mut stream = open(&api, path, last).await;
             assert_eq!(events(&stream.chunk().await.unwrap())[0].0, 2);
         }
-        let broken = api.get("/v1/events").with("accept", "text/event-stream").with("last-event-id", "x");
-        broken.send().await.is_problem(400, "invalid_cursor");
+        for broken in ["x", "+1", "-1", "1 ", "99999999999999999999"] {
+            let broken = api.get("/v1/events").with("accept", "text/event-stream").with("last-event-id", broken);
+            broken.send().await.is_problem(400, "invalid_cursor");
+        }
         let beyond = api.get("/v1/events").with("accept", "text/event-stream").with("last-event-id", "3");
         beyond.send().await.is_problem(400, "position_beyond_end");
     }
