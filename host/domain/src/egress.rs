@@ -14,8 +14,7 @@ pub(crate) mod schema;
 
 pub use address::{AddressClass, classify};
 pub use denial::{Denial, DenialReason};
-pub(crate) use from_config::for_each_value;
-pub use from_config::{RuleSource, rules_of_config};
+pub use from_config::{RuleSource, for_each_value, rules_of_config};
 pub use host::{Host, HostPattern, target_of_url};
 pub use policy::{ALLOW_SETTING, DENY_SETTING, EgressPolicy, PolicyEntry};
 pub use propose::{Observed, Outlook, Proposal, Wanted, propose};

@@ -5,7 +5,7 @@
 
 use crate::{
     client::Client,
-    commands::{action, audit, events, execution, protocol, prune, run, secret, token},
+    commands::{action, audit, check, events, execution, new, protocol, prune, run, secret, token},
     config::{SettingsError, Sources, data_dir, names},
     data_dir as data_folder, exit,
 };
@@ -39,6 +39,10 @@ pub(crate) enum Command {
     Migrate(SettingsFile),
     /// Ask a running service whether it is well
     Healthcheck(Connection),
+    /// Begin a protocol: a project that builds, with a test
+    New(new::Arguments),
+    /// Check a component for what a protocol owes its users
+    Check(check::Arguments),
     /// Run a component once, without a service
     Run(run::Arguments),
     /// Protocols: push, list, show, delete
@@ -126,9 +130,10 @@ impl Connection {
         if given.is_some() || !client.is_on_this_machine() {
             return Ok(client);
         }
-        let own = match sources.get(names::ADMIN_TOKEN) {
-            Some(token) => Some(token.to_owned()),
-            None => data_folder::read_token(&data_folder::token_file(&data_dir(&sources)))?,
+        let own = match (sources.get(names::ADMIN_TOKEN), sources.get(names::ADMIN_TOKEN_FILE)) {
+            (Some(token), _) => Some(token.to_owned()),
+            (None, Some(file)) => data_folder::read_token(file.as_ref())?,
+            (None, None) => data_folder::read_token(&data_folder::token_file(&data_dir(&sources)))?,
         };
         Ok(client.with_token(own))
     }

@@ -30,6 +30,29 @@ const PURE_CALL_LIMITS: Limits = Limits {
 };
 
 impl WasmRuntime {
+    /// Asks a component that was admitted what it says of itself, once more and in a fresh instance.
+    /// What it tried to reach stands in the journal, which the service itself does not look at.
+    ///
+    /// # Errors
+    /// As for admission.
+    pub async fn describe_watched(&self, digest: Digest, journal: Arc<Journal>) -> Result<RawDescriptor, RuntimeError> {
+        let prepared = self.components.get(digest).await?;
+        self.describe(&prepared, journal).await.map(raw).map_err(RuntimeError::Broken)
+    }
+
+    /// `validate-config`, likewise.
+    ///
+    /// # Errors
+    /// As for [`action_domain::services::ProtocolRuntime::validate_config`].
+    pub async fn validate_watched(
+        &self,
+        digest: Digest,
+        config: &str,
+        journal: Arc<Journal>,
+    ) -> Result<Accepted, ValidateError> {
+        self.validate(digest, config, journal).await
+    }
+
     /// If anybody is trusted, one of them has to have signed it.
     pub(crate) async fn admit_component(
         &self,
@@ -41,20 +64,22 @@ impl WasmRuntime {
         let (digest, inspected) = looked_at;
         let Inspected { imports, reconciles } = inspected.map_err(RuntimeError::Refused)?;
         let candidate = self.components.try_out(digest, component).await?;
-        let descriptor = self.describe(&candidate.prepared).await.map_err(|error| match error.code {
-            ErrorCode::HostError => RuntimeError::Host(error.message),
-            code => {
-                let code = format!("describe_{}", code.as_str());
-                RuntimeError::Refused(vec![Issue::new("", code, error.message)])
-            }
-        })?;
+        let descriptor =
+            self.describe(&candidate.prepared, Arc::default()).await.map_err(|error| match error.code {
+                ErrorCode::HostError => RuntimeError::Host(error.message),
+                code => {
+                    let code = format!("describe_{}", code.as_str());
+                    RuntimeError::Refused(vec![Issue::new("", code, error.message)])
+                }
+            })?;
         self.components.keep(digest, candidate).await?;
         Ok(Admitted { digest, imports, reconciles, descriptor: raw(descriptor) })
     }
 
-    async fn describe(&self, prepared: &Prepared) -> Result<model::Descriptor, ExecutionError> {
+    /// What it tries to reach meanwhile, in vain, stands in the journal.
+    async fn describe(&self, prepared: &Prepared, journal: Arc<Journal>) -> Result<model::Descriptor, ExecutionError> {
         let _place = self.aside.acquire().await.map_err(|_| WasmRuntime::shutting_down())?;
-        let mut invocation = self.pure()?;
+        let mut invocation = self.pure(journal)?;
         let (store, stopwatch) = invocation.parts();
         let answer = stopwatch.phase(PURE_CALL_TIMEOUT, async {
             let protocol = Invocation::instantiate(&mut *store, prepared).await?;
@@ -64,9 +89,14 @@ impl WasmRuntime {
         answer.map_err(|ended| outcome::error(&ended, "describe", invocation.state(), &PURE_CALL_LIMITS))
     }
 
-    pub(crate) async fn validate(&self, digest: Digest, config: &str) -> Result<Accepted, ValidateError> {
+    pub(crate) async fn validate(
+        &self,
+        digest: Digest,
+        config: &str,
+        journal: Arc<Journal>,
+    ) -> Result<Accepted, ValidateError> {
         let prepared = self.components.get(digest).await?;
-        match self.validate_with(&prepared, config.to_owned()).await {
+        match self.validate_with(&prepared, config.to_owned(), journal).await {
             Ok(Ok(accepted)) => Ok(outcome::accepted(accepted)),
             Ok(Err(issues)) => Err(ValidateError::Refused(outcome::issues(issues))),
             Err(error) if error.code == ErrorCode::HostError => Err(RuntimeError::Host(error.message).into()),
@@ -78,9 +108,10 @@ impl WasmRuntime {
         &self,
         prepared: &Prepared,
         config: String,
+        journal: Arc<Journal>,
     ) -> Result<Result<model::Accepted, Vec<model::Issue>>, ExecutionError> {
         let _place = self.aside.acquire().await.map_err(|_| WasmRuntime::shutting_down())?;
-        let mut invocation = self.pure()?;
+        let mut invocation = self.pure(journal)?;
         let (store, stopwatch) = invocation.parts();
         let answer = stopwatch.phase(PURE_CALL_TIMEOUT, async {
             let protocol = Invocation::instantiate(&mut *store, prepared).await?;
@@ -90,10 +121,9 @@ impl WasmRuntime {
         answer.map_err(|ended| outcome::error(&ended, "validate-config", invocation.state(), &PURE_CALL_LIMITS))
     }
 
-    /// An instance-to-be with a closed gate, a journal that nobody reads, and little of everything.
-    fn pure(&self) -> Result<Invocation, ExecutionError> {
-        let (egress, journal) = (Arc::new(Egress::default()), Arc::new(Journal::new()));
-        let gate = Arc::new(Gate::new(egress, journal, &self.outside, self.clock.clone(), None));
+    /// An instance-to-be with a closed gate and little of everything.
+    fn pure(&self, journal: Arc<Journal>) -> Result<Invocation, ExecutionError> {
+        let gate = Arc::new(Gate::new(Arc::new(Egress::default()), journal, &self.outside, self.clock.clone(), None));
         Invocation::new(&self.engine, gate, self.pool.clone(), &PURE_CALL_LIMITS, Instant::now())
             .map_err(|error| WasmRuntime::broken(&error))
     }

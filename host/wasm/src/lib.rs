@@ -191,7 +191,7 @@ impl ProtocolRuntime for WasmRuntime {
     }
 
     async fn validate_config(&self, component: Digest, config: Arc<str>) -> Result<Accepted, ValidateError> {
-        self.validate(component, &config).await
+        self.validate(component, &config, Arc::default()).await
     }
 
     async fn test_connection(&self, request: TestRequest) -> Result<ConnectionTest, RuntimeError> {

@@ -34,8 +34,9 @@ pub fn rules_of_config(schema: &Value, config: &Value) -> Vec<Rule> {
     rules
 }
 
-/// Calls `then` for each value of a config with each schema that is for it, and its pointer.
-pub(crate) fn for_each_value(schema: &Value, config: &Value, mut then: impl FnMut(&Map<String, Value>, &Value, &str)) {
+/// Calls `then` for each value of a config with each schema that is for it, and its pointer. Every
+/// branch of `anyOf` and its like counts, whether or not it is the one that fits.
+pub fn for_each_value(schema: &Value, config: &Value, mut then: impl FnMut(&Map<String, Value>, &Value, &str)) {
     // A schema that is referred to twice is looked at once for each value, by the shortest way to
     // it, or a few references to references would take for ever.
     let mut met = HashSet::from([(ptr::from_ref(schema), ptr::from_ref(config))]);

@@ -2,10 +2,12 @@
 
 pub(crate) mod action;
 pub(crate) mod audit;
+pub(crate) mod check;
 pub(crate) mod events;
 pub(crate) mod execution;
 mod healthcheck;
 mod migrate;
+pub(crate) mod new;
 pub(crate) mod protocol;
 pub(crate) mod prune;
 pub(crate) mod run;
@@ -50,6 +52,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker(settings) => serve::run(&settings, Role::Worker, output).await,
         Command::Migrate(settings) => migrate::run(&settings, output).await,
         Command::Healthcheck(connection) => healthcheck::run(&connection.client()?, output).await,
+        Command::New(arguments) => new::run(&arguments, output),
+        Command::Check(arguments) => check::run(arguments, output).await,
         Command::Run(arguments) => run::run(arguments, output).await,
         Command::Protocol(group) => protocol::run(group.command, &group.connection.client()?, output).await,
         Command::Action(group) => action::run(group.command, &group.connection.client()?, output).await,

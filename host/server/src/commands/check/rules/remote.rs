@@ -1,0 +1,276 @@
+//! What a component does with a remote: one that answers, one that does not, one that nobody would
+//! want to meet.
+
+use super::{Case, Finding, Problems, Rule, Subject, broke, count, denied, not_checked, of};
+use crate::commands::check::{
+    cases::{Armed, Reveal},
+    peer::Manner,
+    subject::Ran,
+};
+use action_domain::{
+    event::Fact,
+    failure::{ErrorCode, ExecutionError},
+    payload::Payload,
+    services::{ConnectionTest, Outcome, StageKind, Verdict},
+};
+use action_engine::Form;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// For what answers at once.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// Cases that are tried in many ways.
+pub(super) const THOROUGH_CASES_MAX: usize = 3;
+
+/// `test-connection` against a peer that answers.
+pub(super) async fn connection_test(subject: &Subject, cases: &[Case]) -> Finding {
+    let (mut problems, mut contacted, mut tried, mut last) = (Problems::default(), 0, 0, String::new());
+    for case in cases {
+        let armed = match subject.arm(case, Reveal::Yes).await {
+            Ok(armed) => armed,
+            Err(why) => {
+                last = why;
+                continue;
+            }
+        };
+        tried += 1;
+        subject.bench.begin(&Manner::Answers);
+        match subject.test(&armed, PATIENCE).await {
+            Ok(test) => {
+                look_at_test(subject, case, &test, &mut problems);
+                contacted += usize::from(subject.bench.peers.iter().any(|peer| peer.connections() > 0));
+            }
+            Err(error) => problems.fail(of(case, error)),
+        }
+    }
+    if tried == 0 {
+        return not_checked(Rule::ConnectionTest, last);
+    }
+    let done = format!("{} tested, {contacted} contacted a host", count(tried, "config"));
+    if contacted == 0 && subject.has_a_way_out() && problems.is_empty() {
+        return not_checked(Rule::ConnectionTest, format!("{done}: it failed before that"));
+    }
+    let well = if contacted > 0 { "with methods that change nothing" } else { "it imports no way out" };
+    problems.finding(Rule::ConnectionTest, &done, well)
+}
+
+fn look_at_test(subject: &Subject, case: &Case, test: &ConnectionTest, problems: &mut Problems) {
+    if let Some(error) = test.error.as_ref().filter(|error| broke(error)) {
+        problems.fail(of(case, &error.message));
+    }
+    if test.verdict == Verdict::Hollow && (subject.has_a_way_out() || subject.names_hosts()) {
+        problems.fail(of(case, "it says that all is well, and has contacted nobody"));
+    }
+    let peers: Vec<String> = subject.bench.peers.iter().map(|peer| peer.address.to_string()).collect();
+    for stage in test.stages.iter().filter(|stage| stage.stage == StageKind::Grant && !stage.ok) {
+        let text = of(case, format!("{}: {}", stage.target, stage.message));
+        // Of a host that is granted only the method can be refused.
+        if peers.contains(&stage.target) { problems.fail(text) } else { problems.warn(text) }
+    }
+}
+
+/// Executions against a peer that answers: what they give, and where they want to go.
+pub(super) async fn execute(subject: &Subject, cases: &[Case]) -> [Finding; 2] {
+    let (mut of_egress, mut problems) = (Problems::default(), Problems::default());
+    let (mut tried, mut succeeded, mut reached, mut last) = (0, 0, 0, String::new());
+    for case in cases {
+        let armed = match subject.arm(case, Reveal::Yes).await {
+            Ok(armed) => armed,
+            Err(why) => {
+                last = of(case, why);
+                continue;
+            }
+        };
+        tried += 1;
+        subject.bench.begin(&Manner::Answers);
+        let Ran { report, entries } = subject.execute(&armed, PATIENCE).await;
+        reached += usize::from(subject.bench.peers.iter().any(|peer| peer.connections() > 0));
+        for target in denied(&entries) {
+            of_egress.warn(of(case, format!("tried to reach {target}, which its config does not name")));
+        }
+        match report.result {
+            Ok(outcome) => {
+                succeeded += 1;
+                look_at_output(subject, case, &outcome, &mut problems);
+            }
+            Err(error) => {
+                look_at_error(case, &error, &mut problems);
+                last = of(case, &error.message);
+            }
+        }
+    }
+    if tried == 0 {
+        return [not_checked(Rule::Egress, last.as_str()), not_checked(Rule::Execute, last.as_str())];
+    }
+    let done = format!("{} executed, {reached} reached a host", count(tried, "config"));
+    let egress = match (subject.has_a_way_out(), reached) {
+        (false, _) => of_egress.finding(Rule::Egress, "", "imports no way out"),
+        (true, 0) if of_egress.is_empty() => not_checked(Rule::Egress, "no execution came as far as to reach anybody"),
+        (true, _) => of_egress.finding(Rule::Egress, &done, "no other than its config names"),
+    };
+    let failed = tried - succeeded;
+    let more = if failed == 0 { String::new() } else { format!("; {failed} failed properly, at last with {last}") };
+    let done = format!("{} executed, {succeeded} succeeded{more}", count(tried, "config"));
+    let execute = if succeeded == 0 && problems.is_empty() {
+        not_checked(
+            Rule::Execute,
+            format!("no execution succeeded, so that no output was seen: {last}; --input may help"),
+        )
+    } else {
+        problems.finding(Rule::Execute, &done, "")
+    };
+    [egress, execute]
+}
+
+fn look_at_output(subject: &Subject, case: &Case, outcome: &Outcome, problems: &mut Problems) {
+    if !outcome.output.is_json() {
+        return;
+    }
+    match serde_json::from_slice::<Value>(&outcome.output.data) {
+        Err(error) => problems.fail(of(case, format!("the output is said to be JSON and is not: {error}"))),
+        Ok(output) => {
+            let issues = subject.output_form.as_ref().map(|form| form.issues(&output)).unwrap_or_default();
+            for issue in issues {
+                problems.fail(of(
+                    case,
+                    format!("the output is not as its schema says: {}: {}", issue.pointer, issue.message),
+                ));
+            }
+        }
+    }
+}
+
+fn look_at_error(case: &Case, error: &ExecutionError, problems: &mut Problems) {
+    match error.code {
+        ErrorCode::InvalidConfig => {
+            problems.fail(of(case, format!("accepted, and refused when it runs: {}", error.message)))
+        }
+        ErrorCode::DeadlineExceeded => problems.warn(of(case, "did not end although the peer answered")),
+        _ if broke(error) => problems.fail(of(case, &error.message)),
+        _ => {}
+    }
+}
+
+/// Inputs that nobody meant.
+pub(super) async fn odd_inputs(subject: &Subject, cases: &[Case]) -> Finding {
+    let (mut problems, mut tried) = (Problems::default(), 0);
+    let form = subject.descriptor.input_schema.as_ref().and_then(|schema| Form::new(schema).ok());
+    let mut last = String::new();
+    for case in cases.iter().take(THOROUGH_CASES_MAX) {
+        let armed = match subject.arm(case, Reveal::Yes).await {
+            Ok(armed) => armed,
+            Err(why) => {
+                last = of(case, why);
+                continue;
+            }
+        };
+        for (what, input) in inputs() {
+            tried += 1;
+            subject.bench.begin(&Manner::Answers);
+            // The service lets nothing through to a protocol that its input schema refuses.
+            let json = serde_json::from_slice::<Value>(&input.data).ok().filter(|_| input.is_json());
+            let is_refused = form.as_ref().is_some_and(|form| json.is_none_or(|json| !form.issues(&json).is_empty()));
+            let Ran { report, .. } = subject.execute_with(&armed, input, PATIENCE).await;
+            if let Err(error) = report.result
+                && broke(&error)
+            {
+                let text = of(case, format!("{what}: {}", error.message));
+                if is_refused { problems.warn(text) } else { problems.fail(text) }
+            }
+        }
+    }
+    if tried == 0 {
+        return not_checked(Rule::OddInputs, last);
+    }
+    problems.finding(
+        Rule::OddInputs,
+        &format!("{} tried", count(tried, "odd input")),
+        "each gets an output or a failure",
+    )
+}
+
+fn inputs() -> Vec<(&'static str, Payload)> {
+    const NESTED: usize = 100;
+    let of = |kind: &str, data: Vec<u8>| Payload { content_type: kind.into(), data: data.into() };
+    let json = |value: Value| of("application/json", value.to_string().into_bytes());
+    let nested = format!("{}1{}", "[".repeat(NESTED), "]".repeat(NESTED));
+    vec![
+        ("nothing", of("application/octet-stream", Vec::new())),
+        ("bytes that are no text", of("application/octet-stream", vec![0xff, 0xfe, 0, 0x80, 0xc3])),
+        ("plain text", of("text/plain; charset=utf-8", b"hello".to_vec())),
+        ("a text of a megabyte", of("text/plain", vec![b'x'; 1 << 20])),
+        ("null", json(Value::Null)),
+        ("a number", json(json!(1e308))),
+        ("an empty list", json(json!([]))),
+        ("an empty object", json(json!({}))),
+        ("odd members", json(json!({"": {"\u{0}": "\u{202e}"}, "name": ["x", {"y": null}], "text": -0.0}))),
+        ("deep lists", of("application/json", nested.into_bytes())),
+    ]
+}
+
+/// Remotes that refuse, break off and talk nonsense.
+pub(super) async fn trouble(subject: &Subject, cases: &[Case]) -> Finding {
+    let (mut problems, mut met, mut last) = (Problems::default(), 0, String::from("no config names a host"));
+    for case in cases.iter().take(THOROUGH_CASES_MAX) {
+        match subject.arm_at_nobody(case).await {
+            Ok(armed) if armed.hosts.is_empty() => {}
+            Ok(armed) => {
+                met += usize::from(try_trouble(subject, case, &armed, "nobody listens", true, &mut problems).await);
+            }
+            Err(why) => {
+                last = of(case, why);
+                continue;
+            }
+        }
+        let Ok(armed) = subject.arm(case, Reveal::Yes).await else { continue };
+        for (what, manner, is_broken) in [
+            ("it answers 401", Manner::Status(401), false),
+            ("it answers 429", Manner::Status(429), false),
+            ("it answers 500", Manner::Status(500), false),
+            ("it answers nonsense", Manner::Garbage, true),
+            ("it breaks off", Manner::Closes, true),
+        ] {
+            if armed.hosts.is_empty() {
+                break;
+            }
+            subject.bench.begin(&manner);
+            met += usize::from(try_trouble(subject, case, &armed, what, is_broken, &mut problems).await);
+        }
+    }
+    if !subject.has_a_way_out() {
+        return problems.finding(Rule::RemoteTrouble, "", "imports no way out");
+    }
+    if met == 0 {
+        return not_checked(Rule::RemoteTrouble, format!("no execution asked a remote: {last}"));
+    }
+    problems.finding(
+        Rule::RemoteTrouble,
+        &format!("met {}", count(met, "time")),
+        "no trap, and no success that was none",
+    )
+}
+
+/// Whether it tried to reach the remote.
+async fn try_trouble(
+    subject: &Subject,
+    case: &Case,
+    armed: &Armed,
+    what: &str,
+    is_broken: bool,
+    problems: &mut Problems,
+) -> bool {
+    let Ran { report, entries } = subject.execute(armed, PATIENCE).await;
+    let saw_error = entries.iter().any(|entry| matches!(&entry.fact, Fact::RequestMade { error: Some(_), .. }));
+    match &report.result {
+        Err(error) if broke(error) => problems.fail(of(case, format!("{what}: {}", error.message))),
+        Err(error) if error.code == ErrorCode::DeadlineExceeded => {
+            problems.warn(of(case, format!("{what}: it waited until its time was over")));
+        }
+        Err(error) if error.failure.as_ref().is_some_and(|failure| failure.message.trim().is_empty()) => {
+            problems.warn(of(case, format!("{what}: the failure says nothing")));
+        }
+        Ok(_) if is_broken && saw_error => problems.warn(of(case, format!("{what}: it says that it worked"))),
+        _ => {}
+    }
+    entries.iter().any(|entry| matches!(&entry.fact, Fact::RequestMade { .. }))
+}

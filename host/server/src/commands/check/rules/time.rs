@@ -1,0 +1,153 @@
+//! What a component does when nobody answers, when it is stopped, when it is asked what became of
+//! an attempt; and what it costs.
+
+use super::{
+    Case, Finding, Problems, Rule, Subject, broke, count, not_checked, of,
+    remote::{PATIENCE, THOROUGH_CASES_MAX},
+};
+use crate::commands::check::{cases::Reveal, peer::Manner, report::Measured, subject::Ran};
+use action_domain::failure::ErrorCode;
+use std::time::{Duration, Instant};
+
+/// The time of an attempt to which nobody answers.
+const DEADLINE: Duration = Duration::from_millis(700);
+/// What the host may need to end an attempt on a busy machine.
+const ENDED_WITHIN: Duration = Duration::from_secs(2);
+/// Calls whose median is told.
+const STARTS: usize = 7;
+/// Larger components take long to upload and to compile.
+const COMPONENT_BYTES_ODD: u64 = 32 << 20;
+/// Half of what an action has where it says nothing.
+const MEMORY_BYTES_ODD: u64 = 64 << 20;
+/// Every execution pays for this.
+const START_ODD: Duration = Duration::from_millis(50);
+
+/// Against a remote that never answers.
+pub(super) async fn deadline(subject: &Subject, cases: &[Case]) -> Finding {
+    let (mut problems, mut waited, mut gave_up) = (Problems::default(), 0, 0);
+    for case in cases.iter().take(THOROUGH_CASES_MAX) {
+        let Ok(armed) = subject.arm(case, Reveal::Yes).await else { continue };
+        subject.bench.begin(&Manner::Silent);
+        let started = Instant::now();
+        let Ran { report, .. } = subject.execute(&armed, DEADLINE).await;
+        let took = started.elapsed();
+        let asked = subject.bench.peers.iter().any(|peer| peer.connections() > 0);
+        if took > DEADLINE + ENDED_WITHIN {
+            problems.fail(of(case, format!("ended {} ms after its time was over", (took - DEADLINE).as_millis())));
+        }
+        match report.result {
+            Err(error) if broke(&error) => problems.fail(of(case, &error.message)),
+            Err(error) if error.code == ErrorCode::DeadlineExceeded => waited += 1,
+            Err(_) if asked => gave_up += 1,
+            Ok(_) if asked => problems.warn(of(case, "nobody answered, and it says that it worked")),
+            _ => {}
+        }
+    }
+    if waited + gave_up == 0 && problems.is_empty() {
+        let why = if subject.has_a_way_out() {
+            "no execution waited for a remote"
+        } else {
+            "it waits for nobody: it imports no way out"
+        };
+        return not_checked(Rule::Deadline, why);
+    }
+    let well = format!("{gave_up} gave up by themselves, {waited} were ended by the host, in time");
+    problems.finding(Rule::Deadline, "nobody answers", &well)
+}
+
+/// Stopped while it waits.
+pub(super) async fn cancellation(subject: &Subject, cases: &[Case]) -> Finding {
+    let mut problems = Problems::default();
+    for case in cases.iter().take(THOROUGH_CASES_MAX) {
+        let Ok(armed) = subject.arm(case, Reveal::Yes).await else { continue };
+        let Some(peer) = armed.hosts.first().map(|(_, peer)| &subject.bench.peers[*peer]) else { continue };
+        subject.bench.begin(&Manner::Silent);
+        let stopped = {
+            let running = subject.execute(&armed, PATIENCE + ENDED_WITHIN);
+            tokio::pin!(running);
+            tokio::select! {
+                _ = &mut running => None,
+                is_reached = peer.is_reached(PATIENCE) => is_reached.then(Instant::now),
+            }
+            // And here it is dropped, which is how the service stops it.
+        };
+        let Some(stopped) = stopped else { continue };
+        let is_left = peer.is_left(ENDED_WITHIN).await;
+        let ms = stopped.elapsed().as_millis();
+        if !is_left {
+            problems.fail(of(case, format!("its connection was still there {ms} ms after it was stopped")));
+        }
+        let well = format!("its connection was closed within {ms} ms");
+        return problems.finding(Rule::Cancellation, "stopped while it waited", &well);
+    }
+    not_checked(Rule::Cancellation, "no execution waited for a remote, so that it could be stopped")
+}
+
+/// Asked what became of an attempt.
+pub(super) async fn reconcile(subject: &Subject, cases: &[Case]) -> Finding {
+    let mut problems = Problems::default();
+    if !subject.reconciles {
+        return problems.finding(Rule::Reconcile, "", "exports no reconciler: attempts in doubt are for people");
+    }
+    let mut asked = 0;
+    for case in cases.iter().take(THOROUGH_CASES_MAX) {
+        let Ok(armed) = subject.arm(case, Reveal::Yes).await else { continue };
+        for manner in [Manner::Answers, Manner::Status(404), Manner::Status(500), Manner::Closes] {
+            subject.bench.begin(&manner);
+            asked += 1;
+            if let Err(error) = subject.reconcile(&armed, PATIENCE).await.result
+                && (broke(&error) || error.code == ErrorCode::DeadlineExceeded)
+            {
+                problems.fail(of(case, &error.message));
+            }
+        }
+    }
+    if asked == 0 {
+        return not_checked(Rule::Reconcile, "no config could be pointed at the checker's peer");
+    }
+    problems.finding(Rule::Reconcile, &format!("asked {}", count(asked, "time")), "it answers, or fails properly")
+}
+
+/// Size, time to start, fuel and memory.
+pub(super) async fn cost(subject: &Subject, cases: &[Case], admission: Duration) -> (Finding, Measured) {
+    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let config = subject.disguised(&cases[0].config);
+    let mut starts = Vec::with_capacity(STARTS);
+    for _ in 0..STARTS {
+        let started = Instant::now();
+        let _ = subject.validate(&config).await;
+        starts.push(micros(started.elapsed()));
+    }
+    starts.sort_unstable();
+    let mut measured = Measured {
+        component_bytes: subject.bench.component_bytes(),
+        admission_ms: micros(admission) / 1000,
+        start_us: starts[STARTS / 2],
+        ..Measured::default()
+    };
+    if let Ok(armed) = subject.arm(&cases[0], Reveal::Yes).await {
+        subject.bench.begin(&Manner::Answers);
+        let Ran { report, .. } = subject.execute(&armed, PATIENCE).await;
+        (measured.fuel, measured.memory_bytes) = (report.receipt.fuel, report.receipt.memory_bytes);
+    }
+    let mut problems = Problems::default();
+    if measured.component_bytes > COMPONENT_BYTES_ODD {
+        problems.warn(format!("the component has {} MiB", measured.component_bytes >> 20));
+    }
+    if measured.memory_bytes > MEMORY_BYTES_ODD {
+        problems.warn(format!(
+            "one execution takes {} MiB of memory; an action has 128 by default",
+            measured.memory_bytes >> 20
+        ));
+    }
+    if measured.start_us > micros(START_ODD) {
+        problems.warn(format!("starting takes {} ms, for every execution", measured.start_us / 1000));
+    }
+    let Measured { component_bytes, admission_ms, start_us, fuel, memory_bytes } = measured;
+    let message = format!(
+        "{} KiB, admitted in {admission_ms} ms, starts in {start_us} µs; one execution: {fuel} fuel, {} KiB of memory",
+        component_bytes >> 10,
+        memory_bytes >> 10
+    );
+    (problems.finding(Rule::Cost, &message, ""), measured)
+}
