@@ -4,7 +4,8 @@
 #   scripts/build-guests.sh [protocols|fixtures|all]      (default: all)
 #
 # They land in <workspace>/target/wasm32-wasip2/release/*.wasm, whichever way the target was set up by
-# scripts/setup-wasm-target.sh. With nothing changed this takes about a second.
+# scripts/setup-wasm-target.sh. Those in Python and TypeScript come beside them (scripts/build-scripted-guests.sh).
+# With nothing changed this takes about a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,3 +30,6 @@ for workspace in "${workspaces[@]}"; do
     cargo build --manifest-path "$workspace/Cargo.toml" --target-dir "$workspace/target" \
         --workspace --release ${CI:+--locked} --target wasm32-wasip2 $guest_cargo_flags
 done
+
+
+scripts/build-scripted-guests.sh "${workspaces[@]}"

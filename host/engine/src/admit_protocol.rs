@@ -10,6 +10,7 @@ use action_domain::{
     event::{Context, Fact},
     failure::Issue,
     limits::ISSUES_MAX,
+    name::Name,
     protocol::{Descriptor, Example, Pin, Protocol},
     repositories::{CommitError, Conflict, UnitOfWork, Write},
     secret,
@@ -131,9 +132,23 @@ impl Engine {
         })
     }
 
-    /// A protocol by name and version.
+    /// A protocol by name and version. One that is on its way is waited for.
     pub async fn protocol(&self, pin: &Pin) -> Result<Arc<Protocol>, EngineError> {
-        self.reader().protocol(pin).await?.ok_or(EngineError::NotFound("protocol"))
+        let mut found = self.reader().protocol(pin).await?;
+        if found.is_none() && self.await_protocol(&pin.name).await {
+            found = self.reader().protocol(pin).await?;
+        }
+        found.ok_or(EngineError::NotFound("protocol"))
+    }
+
+    /// All versions of a protocol; none where there is no such protocol. One that is on its way is
+    /// waited for.
+    pub async fn protocol_versions(&self, name: &Name) -> Result<Vec<Arc<Protocol>>, EngineError> {
+        let mut versions = self.reader().protocol_versions(name).await?;
+        if versions.is_empty() && self.await_protocol(name).await {
+            versions = self.reader().protocol_versions(name).await?;
+        }
+        Ok(versions)
     }
 }
 

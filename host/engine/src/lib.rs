@@ -14,6 +14,7 @@ mod cancel_execution;
 mod create_token;
 mod dispatch_action;
 mod error;
+mod expected;
 mod loops;
 mod pauses;
 mod propose_egress;
@@ -44,6 +45,7 @@ pub use admit_protocol::{AdmittedProtocol, check_descriptor};
 pub use create_token::{CreatedToken, NewToken};
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::{EngineError, RefusedMove};
+pub use expected::Expectation;
 pub use propose_egress::ObservedEgress;
 pub use prove_event::{EventKey, prove_event};
 pub use resolve_execution::Resolution;
@@ -121,6 +123,8 @@ struct Inner {
     worker: WorkerId,
     cache: cache::Cache,
     tokens: tokens::Tokens,
+    /// Built-in protocols that are on their way.
+    expected: expected::Expectations,
     /// A permit for each attempt that runs.
     attempts: Arc<Semaphore>,
     /// A permit for each protocol that is asked about a lost worker's attempt.
@@ -155,6 +159,7 @@ impl Engine {
             worker,
             cache: cache::Cache::new(),
             tokens: tokens::Tokens::new(),
+            expected: expected::Expectations::new(),
             attempts,
             questions: Arc::new(Semaphore::new(recover::QUESTIONS_AT_ONCE)),
             waiters,

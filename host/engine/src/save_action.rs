@@ -280,7 +280,7 @@ impl Engine {
             Ok(reference) => reference,
             Err(error) => return Ok(Err(Issue::new("/protocol", "invalid_reference", format!("{error}")))),
         };
-        let versions = self.reader().protocol_versions(&reference.name).await?;
+        let versions = self.protocol_versions(&reference.name).await?;
         let chosen = reference.choose(versions.iter().map(|protocol| &protocol.descriptor.version)).cloned();
         let protocol = versions.iter().find(|protocol| Some(&protocol.descriptor.version) == chosen.as_ref());
         Ok(protocol.cloned().ok_or_else(|| {

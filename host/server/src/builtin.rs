@@ -1,13 +1,48 @@
 //! The protocols that come inside the binary: registered at the first start, and after an
 //! upgrade that brings newer ones.
+//!
+//! Small ones are registered before the service is ready. A large one carries the runtime of its
+//! language and takes seconds to compile, so it is prepared afterwards, by [`prepare`]; whoever names
+//! it before waits for it (`Engine::expect_protocol`).
 
-use action_domain::digest::Digest;
-use action_engine::{Engine, EngineError};
+use action_domain::{digest::Digest, name::Name};
+use action_engine::{Engine, EngineError, Expectation};
 use anyhow::Context as _;
 use bytes::Bytes;
+use std::io::Read as _;
+use tokio_util::sync::CancellationToken;
 
-/// File names and components; `build.rs` makes the list.
-static COMPONENTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
+include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
+
+/// A component from Rust or C has some hundred KiB and is compiled in less than a second; one that
+/// brings an interpreter along has two MiB and more.
+const SMALL_BYTES_MAX: usize = 1 << 20;
+
+/// A built-in protocol; `build.rs` makes the list.
+struct Component {
+    /// Its name, as its folder has it.
+    name: &'static str,
+    /// Of the component, so that nothing is unpacked to find out that it is there.
+    digest: &'static str,
+    /// Its size.
+    bytes: usize,
+    /// The component, packed by zstd.
+    packed: &'static [u8],
+}
+
+impl Component {
+    fn digest(&self) -> anyhow::Result<Digest> {
+        self.digest.parse().with_context(|| format!("the digest of {}", self.name))
+    }
+
+    fn unpack(&self) -> anyhow::Result<Bytes> {
+        let mut component = Vec::with_capacity(self.bytes);
+        let mut unpacked = ruzstd::decoding::StreamingDecoder::new(self.packed)
+            .map_err(|error| anyhow::anyhow!("{}: {error}", self.name))?;
+        unpacked.read_to_end(&mut component).with_context(|| self.name.to_owned())?;
+        Ok(component.into())
+    }
+}
 
 /// What was done about a built-in protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,58 +53,93 @@ pub(crate) enum Registered {
     There(String),
     /// Its version is there with other bytes, which stay: versions are immutable.
     Kept(String),
+    /// It is prepared later.
+    Expected(String),
 }
 
 impl Registered {
     /// The protocol.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Added(name) | Self::There(name) | Self::Kept(name) => name,
+            Self::Added(name) | Self::There(name) | Self::Kept(name) | Self::Expected(name) => name,
         }
     }
 }
 
-/// Registers what is not there yet. A warm start compiles nothing: a digest is looked up.
+/// Registers what is not there yet, and says which are expected. A warm start compiles nothing: a
+/// digest is looked up.
 ///
 /// # Errors
 /// Where the store or the sandbox cannot be used. A protocol that is refused is logged, and
 /// is missing then: the others still work.
 pub(crate) async fn register(engine: &Engine) -> anyhow::Result<Vec<Registered>> {
     let mut done = Vec::new();
-    for (file, bytes) in COMPONENTS {
-        let bytes = Bytes::from_static(bytes);
-        if let Some(registered) = register_one(engine, file, bytes).await.with_context(|| (*file).to_owned())? {
+    for component in COMPONENTS {
+        if let Some(protocol) = engine.reader().protocols_with(&component.digest()?).await?.first() {
+            done.push(Registered::There(protocol.pin().to_string()));
+        } else if component.bytes > SMALL_BYTES_MAX {
+            engine.expect_protocol(component.name.parse()?, component.bytes as u64, Expectation::Waiting);
+            done.push(Registered::Expected(component.name.to_owned()));
+        } else if let Ok(registered) = admit(engine, component).await? {
             done.push(registered);
         }
+    }
+    for name in NOT_BUILT {
+        engine.expect_protocol(name.parse()?, 0, Expectation::NotBuilt);
     }
     Ok(done)
 }
 
-async fn register_one(engine: &Engine, file: &str, bytes: Bytes) -> anyhow::Result<Option<Registered>> {
-    let digest = Digest::of(&bytes);
-    if let Some(protocol) = engine.reader().protocols_with(&digest).await?.first() {
-        return Ok(Some(Registered::There(protocol.pin().to_string())));
+/// Prepares what [`register`] left, one after the other, until there is nothing more or the service
+/// stops. `unasked`: those too that nobody has asked for.
+pub(crate) async fn prepare(engine: Engine, unasked: bool, stopping: CancellationToken) {
+    let work = async {
+        while let Some(name) = engine.next_expected(unasked).await {
+            let outcome = prepare_one(&engine, &name).await;
+            engine.protocol_prepared(&name, outcome);
+        }
+    };
+    // What is being compiled is given up: the next start takes it up again.
+    stopping.run_until_cancelled(work).await;
+}
+
+async fn prepare_one(engine: &Engine, name: &Name) -> Result<(), String> {
+    let component = COMPONENTS.iter().find(|component| component.name == name.as_str());
+    let component = component.ok_or_else(|| "it is not in this binary".to_owned())?;
+    match admit(engine, component).await {
+        Ok(admitted) => admitted.map(drop),
+        Err(error) => {
+            tracing::error!(protocol = %name, %error, "built-in protocol not registered");
+            Err(format!("{error:#}"))
+        }
     }
+}
+
+/// The inner error says why it is refused.
+async fn admit(engine: &Engine, component: &'static Component) -> anyhow::Result<Result<Registered, String>> {
+    let (name, digest) = (component.name, component.digest);
+    let bytes = tokio::task::spawn_blocking(|| component.unpack()).await??;
     match engine.admit_builtin(bytes).await {
         Ok(admitted) => {
             let pin = admitted.protocol.pin().to_string();
             tracing::info!(protocol = %pin, %digest, "built-in protocol registered");
-            Ok(Some(Registered::Added(pin)))
+            Ok(Ok(Registered::Added(pin)))
         }
         Err(EngineError::Conflict { message, .. }) => {
-            tracing::warn!(file, %message, "built-in protocol not registered: the version that is there stays");
-            Ok(Some(Registered::Kept(file.trim_end_matches(".wasm").to_owned())))
+            tracing::warn!(name, %message, "built-in protocol not registered: the version that is there stays");
+            Ok(Ok(Registered::Kept(name.to_owned())))
         }
         Err(EngineError::ComponentRefused(issues)) => {
-            for issue in issues {
-                tracing::error!(file, pointer = issue.pointer, code = issue.code, "{}", issue.message);
+            for issue in &issues {
+                tracing::error!(name, pointer = issue.pointer, code = issue.code, "{}", issue.message);
             }
-            Ok(None)
+            let told: Vec<String> = issues.into_iter().map(|issue| issue.message).collect();
+            Ok(Err(told.join("; ")))
         }
         Err(error @ (EngineError::Unavailable(_) | EngineError::Internal(_))) => Err(error.into()),
         Err(error) => {
-            tracing::error!(file, %error, "built-in protocol not registered");
-            Ok(None)
+            tracing::error!(name, %error, "built-in protocol not registered");
+            Ok(Err(error.to_string()))
         }
     }
 }

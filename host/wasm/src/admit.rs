@@ -29,6 +29,15 @@ const PURE_CALL_LIMITS: Limits = Limits {
     output_bytes: 8 << 20,
 };
 
+/// What becomes of a component once it is admitted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Then {
+    /// Whoever uploaded it is about to use it.
+    Used,
+    /// It came with the service, and perhaps nobody ever uses it: it takes no memory before.
+    Perhaps,
+}
+
 impl WasmRuntime {
     /// Asks a component that was admitted what it says of itself, once more and in a fresh instance.
     /// What it tried to reach stands in the journal, which the service itself does not look at.
@@ -58,6 +67,7 @@ impl WasmRuntime {
         &self,
         component: Bytes,
         trusted: &[PublicKey],
+        then: Then,
     ) -> Result<Admitted, RuntimeError> {
         let (bytes, trusted) = (component.clone(), trusted.to_vec());
         let looked_at = blocking(move || (Digest::of(&bytes), look_at(&bytes, &trusted))).await?;
@@ -72,7 +82,10 @@ impl WasmRuntime {
                     RuntimeError::Refused(vec![Issue::new("", code, error.message)])
                 }
             })?;
-        self.components.keep(digest, candidate).await?;
+        match then {
+            Then::Used => self.components.keep(digest, candidate).await?,
+            Then::Perhaps => self.components.keep_aside(digest, candidate).await?,
+        }
         Ok(Admitted { digest, imports, reconciles, descriptor: raw(descriptor) })
     }
 

@@ -175,11 +175,11 @@ impl WasmRuntime {
 #[async_trait]
 impl ProtocolRuntime for WasmRuntime {
     async fn admit(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
-        self.admit_component(component, &self.trusted_keys).await
+        self.admit_component(component, &self.trusted_keys, admit::Then::Used).await
     }
 
     async fn admit_builtin(&self, component: Bytes) -> Result<Admitted, RuntimeError> {
-        self.admit_component(component, &[]).await
+        self.admit_component(component, &[], admit::Then::Perhaps).await
     }
 
     async fn prepare(&self, component: Digest) -> Result<(), RuntimeError> {

@@ -191,6 +191,18 @@ impl Store {
         blocking(move || shared.keep(&digest, &code)).await
     }
 
+    /// Keeps what was admitted where it takes no memory until it is used: on disk.
+    pub(crate) async fn keep_aside(&self, digest: Digest, candidate: Candidate) -> Result<(), RuntimeError> {
+        if self.shared.disk.is_none() {
+            return self.keep(digest, candidate).await;
+        }
+        // What came from disk is there.
+        let Some(code) = candidate.code else { return Ok(()) };
+        drop(candidate.prepared);
+        let shared = self.shared.clone();
+        blocking(move || shared.keep(&digest, &code)).await
+    }
+
     /// Keeps it no longer, neither in memory nor on disk. Who runs it goes on.
     pub(crate) async fn forget(&self, digest: Digest) {
         self.ready.invalidate(&digest).await;

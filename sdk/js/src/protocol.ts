@@ -7,6 +7,7 @@ import { OutboundError } from "./http";
 import * as journal from "./journal";
 import { Payload } from "./payload";
 import type { FromSchema, Schema } from "./schema";
+import { seed } from "./random";
 import { encode } from "./text";
 
 /** What `execute` is called with, and `reconcile` too. */
@@ -113,6 +114,8 @@ export function defineReconciler<const S extends Schema>(_config: S, reconcile: 
 }
 
 function call<C>(raw: RawCall): Call<C> {
+  // The runtime's own generator begins every instance at the same place.
+  seed(`${raw.execution} ${raw.attempt} ${Date.now()} ${performance.now()}`);
   const input = new Payload(raw.input.contentType, raw.input.data);
   return { ...raw, traceparent: raw.traceparent ?? undefined, config: JSON.parse(raw.config) as C, input };
 }
@@ -136,6 +139,8 @@ function answered<T>(work: () => T): T {
 }
 
 function failureOf(error: unknown): RawFailure {
+  // It ends the instance, and the service says what happened: it knows the limit.
+  if (error instanceof Error && error.name === "InternalError" && error.message === "out of memory") throw error;
   if (error instanceof Failure) return error.toWit();
   if (error instanceof OutboundError || error instanceof CaptureError) return error.failure().toWit();
   journal.error(error instanceof Error ? `${error}\n${error.stack ?? ""}` : told(error));

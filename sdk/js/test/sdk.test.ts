@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { capture, check, decode, defineProtocol, encode, type FromSchema, http, InvalidInput, Payload, type Schema, secrets } from "action-protocol";
 import { execute, Service, validate } from "action-protocol/testing";
+import { seed } from "../src/random";
 
 const schema = {
   type: "object",
@@ -107,4 +108,13 @@ test("what was captured is kept once", () => {
   for (let round = 0; round < 2; round++) assert.equal(execute(echo, { url: "https://x/", mode: "a" }).failure, undefined);
   assert.deepEqual(service.items, [{ key: "one", kind: "page", content: "page" }]);
   assert.equal(service.requests[0]?.headers["authorization"], "Bearer t");
+});
+
+test("random numbers differ from seed to seed, and are spread", () => {
+  const draws = (text: string) => (seed(text), Array.from({ length: 1000 }, () => Math.random()));
+  const [one, other] = [draws("exe_1 1"), draws("exe_1 2")];
+  assert.deepEqual(draws("exe_1 1"), one);
+  assert(one.every((value, index) => value >= 0 && value < 1 && value !== other[index]));
+  const mean = one.reduce((sum, value) => sum + value) / one.length;
+  assert(mean > 0.45 && mean < 0.55, String(mean));
 });

@@ -75,6 +75,8 @@ impl Service {
             .env("ACTION_SERVICE_ADMIN_TOKEN", TOKEN)
             .env("ACTION_SERVICE_EGRESS_PRIVATE", "allow")
             .env("ACTION_SERVICE_LOG", "warn")
+            // Compiling Python takes seconds, which belong to the tests that need it.
+            .env("ACTION_SERVICE_PREPARE", "wanted")
             .envs(options.settings.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -104,7 +104,7 @@ pub(crate) struct Api {
     pub(crate) router: Router,
     pub(crate) runtime: Arc<FakeRuntime>,
     pub(crate) readiness: Readiness,
-    engine: Engine,
+    pub(crate) engine: Engine,
     state: ApiState,
 }
 

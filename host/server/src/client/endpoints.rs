@@ -78,6 +78,16 @@ impl Client {
         self.pages(&["v1", "protocols"], &[], limit).await
     }
 
+    /// Protocols that belong to the service and are not there.
+    pub(crate) async fn missing_protocols(&self) -> Result<Vec<Value>, ClientError> {
+        let mut page = self.get(&["v1", "protocols"], &[("limit", "1".to_owned())]).await?;
+        match page.get_mut("missing").map(Value::take) {
+            Some(Value::Array(missing)) => Ok(missing),
+            // A service of an earlier release.
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// The versions of a protocol.
     pub(crate) async fn protocol_versions(&self, name: &str) -> Result<Value, ClientError> {
         self.get(&["v1", "protocols", name], &[]).await

@@ -63,6 +63,9 @@ pub(super) async fn run(file: &SettingsFile, role: Role, output: Output) -> anyh
         listeners.spawn(serve(public, public_router(state), options, stop()));
     }
     readiness.set(Phase::Ready);
+    let prepared = role
+        .has_api()
+        .then(|| tokio::spawn(builtin::prepare(service.engine.clone(), settings.prepare_unasked, stopping.clone())));
     if let Err(error) = announce(role, &addresses, token.as_ref(), &registered, capacity, output) {
         // Whoever started it does not listen. Others may call all the same.
         tracing::warn!(%error, "standard output cannot be written to");
@@ -75,6 +78,9 @@ pub(super) async fn run(file: &SettingsFile, role: Role, output: Output) -> anyh
     readiness.set(Phase::Stopping);
     // Where a listener ended by itself, the other one has to be told.
     stopping.cancel();
+    if let Some(prepared) = prepared {
+        prepared.await.context("the preparation of built-in protocols panicked")?;
+    }
     if !service.engine.stop(grace).await {
         tracing::warn!("some attempts could not be given back; others take them up when their leases are over");
     }

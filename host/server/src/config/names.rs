@@ -44,6 +44,8 @@ pub(crate) const AUDIT_SECONDS: &str = "ACTION_SERVICE_AUDIT_SECONDS";
 pub(crate) const TRUSTED_KEYS: &str = "ACTION_SERVICE_TRUSTED_KEYS";
 /// The file that holds them instead.
 pub(crate) const TRUSTED_KEYS_FILE: &str = "ACTION_SERVICE_TRUSTED_KEYS_FILE";
+/// When large built-in protocols are prepared: `start` or `wanted`.
+pub(crate) const PREPARE: &str = "ACTION_SERVICE_PREPARE";
 /// Attempts at once.
 pub(crate) const CONCURRENCY: &str = "ACTION_SERVICE_CONCURRENCY";
 /// As long a process may be silent before others take up its attempts.
@@ -93,6 +95,7 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (AUDIT_SECONDS, Kind::Setting),
     (TRUSTED_KEYS, Kind::Setting),
     (TRUSTED_KEYS_FILE, Kind::Setting),
+    (PREPARE, Kind::Setting),
     (CONCURRENCY, Kind::Setting),
     (LEASE_SECONDS, Kind::Setting),
     (SHUTDOWN_GRACE_MS, Kind::Setting),

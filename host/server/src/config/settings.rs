@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) audit_period: Duration,
     /// Whose components are let in.
     pub(crate) trusted_keys: Given<Vec<PublicKey>>,
+    /// Whether large built-in protocols are prepared although nobody has asked for them yet.
+    pub(crate) prepare_unasked: bool,
     /// Attempts at once.
     pub(crate) concurrency: u32,
     /// As long a process may be silent before others take up its attempts.
@@ -160,6 +162,7 @@ impl Settings {
                 &mut problems,
                 keys::public_keys,
             ),
+            prepare_unasked: Self::read(sources, names::PREPARE, &mut problems, prepare).unwrap_or(true),
             concurrency: Self::read(sources, names::CONCURRENCY, &mut problems, concurrency)
                 .unwrap_or(CONCURRENCY_DEFAULT),
             lease: Self::read(sources, names::LEASE_SECONDS, &mut problems, lease).unwrap_or(LEASE),
@@ -287,6 +290,14 @@ fn secret_keys(text: &str) -> Result<Arc<Keyring>, String> {
 
 fn accepted(text: &str) -> Result<bool, String> {
     if text == "accept" { Ok(true) } else { Err(format!("`{text}` is not `accept`")) }
+}
+
+fn prepare(text: &str) -> Result<bool, String> {
+    match text {
+        "start" => Ok(true),
+        "wanted" => Ok(false),
+        _ => Err(format!("`{text}` is neither `start` nor `wanted`")),
+    }
 }
 
 fn concurrency(text: &str) -> Result<u32, String> {

@@ -4,9 +4,52 @@ use crate::{
     ApiState,
     error::Answer,
     request::query::Query,
-    wire::{page, protocol::ProtocolSummary},
+    wire::{
+        ok,
+        page::{self, Cursor as _},
+        protocol::ProtocolSummary,
+    },
 };
+use action_engine::Expectation;
 use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A part of the list of protocols.
+#[derive(Serialize, ToSchema)]
+struct ProtocolPage {
+    /// The items of this page, in the list's order.
+    items: Vec<ProtocolSummary>,
+    /// Give it as `after` to get the page behind this one; null at the end of the list.
+    #[schema(required = true)]
+    next: Option<String>,
+    /// Protocols that belong to the service and are not there, at any rate not yet.
+    missing: Vec<MissingProtocol>,
+}
+
+/// A protocol that belongs to the service and is not there.
+#[derive(Serialize, ToSchema)]
+struct MissingProtocol {
+    /// Its name.
+    name: String,
+    /// `waiting` and `preparing`: it is on its way, and who names it waits for it; `refused`: it is
+    /// broken; `not_built`: its component was not there when the service was built.
+    state: &'static str,
+    /// Why it was refused.
+    reason: Option<String>,
+}
+
+impl MissingProtocol {
+    fn new(name: String, state: Expectation) -> Self {
+        let (state, reason) = match state {
+            Expectation::Waiting => ("waiting", None),
+            Expectation::Preparing => ("preparing", None),
+            Expectation::Refused(reason) => ("refused", Some(reason)),
+            Expectation::NotBuilt => ("not_built", None),
+        };
+        Self { name, state, reason }
+    }
+}
 
 /// List protocols
 ///
@@ -20,7 +63,7 @@ use axum::extract::State;
         ("after" = Option<String>, Query, description = "`next` of the page before."),
     ),
     responses(
-        (status = 200, description = "A page.", body = page::Page<ProtocolSummary>),
+        (status = 200, description = "A page.", body = ProtocolPage),
         (status = 400, description = "The query makes no sense: `invalid_query`, `invalid_cursor`."),
     )
 )]
@@ -28,12 +71,17 @@ pub(super) async fn list_protocols(State(state): State<ApiState>, mut query: Que
     let (limit, page) = query.page()?;
     query.finish()?;
     let mut protocols = state.engine().reader().protocols(page).await?;
-    page::answer(&mut protocols, limit, |protocol| protocol.pin(), |protocol| ProtocolSummary::from(&**protocol))
+    let next = page::cut(&mut protocols, limit).map(|last| last.pin().encode());
+    let items = protocols.iter().map(|protocol| ProtocolSummary::from(&**protocol)).collect();
+    let expected = state.engine().expected_protocols();
+    let missing = expected.into_iter().map(|(name, state)| MissingProtocol::new(name.to_string(), state)).collect();
+    ok(&ProtocolPage { items, next, missing })
 }
 
 #[cfg(test)]
 mod tests {
     use crate::testing::Api;
+    use action_engine::Expectation;
 
     #[tokio::test]
     async fn page_by_page() {
@@ -45,6 +93,31 @@ mod tests {
         let pins: Vec<_> = items.iter().map(|item| format!("{}@{}", item["name"], item["version"])).collect();
         assert_eq!(pins.join(" ").replace('"', ""), "a@0.1.0 a@0.2.0 b@0.1.0");
         assert!(items[0].get("config_schema").is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_told_apart() {
+        let api = Api::new();
+        for (name, state) in [
+            ("a", Expectation::Waiting),
+            ("b", Expectation::NotBuilt),
+            ("c", Expectation::Waiting),
+            ("d", Expectation::Waiting),
+        ] {
+            api.engine.expect_protocol(name.parse().unwrap(), 1, state);
+        }
+        assert_eq!(api.engine.next_expected(true).await.unwrap().as_str(), "a");
+        api.engine.protocol_prepared(&"c".parse().unwrap(), Ok(()));
+        api.engine.protocol_prepared(&"d".parse().unwrap(), Err("broken".to_owned()));
+        let answer = api.get("/v1/protocols").send().await;
+        assert_eq!(
+            answer.json()["missing"],
+            serde_json::json!([
+                {"name": "a", "state": "preparing", "reason": null},
+                {"name": "b", "state": "not_built", "reason": null},
+                {"name": "d", "state": "refused", "reason": "broken"},
+            ])
+        );
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ pub(super) async fn list_protocol_versions(
 ) -> Answer {
     query.finish()?;
     let name = name.parse().map_err(|_| Problem::not_found("protocol"))?;
-    let versions = state.engine().reader().protocol_versions(&name).await?;
+    let versions = state.engine().protocol_versions(&name).await?;
     if versions.is_empty() {
         return Err(Problem::not_found("protocol"));
     }

@@ -1,4 +1,4 @@
-// As much of Node as the tests of protocols use.
+// As much of the surroundings as is used: `performance` is in the component too, the rest only in tests.
 
 declare module "node:test" {
   export function test(name: string, body: () => void): void;
@@ -14,6 +14,8 @@ declare module "node:assert/strict" {
   };
   export default assert;
 }
+
+declare const performance: { now(): number };
 
 declare class TextEncoder {
   encode(text: string): Uint8Array;
