@@ -67,11 +67,21 @@ pub fn of(followed: Followed, config: &Config) -> Result<Payload, Failure> {
     })
 }
 
-/// The schema of the envelope.
+/// The schema of the output.
 pub fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "description": "With output \"envelope\". With \"body\" the output is the answer's body.",
+        "anyOf": [
+            envelope_schema(),
+            { "description": "With output \"body\": the answer's body, whatever that is." },
+        ],
+    })
+}
+
+/// The schema of the envelope.
+pub fn envelope_schema() -> Value {
+    json!({
+        "description": "With output \"envelope\".",
         "type": "object",
         "required": ["status", "headers", "body", "body_encoding"],
         "properties": {

@@ -120,7 +120,9 @@ function webhook(config: Config): string {
 
 function viaWebhook(config: Config, message: Message): Payload {
   if (message.channel !== undefined) throw new InvalidInput("a webhook posts where it was made for; `channel` goes with a token");
-  const answer = http.post(webhook(config), { json: message, timeoutMs: config.timeout_ms ?? TIMEOUT_MS, effect: "unsafe" });
+  const asked = http.post(webhook(config), { json: message, timeoutMs: config.timeout_ms ?? TIMEOUT_MS, effect: "unsafe" });
+  // The webhook's path is the secret: no message may show it.
+  const answer = asked.named(base(config));
   if (!answer.ok) throw judge(answer);
   if (answer.text().trim() !== "ok") throw failure("bad_answer", answer);
   return Payload.json({ channel: null, ts: null });
@@ -133,7 +135,7 @@ function judge(answer: http.Response) {
 }
 
 function lookAtWebhook(config: Config) {
-  const answer = http.get(webhook(config), { timeoutMs: config.timeout_ms ?? TIMEOUT_MS });
+  const answer = http.get(webhook(config), { timeoutMs: config.timeout_ms ?? TIMEOUT_MS }).named(base(config));
   const word = answer.text().trim();
   if (/^(no_service|no_team|invalid_token|channel_is_archived|channel_not_found)$/.test(word)) throw failure(word, answer);
   if (answer.status === 401 || answer.status === 407) throw new Unauthenticated(`the webhook answered ${answer.status}`);

@@ -84,6 +84,11 @@ export class Response {
     readonly url: string,
   ) {}
 
+  /** The same answer under another URL, for messages: where the URL that was asked holds a secret. */
+  named(url: string): Response {
+    return new Response(this.status, this.headers, this.body, url);
+  }
+
   /** Whether the status is 2xx. */
   get ok(): boolean {
     return this.status >= 200 && this.status < 300;

@@ -63,6 +63,8 @@ export interface Definition<S extends Schema> {
   execute(call: Call<FromSchema<S>>): Outcome | Payload;
 }
 
+const EFFECTS: ReadonlySet<unknown> = new Set<Effect>(["read", "idempotent", "keyed", "unsafe"]);
+
 /** The contract's four functions. Export it as `protocolApi`. */
 export function defineProtocol<const S extends Schema>(definition: Definition<S>): ProtocolApi {
   // Here, when the component is built: an instance finds them ready.
@@ -87,6 +89,8 @@ export function defineProtocol<const S extends Schema>(definition: Definition<S>
       } catch (error) {
         answer = [{ pointer: "", code: error instanceof InvalidConfig ? "invalid" : "internal", message: told(error) }];
       }
+      // What breaks the schema may fall through everything that `validate` looks at.
+      if (!Array.isArray(answer) && !EFFECTS.has(answer?.effect)) answer = [{ pointer: "", code: "invalid", message: "the config is not as its schema says" }];
       if (Array.isArray(answer)) throw answer;
       return { effect: answer.effect, warnings: answer.warnings ?? [] };
     },

@@ -13,8 +13,13 @@ fn read(path: &Path) -> Vec<u8> {
 
 /// A component of `tests/fixtures`, by its crate's name.
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
+    read(&fixture_path(name))
+}
+
+/// Where a component of `tests/fixtures` is, by its crate's name.
+pub(crate) fn fixture_path(name: &str) -> PathBuf {
     let file = format!("{}.wasm", name.replace('-', "_"));
-    read(&repository().join("tests/fixtures/target/wasm32-wasip2/release").join(file))
+    repository().join("tests/fixtures/target/wasm32-wasip2/release").join(file)
 }
 
 /// A built-in protocol.

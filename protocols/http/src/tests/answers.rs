@@ -9,7 +9,7 @@ fn envelope(response: HttpResponse) -> Value {
     let output = execute(json!({ "url": "https://a.example/" }), response).unwrap().output;
     assert_eq!(output.content_type, "application/json");
     let value: Value = serde_json::from_slice(&output.data).unwrap();
-    let schema = jsonschema::draft202012::new(&crate::output::schema()).unwrap();
+    let schema = jsonschema::draft202012::new(&crate::output::envelope_schema()).unwrap();
     assert!(schema.is_valid(&value), "{value}");
     value
 }

@@ -128,7 +128,8 @@ impl Subject {
         let (mut held, mut canaries, mut handles) = (Vec::new(), Vec::new(), Vec::new());
         let config = reference::replaced(&config, &mut |name| {
             let value = values.entry(name.clone()).or_insert_with(|| {
-                let value = Arc::new(format!("canary-{}", self.bench.digits()).into_bytes().into());
+                // In base64 too, for those who want the key of an HMAC.
+                let value = Arc::new(format!("canaries{}", self.bench.digits()).into_bytes().into());
                 // Looked for by its value alone: this handle is nowhere.
                 let alone = Held {
                     handle: format!("{HANDLE_PREFIX}{}", self.bench.digits()),

@@ -49,6 +49,8 @@ pub(super) enum Manner {
 /// What happened at a peer.
 #[derive(Debug, Default)]
 struct Seen {
+    /// Counts how often it began anew: what is left of connections from before is not written down.
+    round: u64,
     connections: usize,
     /// Closed by the other side.
     ended: usize,
@@ -113,9 +115,13 @@ impl Peer {
             // Dropped with this task, and their connections with them.
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                accepted.seen().connections += 1;
+                let round = {
+                    let mut seen = accepted.seen();
+                    seen.connections += 1;
+                    seen.round
+                };
                 accepted.changed.send_replace(());
-                connections.spawn(accepted.clone().serve(stream));
+                connections.spawn(accepted.clone().serve(stream, round));
                 while connections.try_join_next().is_some() {}
             }
         });
@@ -125,7 +131,8 @@ impl Peer {
     /// From now on it behaves like this, and what it saw is forgotten.
     pub(super) fn begin(&self, manner: Manner) {
         *lock(&self.shared.manner) = manner;
-        *self.shared.seen() = Seen::default();
+        let mut seen = self.shared.seen();
+        *seen = Seen { round: seen.round + 1, ..Seen::default() };
     }
 
     /// How many connections came.
@@ -170,21 +177,29 @@ impl Shared {
         lock(&self.seen)
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream) {
+    fn note(&self, round: u64, change: impl FnOnce(&mut Seen)) {
+        let mut seen = self.seen();
+        if seen.round == round {
+            change(&mut seen);
+            drop(seen);
+            self.changed.send_replace(());
+        }
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream, round: u64) {
         let mut first = [0];
         let begins = timeout(BEGINS_AFTER, stream.peek(&mut first)).await;
         if matches!(begins, Ok(Ok(1))) && first[0] == TLS_HANDSHAKE {
             if let Ok(stream) = self.tls.accept(stream).await {
-                self.converse(stream, false).await;
+                self.converse(stream, false, round).await;
             }
         } else {
-            self.converse(stream, begins.is_err()).await;
+            self.converse(stream, begins.is_err(), round).await;
         }
-        self.seen().ended += 1;
-        self.changed.send_replace(());
+        self.note(round, |seen| seen.ended += 1);
     }
 
-    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, server_begins: bool) {
+    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, server_begins: bool, round: u64) {
         let manner = lock(&self.manner).clone();
         if server_begins && manner == Manner::Answers && stream.write_all(b"220 checker ready\r\n").await.is_err() {
             return;
@@ -194,12 +209,10 @@ impl Shared {
         loop {
             let Ok(read @ 1..) = stream.read(&mut chunk).await else { return };
             request.extend_from_slice(&chunk[..read]);
-            {
-                let mut seen = self.seen();
+            self.note(round, |seen| {
                 let room = KEPT_BYTES_MAX.saturating_sub(seen.bytes.len());
                 seen.bytes.extend_from_slice(&chunk[..read.min(room)]);
-            }
-            self.changed.send_replace(());
+            });
             if manner == Manner::Silent {
                 request.clear();
                 continue;

@@ -15,6 +15,9 @@ use crate::commands::check::{
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
+/// Where a secret is only odd.
+const PATH: &str = "a request's path";
+
 /// Secrets in outputs, failures, logs, progress, paths and names.
 pub(super) async fn secrets(subject: &Subject, cases: &[Case]) -> Finding {
     let mut problems = Problems::default();
@@ -94,7 +97,7 @@ fn left_by(ran: &Ran) -> Vec<(&'static str, Value)> {
         let place = match entry.fact.event_type().as_str() {
             "message_logged" => "the log",
             "progress_reported" => "the progress",
-            "request_made" => "a request's path",
+            "request_made" => PATH,
             _ => "a host that it wanted to reach",
         };
         left.push((place, fact));
@@ -102,13 +105,25 @@ fn left_by(ran: &Ran) -> Vec<(&'static str, Value)> {
     left
 }
 
+/// What it says, with the secrets taken out.
+fn excerpt(armed: &Armed, document: &Value) -> String {
+    const CHARS_MAX: usize = 200;
+    let mut document = document.clone();
+    armed.canaries.iter().for_each(|(_, canary)| {
+        canary.redactor().json(&mut document);
+    });
+    document.to_string().chars().take(CHARS_MAX).collect()
+}
+
 fn look_through(case: &Case, armed: &Armed, left: &[(&'static str, Value)], problems: &mut Problems) {
     for (place, document) in left {
         for name in armed.values_in_json(document) {
-            problems.fail(of(case, format!("the secret `{name}` stands in {place}")));
+            let told = of(case, format!("the secret `{name}` stands in {place}: {}", excerpt(armed, document)));
+            // Some remotes want it there. It reaches nobody else, but logs of theirs.
+            if *place == PATH { problems.warn(told) } else { problems.fail(told) }
         }
         // In a path it is what the service puts the value in for.
-        if *place != "a request's path" {
+        if *place != PATH {
             for name in armed.handles_in(&document.to_string()) {
                 problems.warn(of(case, format!("the handle of `{name}` stands in {place}: no secret, but noise")));
             }
