@@ -25,7 +25,7 @@ use tokio::{
 use wasmtime::Engine;
 
 /// Longest time for one component. The 21 MB of a Python component take 14 s.
-const WALL_MAX: Duration = Duration::from_mins(1);
+pub const COMPILE_WALL_MAX: Duration = Duration::from_mins(1);
 /// CPU time of the child, all its threads together.
 const CPU_SECONDS_MAX: u64 = 90;
 /// Addresses of the child. The largest components seen need 0.4 GiB, a bomb 1 GiB and more.
@@ -64,7 +64,12 @@ pub(crate) struct Workshop {
 impl Workshop {
     /// For code that this engine takes.
     pub(crate) fn new(compiler: Compiler, engine: Engine) -> Self {
-        Self { compiler, engine, places: Semaphore::new(AT_ONCE), wall_max: WALL_MAX }
+        Self { compiler, engine, places: Semaphore::new(AT_ONCE), wall_max: COMPILE_WALL_MAX }
+    }
+
+    /// Waits this long for a component, instead of [`COMPILE_WALL_MAX`]. The child's CPU time stays as it is.
+    pub(crate) fn wait(&mut self, wall_max: Duration) {
+        self.wall_max = wall_max;
     }
 
     /// Compiles a component. Dropping the future ends the child.

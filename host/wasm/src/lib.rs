@@ -27,7 +27,7 @@ mod reconcile;
 mod signature;
 mod state;
 
-pub use compile::{Compiler, compile_child_main};
+pub use compile::{COMPILE_WALL_MAX, Compiler, compile_child_main};
 
 use crate::{
     cache::Cache,
@@ -52,7 +52,7 @@ use action_domain::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
@@ -154,6 +154,13 @@ impl WasmRuntime {
         let servers = Servers::new(servers).map_err(|error| StartError(format!("the DNS servers: {error}")))?;
         self.outside.resolver = Arc::new(servers);
         Ok(self)
+    }
+
+    /// Waits this long while a component is compiled, instead of [`COMPILE_WALL_MAX`]: where nobody else
+    /// waits for it, on a machine that is busy with other things.
+    pub fn compiling_within(mut self, wall_max: Duration) -> Self {
+        self.components.wait(wall_max);
+        self
     }
 
     /// Attempts at once: as many as were asked for, or as this machine can hold.

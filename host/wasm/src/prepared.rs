@@ -16,6 +16,7 @@ use moka::policy::EvictionPolicy;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 use tokio::task::spawn_blocking;
 use wasmtime::{
@@ -125,6 +126,11 @@ impl Store {
             .weigher(|_, prepared: &Arc<Prepared>| u32::try_from(prepared.code_bytes >> 10).unwrap_or(u32::MAX).max(64))
             .build();
         Self { ready, shared, workshop, components }
+    }
+
+    /// Waits this long while a component is compiled.
+    pub(crate) fn wait(&mut self, wall_max: Duration) {
+        self.workshop.wait(wall_max);
     }
 
     /// The component of this digest. Whoever asks for one that is being prepared waits for it.

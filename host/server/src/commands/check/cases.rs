@@ -88,8 +88,7 @@ impl Subject {
     /// A config made of the schema: with hosts and secrets that it need not have, where that is valid.
     pub(super) fn made(&self) -> Value {
         let schema = &self.descriptor.config_schema;
-        let object =
-            |config| if matches!(config, Value::Null) { Value::Object(Map::new()) } else { config };
+        let object = |config| if matches!(config, Value::Null) { Value::Object(Map::new()) } else { config };
         let full = object(sample(schema, Extent::WithHostsAndSecrets));
         if self.form.issues(&self.disguised(&full)).is_empty() {
             full
@@ -222,7 +221,8 @@ fn asked_for(config: &Value) -> Value {
     each_text(config, &mut |text| {
         for template in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
             let path = template.0.trim().trim_end_matches('?');
-            let is_word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+            let is_word =
+                |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
             let parts: Vec<&str> = path.split('.').collect();
             if !parts.iter().all(|part| is_word(part)) {
                 continue;

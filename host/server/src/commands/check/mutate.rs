@@ -107,7 +107,9 @@ fn spoil_by_schema(made: &mut Made<'_>, pointer: &str, value: &Value, part: &Map
         // A member that the config leaves out is not met by walking over the config.
         let absent = part.get("properties").and_then(Value::as_object).into_iter().flatten();
         for (name, _) in absent.filter(|(name, _)| !object.contains_key(*name)) {
-            of_each_type().into_iter().for_each(|(what, value)| with(name, value, what));
+            for (what, value) in of_each_type() {
+                with(name, value, what);
+            }
         }
     }
     if part.contains_key("enum") || part.contains_key("const") {

@@ -23,7 +23,9 @@ pub(super) async fn examples(subject: &Subject, cases: &[Case]) -> Finding {
         issues.extend(reference::misplaced(&subject.descriptor.config_schema, &case.config));
         let seen = subject.disguised(&case.config);
         issues.extend(subject.form.issues(&seen));
-        issues.iter().for_each(|issue| problems.fail(of(case, told_issue(issue))));
+        for issue in &issues {
+            problems.fail(of(case, told_issue(issue)));
+        }
         if !issues.is_empty() {
             continue;
         }
@@ -47,7 +49,9 @@ fn refusal(error: &ValidateError, case: &Case, problems: &mut Problems) {
     match error {
         ValidateError::Refused(issues) if issues.is_empty() => problems.fail(of(case, "refused, without a reason")),
         ValidateError::Refused(issues) => {
-            issues.iter().for_each(|issue| problems.fail(of(case, format!("refused: {}", told_issue(issue)))));
+            for issue in issues {
+                problems.fail(of(case, format!("refused: {}", told_issue(issue))));
+            }
         }
         ValidateError::Runtime(error) => problems.fail(of(case, error)),
     }
@@ -88,10 +92,7 @@ pub(super) async fn mutants(subject: &Subject, cases: &[Case]) -> [Finding; 2] {
     let well = format!("{} refused by the protocol too, with pointers, and {taken} accepted", broken.len() - taken);
     let told_odd = format!("{} that the schema accepts", count(odd.len(), "odd config"));
     let well_odd = format!("{fine} accepted by the protocol too, {} refused", odd.len() - fine);
-    [
-        of_broken.finding(Rule::BrokenConfigs, &told, &well),
-        of_odd.finding(Rule::OddConfigs, &told_odd, &well_odd),
-    ]
+    [of_broken.finding(Rule::BrokenConfigs, &told, &well), of_odd.finding(Rule::OddConfigs, &told_odd, &well_odd)]
 }
 
 /// How many the component accepts.
@@ -109,7 +110,7 @@ async fn try_all(subject: &Subject, mutants: &[Mutant], problems: &mut Problems)
                 }
             }
             Err(ValidateError::Runtime(RuntimeError::Broken(error))) => {
-                problems.fail(format!("{change}: {}", error.message))
+                problems.fail(format!("{change}: {}", error.message));
             }
             Err(ValidateError::Runtime(error)) => problems.fail(format!("{change}: {error}")),
         }

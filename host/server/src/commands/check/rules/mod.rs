@@ -99,7 +99,9 @@ fn refused(issues: &[Issue]) -> Vec<Finding> {
         issues.iter().partition(|issue| issue.code.starts_with("describe_"));
     let told = |issues: &[&Issue], rule, message: &str| {
         let mut problems = Problems::default();
-        issues.iter().for_each(|issue| problems.fail(format!("{}: {}", issue.code, issue.message)));
+        for issue in issues {
+            problems.fail(format!("{}: {}", issue.code, issue.message));
+        }
         problems.finding(rule, message, "")
     };
     let mut findings = vec![if of_component.is_empty() {

@@ -17,8 +17,8 @@ use action_engine::Form;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// For what answers at once.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// For what is answered at once, however busy the machine is.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Cases that are tried in many ways.
 pub(super) const THOROUGH_CASES_MAX: usize = 3;
 
@@ -143,7 +143,7 @@ fn look_at_output(subject: &Subject, case: &Case, outcome: &Outcome, problems: &
 fn look_at_error(case: &Case, error: &ExecutionError, problems: &mut Problems) {
     match error.code {
         ErrorCode::InvalidConfig => {
-            problems.fail(of(case, format!("accepted, and refused when it runs: {}", error.message)))
+            problems.fail(of(case, format!("accepted, and refused when it runs: {}", error.message)));
         }
         ErrorCode::DeadlineExceeded => problems.warn(of(case, "did not end although the peer answered")),
         _ if broke(error) => problems.fail(of(case, &error.message)),

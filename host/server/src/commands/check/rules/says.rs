@@ -69,7 +69,9 @@ pub(super) fn descriptor(checked: Result<&Descriptor, &[Issue]>) -> Finding {
     let descriptor = match checked {
         Ok(descriptor) => descriptor,
         Err(issues) => {
-            issues.iter().for_each(|issue| problems.fail(format!("{}: {}", issue.pointer, issue.message)));
+            for issue in issues {
+                problems.fail(format!("{}: {}", issue.pointer, issue.message));
+            }
             return problems.finding(Rule::Descriptor, "the service would refuse it", "");
         }
     };
