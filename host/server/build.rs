@@ -21,8 +21,7 @@ fn main() {
     let manifest = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let workspace = manifest.ancestors().nth(2).unwrap_or(&manifest).to_owned();
     let protocols = workspace.join("protocols");
-    let folder =
-        std::env::var_os(FOLDER).map_or_else(|| protocols.join("target/wasm32-wasip2/release"), PathBuf::from);
+    let folder = std::env::var_os(FOLDER).map_or_else(|| protocols.join("target/wasm32-wasip2/release"), PathBuf::from);
     let out_dir = PathBuf::from(variable("OUT_DIR"));
     let embedded = templates::embed(&workspace, &out_dir.join("templates.rs"))
         .and_then(|()| builtin::embed(&folder, &protocols, &out_dir));

@@ -16,6 +16,7 @@ mod delivery;
 mod durability;
 mod events;
 mod gate;
+mod guests;
 mod hostile;
 mod http_protocol;
 mod limits;

@@ -26,7 +26,8 @@ export const protocolApi = defineProtocol({
   summary: "Creates, changes, reads and lists issues of a GitHub repository, and comments on them",
   documentation,
   config,
-  inputSchema: { anyOf: Object.values(inputs) },
+  // No input schema: which of the six an input has to fit depends on the config, and a schema of all of them would
+  // only say that none fits. `execute` says what is wrong and where.
   examples: {
     "Create an issue": { ...example, operation: "create_issue" },
     "Comment on one": { ...example, operation: "comment" },

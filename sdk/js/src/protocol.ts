@@ -6,7 +6,7 @@ import { Failure, Internal, InvalidConfig } from "./failure";
 import { OutboundError } from "./http";
 import * as journal from "./journal";
 import { Payload } from "./payload";
-import type { FromSchema, Schema } from "./schema";
+import { check, type FromSchema, type Schema } from "./schema";
 import { seed } from "./random";
 import { encode } from "./text";
 
@@ -53,8 +53,8 @@ export interface Definition<S extends Schema> {
   /** HTTP methods beside GET, HEAD and OPTIONS that `testConnection` needs. */
   testMethods?: string[];
   /**
-   * Says what repeating an execution can do, or everything that is wrong. Gets no network. The service has
-   * checked the schema before.
+   * Says what repeating an execution can do, or everything that is wrong. Gets no network. The config fits the
+   * schema: both the service and the SDK look at that before.
    */
   validate(config: FromSchema<S>): { effect: Effect; warnings?: Issue[] } | Issue[];
   /** Reaches the outside system without changing anything there. */
@@ -62,8 +62,6 @@ export interface Definition<S extends Schema> {
   /** Does the work. Throws a `Failure` where it cannot. */
   execute(call: Call<FromSchema<S>>): Outcome | Payload;
 }
-
-const EFFECTS: ReadonlySet<unknown> = new Set<Effect>(["read", "idempotent", "keyed", "unsafe"]);
 
 /** The contract's four functions. Export it as `protocolApi`. */
 export function defineProtocol<const S extends Schema>(definition: Definition<S>): ProtocolApi {
@@ -85,12 +83,12 @@ export function defineProtocol<const S extends Schema>(definition: Definition<S>
     validateConfig(config) {
       let answer: ReturnType<typeof definition.validate>;
       try {
-        answer = definition.validate(JSON.parse(config) as FromSchema<S>);
+        const value: unknown = JSON.parse(config);
+        const unfit = check(definition.config, value);
+        answer = unfit.length > 0 ? unfit : definition.validate(value as FromSchema<S>);
       } catch (error) {
         answer = [{ pointer: "", code: error instanceof InvalidConfig ? "invalid" : "internal", message: told(error) }];
       }
-      // What breaks the schema may fall through everything that `validate` looks at.
-      if (!Array.isArray(answer) && !EFFECTS.has(answer?.effect)) answer = [{ pointer: "", code: "invalid", message: "the config is not as its schema says" }];
       if (Array.isArray(answer)) throw answer;
       return { effect: answer.effect, warnings: answer.warnings ?? [] };
     },

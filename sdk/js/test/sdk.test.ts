@@ -85,6 +85,7 @@ test("what is thrown becomes a failure, never a trap", () => {
   assert.equal(execute(broken, {}).failure?.kind, "internal");
   assert.match(service.logs.at(-1) ?? "", /TypeError/);
   assert.deepEqual(validate(defineProtocol({ ...definition, validate: () => JSON.parse("{") }), {}), [" internal"]);
+  assert.deepEqual(validate(echo, { mode: "c" }), ["/url required", "/mode enum"]);
 });
 
 const definition = {
