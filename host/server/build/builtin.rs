@@ -30,7 +30,7 @@ pub(crate) fn embed(folder: &Path, protocols: &Path, out_dir: &Path) -> Result<(
         let _ = writeln!(
             text,
             "    Component {{ name: {name:?}, digest: \"sha256:{digest}\", bytes: {}, packed: include_bytes!({:?}) }},",
-            bytes.len(),
+            grouped(bytes.len()),
             packed.display().to_string()
         );
         built.insert(name);
@@ -84,6 +84,19 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 
 fn is(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found == extension)
+}
+
+/// A number as Rust likes to read it: `20_740_496`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn hex(bytes: &[u8]) -> String {
