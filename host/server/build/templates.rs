@@ -12,15 +12,15 @@ const LEFT_BEHIND: [&str; 5] = ["target", "node_modules", "__pycache__", "dist",
 /// Writes `templates.rs`: a list of languages, and the contract.
 pub(crate) fn embed(workspace: &Path, out: &Path) -> Result<(), String> {
     let sdks = workspace.join("sdk");
-    println!("cargo::rerun-if-changed={}", sdks.display());
     let mut text = String::from("pub(super) static LANGUAGES: &[Language] = &[\n");
     for folder in entries(&sdks)? {
         let (template, list) = (folder.join("template"), folder.join("vendored.txt"));
-        println!("cargo::rerun-if-changed={}", template.display());
-        println!("cargo::rerun-if-changed={}", list.display());
         if !template.is_dir() || !list.is_file() {
+            // Cargo looks through all of a folder: only this one, until it has a template.
+            println!("cargo::rerun-if-changed={}", folder.display());
             continue;
         }
+        println!("cargo::rerun-if-changed={}", list.display());
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let listed = std::fs::read_to_string(&list).map_err(|error| format!("{}: {error}", list.display()))?;
         let mut vendored = Vec::new();

@@ -215,7 +215,7 @@ pub(super) async fn trouble(subject: &Subject, cases: &[Case]) -> Finding {
         match subject.arm_at_nobody(case).await {
             Ok(armed) if armed.hosts.is_empty() => {}
             Ok(armed) => {
-                met += usize::from(try_trouble(subject, case, &armed, "nobody listens", true, &mut problems).await);
+                met += usize::from(try_trouble(subject, case, &armed, "nobody listens", &mut problems).await);
             }
             Err(why) => {
                 last = of(case, why);
@@ -223,18 +223,18 @@ pub(super) async fn trouble(subject: &Subject, cases: &[Case]) -> Finding {
             }
         }
         let Ok(armed) = subject.arm(case, Reveal::Yes).await else { continue };
-        for (what, manner, is_broken) in [
-            ("it answers 401", Manner::Status(401), false),
-            ("it answers 429", Manner::Status(429), false),
-            ("it answers 500", Manner::Status(500), false),
-            ("it answers nonsense", Manner::Garbage, true),
-            ("it breaks off", Manner::Closes, true),
+        for (what, manner) in [
+            ("it answers 401", Manner::Status(401)),
+            ("it answers 429", Manner::Status(429)),
+            ("it answers 500", Manner::Status(500)),
+            ("it answers nonsense", Manner::Garbage),
+            ("it breaks off", Manner::Closes),
         ] {
             if armed.hosts.is_empty() {
                 break;
             }
             subject.bench.begin(&manner);
-            met += usize::from(try_trouble(subject, case, &armed, what, is_broken, &mut problems).await);
+            met += usize::from(try_trouble(subject, case, &armed, what, &mut problems).await);
         }
     }
     if !subject.has_a_way_out() {
@@ -251,16 +251,13 @@ pub(super) async fn trouble(subject: &Subject, cases: &[Case]) -> Finding {
 }
 
 /// Whether it tried to reach the remote.
-async fn try_trouble(
-    subject: &Subject,
-    case: &Case,
-    armed: &Armed,
-    what: &str,
-    is_broken: bool,
-    problems: &mut Problems,
-) -> bool {
+async fn try_trouble(subject: &Subject, case: &Case, armed: &Armed, what: &str, problems: &mut Problems) -> bool {
     let Ran { report, entries } = subject.execute(armed, PATIENCE).await;
-    let saw_error = entries.iter().any(|entry| matches!(&entry.fact, Fact::RequestMade { error: Some(_), .. }));
+    // A server over UDP may be gone and nobody knows: only what the host saw counts.
+    let saw_trouble = entries.iter().any(|entry| match &entry.fact {
+        Fact::RequestMade { error, status, .. } => error.is_some() || status.is_some_and(|status| status >= 400),
+        _ => false,
+    });
     match &report.result {
         Err(error) if broke(error) => problems.fail(of(case, format!("{what}: {}", error.message))),
         Err(error) if error.code == ErrorCode::DeadlineExceeded => {
@@ -269,7 +266,7 @@ async fn try_trouble(
         Err(error) if error.failure.as_ref().is_some_and(|failure| failure.message.trim().is_empty()) => {
             problems.warn(of(case, format!("{what}: the failure says nothing")));
         }
-        Ok(_) if is_broken && saw_error => problems.warn(of(case, format!("{what}: it says that it worked"))),
+        Ok(_) if saw_trouble => problems.warn(of(case, format!("{what}: it says that it worked"))),
         _ => {}
     }
     entries.iter().any(|entry| matches!(&entry.fact, Fact::RequestMade { .. }))
