@@ -112,7 +112,7 @@ pub use schemars;
 /// Exports a type that implements [`Protocol`] as the component's protocol. One that implements
 /// [`Reconcile`] too is exported with both: `export_protocol!(Mail, reconcile)`.
 ///
-/// Once a crate. On targets other than WebAssembly it expands to nothing.
+/// Once a crate. On targets other than WebAssembly it exports nothing.
 #[macro_export]
 macro_rules! export_protocol {
     ($protocol:ty) => {
@@ -120,6 +120,12 @@ macro_rules! export_protocol {
         const _: () = {
             type Exported = $crate::Adapter<$protocol>;
             $crate::bindings::export!(Exported);
+        };
+        // Elsewhere nobody calls it, and all of it would pass for dead code.
+        #[cfg(not(target_family = "wasm"))]
+        const _: () = {
+            const fn is_used<P: $crate::Protocol>() {}
+            is_used::<$protocol>()
         };
     };
     ($protocol:ty, reconcile) => {

@@ -50,8 +50,8 @@ const CONFIG_HELP: &str = "A config to try before its examples, as JSON or YAML;
 pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
     let bytes = input::component(&arguments.component)?;
     let mut configs = Vec::new();
-    for argument in &arguments.config {
-        configs.push((format!("--config {argument}"), input::document(argument).context("--config")?));
+    for (number, argument) in arguments.config.iter().enumerate() {
+        configs.push((format!("--config {}", number + 1), input::document(argument).context("--config")?));
     }
     let given = arguments.input.as_ref().map(|text| input::payload(text, arguments.content_type.clone()));
     let given = given.transpose().context("--input")?;

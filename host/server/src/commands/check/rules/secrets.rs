@@ -66,7 +66,7 @@ pub(super) async fn secrets(subject: &Subject, cases: &[Case]) -> Finding {
     }
     // What never came up could not leak either: that is no proof.
     let message = format!(
-        "found nowhere, but {} never reached the checker's peer: what becomes of it was not seen",
+        "found nowhere, but {} never reached the checker's peer as it is: what becomes of it was not seen",
         names(&unused)
     );
     not_checked(Rule::Secrets, message)
@@ -118,9 +118,13 @@ fn excerpt(armed: &Armed, document: &Value) -> String {
 fn look_through(case: &Case, armed: &Armed, left: &[(&'static str, Value)], problems: &mut Problems) {
     for (place, document) in left {
         for name in armed.values_in_json(document) {
-            let told = of(case, format!("the secret `{name}` stands in {place}: {}", excerpt(armed, document)));
-            // Some remotes want it there. It reaches nobody else, but logs of theirs.
-            if *place == PATH { problems.warn(told) } else { problems.fail(told) }
+            let told = format!("the secret `{name}` stands in {place}");
+            if *place == PATH {
+                // Some remotes want it there.
+                problems.warn(of(case, format!("{told}, which the remote may write into its logs")));
+            } else {
+                problems.fail(of(case, format!("{told}: {}", excerpt(armed, document))));
+            }
         }
         // In a path it is what the service puts the value in for.
         if *place != PATH {
