@@ -278,8 +278,35 @@ async fn what_a_version_changes_and_what_was_denied_is_shown() {
     for line in ["compared with versioned@0.1.0", "! config/mirror may be reached", "! would refuse watched"] {
         assert!(pushed.out.contains(line), "{line}: {}", pushed.out);
     }
-    let planned = cli(&["action", "apply", "-f", "watched.yaml", "--dry-run"]).await;
-    assert!(planned.code == 0 && planned.out.contains("config/mirror may be reached"), "{}", planned.out);
-    let refused = cli(&["action", "apply", "-f", "watched.yaml"]).await;
-    assert!(refused.code != 0 && refused.err.contains("/config/mirror"), "{}{}", refused.out, refused.err);
+    // What only the service can tell is told before anything is changed, and a dry run fails as the run would.
+    let other = format!("name: other\nprotocol: versioned\nconfig:\n  url: {}\n", remote.url("/json"));
+    std::fs::write(folder.join("other.yaml"), &other).unwrap();
+    for words in [&["--dry-run"][..], &[], &["-f", "other.yaml", "--dry-run"], &["-f", "other.yaml"]] {
+        let refused = cli(&[&["action", "apply", "-f", "watched.yaml"], words].concat()).await;
+        assert_eq!(refused.code, 1, "{words:?}: {}{}", refused.out, refused.err);
+        assert!(refused.err.contains("/config/mirror") && refused.err.contains("grants.egress"), "{}", refused.err);
+        assert!(!refused.out.contains("created") && !refused.out.contains("updated"), "{}", refused.out);
+    }
+    assert_eq!(cli(&["action", "show", "other"]).await.code, 1, "nothing was applied");
+    let alone = cli(&["action", "apply", "-f", "other.yaml", "--dry-run"]).await;
+    assert!(alone.code == 0 && alone.out.contains("would create  other"), "{}{}", alone.out, alone.err);
+    assert_eq!(cli(&["action", "show", "other"]).await.code, 1, "nothing was changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_says_how_far_it_came() {
+    let service = Service::start().await;
+    let folder = service.folder().to_owned();
+    let cli = async |words: &[&str]| run(Some(&service), &folder, words).await;
+    for name in ["version-one", "wrong-world", "version-two"] {
+        std::fs::write(folder.join(format!("{name}.wasm")), crate::kit::fixture(name)).unwrap();
+    }
+    std::fs::write(folder.join("text.wasm"), "(component)").unwrap();
+    let none = cli(&["protocol", "push", "version-one.wasm", "text.wasm"]).await;
+    assert!(none.code == 2 && none.out.is_empty() && none.err.contains("text.wasm"), "{}{}", none.out, none.err);
+    assert_eq!(cli(&["protocol", "show", "versioned"]).await.code, 1, "nothing was tried");
+    let some = cli(&["protocol", "push", "version-one.wasm", "wrong-world.wasm", "version-two.wasm"]).await;
+    assert!(some.code == 1 && some.out.contains("versioned@0.1.0"), "{}{}", some.out, some.err);
+    let told = "wrong-world.wasm; pushed before it: version-one.wasm; not tried: version-two.wasm: ";
+    assert!(some.err.contains(told), "{}", some.err);
 }

@@ -387,6 +387,28 @@ async fn a_new_key_takes_over_and_the_old_one_can_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_key_sealed_is_missed_at_once() {
+    let remote = Remote::start().await;
+    let service = Service::start_with(Options::default().with("ACTION_SERVICE_SECRET_KEY", OLD_KEY)).await;
+    set(&service.private, "token", VALUE).await;
+    let config = json!({"mode": "send", "url": remote.url("/mirror")});
+    execute(&service.private, "sender", config, &[]).await;
+    let (_, options) = service.stop().await;
+    let lost = Options { folder: options.folder, ..Options::default() }
+        .with("ACTION_SERVICE_SECRET_KEY", NEW_KEY)
+        .with("ACTION_SERVICE_SECRET_KEY_LOST", "accept");
+    let service = Service::start_with(lost).await;
+    let failed = service.private.execute("sender", &json!({})).await.json(200);
+    assert_eq!((&failed["status"], &failed["attempts"]), (&json!("failed"), &json!(1)), "{failed}");
+    assert_eq!((&failed["error"]["code"], &failed["error"]["blame"]), (&json!("secret_missing"), &json!("action")));
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`token`") && message.contains("lost") && message.contains("set again"), "{message}");
+    set(&service.private, "token", VALUE).await;
+    let again = service.private.execute("sender", &json!({})).await.json(200);
+    assert_eq!(again["status"], "succeeded", "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn processes_on_one_database_need_one_key_and_see_a_new_value_at_once() {
     let database = tokio::task::spawn_blocking(|| Server::shared().database()).await.unwrap();
     let remote = Remote::start().await;

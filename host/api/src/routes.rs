@@ -211,6 +211,11 @@ mod tests {
             let refused = api.get("/v1/actions").with("authorization", broken).send().await;
             refused.is_problem(401, "token_missing");
         }
+        // Of two, neither: somebody before the service may have looked at the other one.
+        let twice = api.get("/v1/actions").with("authorization", "Bearer read-token");
+        let refused = twice.and("authorization", "Bearer read-token").send().await;
+        refused.is_problem(401, "token_invalid");
+        assert!(refused.header("www-authenticate").contains("invalid_request"));
     }
 
     #[tokio::test]

@@ -3,8 +3,9 @@
 //! A head that cannot be parsed or is too large never becomes a request: hyper answers it with a
 //! bare 400, 414 or 431 and has no hook for another body. The OpenAPI document says so.
 
-use crate::{Peer, Router};
-use axum::body::Body;
+use crate::{Peer, Router, request::host};
+use axum::{body::Body, response::IntoResponse as _};
+use futures_util::future::{Either, ready};
 use hyper::{Request, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -17,7 +18,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_io_timeout::TimeoutStream;
-use tower::ServiceExt as _;
+use tower::{Service as _, service_fn};
 
 /// How long a peer may take for a request's head, and until it sends a first byte; also how long a
 /// connection may idle.
@@ -119,9 +120,13 @@ fn spawn(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "api.connection.nodelay");
     }
-    let service = router.clone().map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        request.map(Body::new)
+    let router = router.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| match host::check(&request) {
+        Ok(()) => {
+            request.extensions_mut().insert(peer);
+            Either::Left(router.clone().call(request.map(Body::new)))
+        }
+        Err(problem) => Either::Right(ready(Ok(problem.into_response()))),
     });
     let service = TowerToHyperService::new(service);
     let builder = builder.clone();
@@ -193,6 +198,18 @@ mod tests {
         stop.send(()).unwrap();
         serving.await.unwrap().unwrap();
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_request_says_once_whom_it_is_for() {
+        let (address, _stop, _serving) = start(ServeOptions::default()).await;
+        for hosts in ["", "host: x\r\nhost: x\r\n", "host: x y\r\n"] {
+            let request = format!("GET /healthz HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+            let answer = talk(address, request.as_bytes()).await;
+            assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("invalid_host"), "{answer}");
+        }
+        let old = talk(address, b"GET /healthz HTTP/1.0\r\n\r\n").await;
+        assert!(old.starts_with("HTTP/1.0 200"), "{old}");
     }
 
     #[tokio::test]

@@ -54,7 +54,12 @@ impl Engine {
             let opened = self.inner.parts.vault.open(&secret);
             let value = opened.map_err(|error| {
                 tracing::error!(secret = %secret.name, %error, "engine.arm.open");
-                ExecutionError::new(ErrorCode::HostError, format!("the secret `{}`: {error}", secret.name))
+                // What nobody can open any more, no other attempt and no other process opens.
+                let code = match error {
+                    VaultError::LostKey(_) | VaultError::Damaged => ErrorCode::SecretMissing,
+                    _ => ErrorCode::HostError,
+                };
+                ExecutionError::new(code, format!("the secret `{}`: {error}", secret.name))
             })?;
             values.insert(secret.name.clone(), Arc::new(value));
         }

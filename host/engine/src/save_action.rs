@@ -47,6 +47,15 @@ pub enum Version {
     AsNamed,
 }
 
+/// What becomes of a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is the current revision from then on.
+    Yes,
+    /// Nothing is written and nothing is recorded: somebody wants to know what would be.
+    No,
+}
+
 /// How often a change that expects nothing in particular is tried when others change the same.
 pub(crate) const TRIES: usize = 20;
 
@@ -66,6 +75,10 @@ impl Engine {
 
     /// Makes an action.
     pub async fn create_action(&self, spec: ActionSpec, by: &Actor) -> Result<SavedAction, EngineError> {
+        self.make(spec, Kept::Yes, by).await
+    }
+
+    async fn make(&self, spec: ActionSpec, kept: Kept, by: &Actor) -> Result<SavedAction, EngineError> {
         let checked = self.check(&spec, None).await?;
         let now = self.now();
         let action = Action {
@@ -83,7 +96,7 @@ impl Engine {
             context_of(&action),
             &fact,
         ));
-        self.store().commit(unit).await.map_err(refused(&action))?;
+        self.keep(unit, &action, kept).await?;
         // Somebody may have asked for the name before, and another action may have had it.
         self.inner.cache.forget([ActionKey::Name(action.spec.name.clone())]);
         Ok(SavedAction { action: Arc::new(action), created: true, warnings: checked.accepted.warnings, changes: None })
@@ -97,6 +110,29 @@ impl Engine {
         expected: Expected,
         by: &Actor,
     ) -> Result<SavedAction, EngineError> {
+        self.put(key, spec, expected, Kept::Yes, by).await
+    }
+
+    /// What [`Self::put_action`] would do, with every refusal that can be known before; nothing is kept. The
+    /// id of an action that is not there yet is not the one that it will have.
+    pub async fn try_action(
+        &self,
+        key: &ActionKey,
+        spec: ActionSpec,
+        expected: Expected,
+        by: &Actor,
+    ) -> Result<SavedAction, EngineError> {
+        self.put(key, spec, expected, Kept::No, by).await
+    }
+
+    async fn put(
+        &self,
+        key: &ActionKey,
+        spec: ActionSpec,
+        expected: Expected,
+        kept: Kept,
+        by: &Actor,
+    ) -> Result<SavedAction, EngineError> {
         let mut tries = TRIES;
         loop {
             tries -= 1;
@@ -106,17 +142,17 @@ impl Engine {
                     return Err(EngineError::RevisionMismatch { current: current.revision });
                 }
                 (Some(current), _, Expected::Revision(believed)) => {
-                    return self.revise(current, spec, Some(believed), Version::AsNamed, by).await;
+                    return self.revise(current, spec, Some(believed), Version::AsNamed, kept, by).await;
                 }
                 (Some(current), _, Expected::Anything) => {
-                    self.revise(current, spec.clone(), None, Version::AsNamed, by).await
+                    self.revise(current, spec.clone(), None, Version::AsNamed, kept, by).await
                 }
                 (None, ActionKey::Name(name), Expected::Nothing | Expected::Anything) => {
                     if *name != spec.name {
                         let message = format!("a new action at `{name}` has to bear this name");
                         return Err(EngineError::Invalid(vec![Issue::new("/name", "name_mismatch", message)]));
                     }
-                    self.create_action(spec.clone(), by).await
+                    self.make(spec.clone(), kept, by).await
                 }
                 _ => return Err(EngineError::NotFound("action")),
             };
@@ -137,7 +173,7 @@ impl Engine {
         version: Version,
         by: &Actor,
     ) -> Result<SavedAction, EngineError> {
-        self.revise(current, spec, Some(current.revision), version, by).await
+        self.revise(current, spec, Some(current.revision), version, Kept::Yes, by).await
     }
 
     async fn revise(
@@ -146,6 +182,7 @@ impl Engine {
         spec: ActionSpec,
         if_match: Option<u32>,
         version: Version,
+        keep: Kept,
         by: &Actor,
     ) -> Result<SavedAction, EngineError> {
         if let Some(believed) = if_match.filter(|believed| *believed != current.revision) {
@@ -180,10 +217,25 @@ impl Engine {
             context_of(&action),
             &fact,
         ));
-        let saved = self.store().commit(unit).await.map_err(refused(&action));
+        let saved = self.keep(unit, &action, keep).await;
         self.forget(current, Some(&action));
         saved?;
         Ok(SavedAction { action: Arc::new(action), created: false, warnings: checked.accepted.warnings, changes })
+    }
+
+    /// Commits a save, or looks at what the commit would refuse.
+    async fn keep(&self, unit: UnitOfWork, action: &Action, kept: Kept) -> Result<(), EngineError> {
+        if kept == Kept::Yes {
+            return self.store().commit(unit).await.map(drop).map_err(refused(action));
+        }
+        let missing = self.missing_secrets(&action.spec.config).await?;
+        if !missing.is_empty() {
+            return Err(EngineError::Invalid(missing.into_iter().map(|issue| issue.below("/config")).collect()));
+        }
+        match self.reader().action(&ActionKey::Name(action.spec.name.clone())).await? {
+            Some(other) if other.id != action.id => Err(refused(action)(CommitError::Conflict(Conflict::NameTaken))),
+            _ => Ok(()),
+        }
     }
 
     /// The refusal of a document that is wrong: with how the versions differ, where it would have

@@ -53,7 +53,9 @@ impl From<VaultError> for EngineError {
         let message = error.to_string();
         match error {
             VaultError::NoKey => Self::Conflict { code: "secret_key_missing", message },
-            VaultError::UnknownKey(_) => Self::Conflict { code: "secret_key_unknown", message },
+            VaultError::UnknownKey(_) | VaultError::LostKey(_) => {
+                Self::Conflict { code: "secret_key_unknown", message }
+            }
             VaultError::Damaged | VaultError::NoRandomness => Self::Internal(message),
         }
     }

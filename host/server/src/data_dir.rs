@@ -48,7 +48,10 @@ pub(crate) fn token_file(folder: &Path) -> PathBuf {
 /// Where the file cannot be read or written.
 pub(crate) fn admin_token(settings: &Settings) -> anyhow::Result<Token> {
     if let Some(value) = &settings.admin_token {
-        return Ok(Token { value: value.clone(), file: None });
+        if let Some(file) = &settings.admin_token_file {
+            warn_if_others_can_read(file, "the admin token");
+        }
+        return Ok(Token { value: value.clone(), file: settings.admin_token_file.clone() });
     }
     let file = token_file(&settings.data_dir);
     let value = match read_token(&file)? {

@@ -36,12 +36,13 @@ pub(crate) async fn open(settings: &Settings, store: &dyn Store) -> anyhow::Resu
     if let Some(keys) = &settings.secret_keys {
         return Ok(keys.clone());
     }
-    match settings.database {
-        Database::Postgres(_) => Ok(Arc::default()),
+    let keys = match settings.database {
+        Database::Postgres(_) => Keyring::default(),
         // Gone with the process, as what it seals is.
-        Database::Memory => Ok(Arc::new(Keyring::new(vec![Key::random()?]))),
-        Database::Sqlite(_) => in_folder(settings, store).await.map(Arc::new),
-    }
+        Database::Memory => Keyring::new(vec![Key::random()?]),
+        Database::Sqlite(_) => in_folder(settings, store).await?,
+    };
+    Ok(Arc::new(if settings.secret_key_lost { keys.without_others() } else { keys }))
 }
 
 async fn in_folder(settings: &Settings, store: &dyn Store) -> anyhow::Result<Keyring> {

@@ -23,6 +23,8 @@ use std::fmt;
 #[derive(Default)]
 pub struct Keyring {
     keys: Vec<Key>,
+    /// Whether a key that is not here is nowhere else either.
+    others_are_lost: bool,
 }
 
 impl fmt::Debug for Keyring {
@@ -34,7 +36,13 @@ impl fmt::Debug for Keyring {
 impl Keyring {
     /// Without keys, nothing can be sealed or opened.
     pub fn new(keys: Vec<Key>) -> Self {
-        Self { keys }
+        Self { keys, others_are_lost: false }
+    }
+
+    /// The same keys, where the operator says that there are no others any more.
+    pub fn without_others(mut self) -> Self {
+        self.others_are_lost = true;
+        self
     }
 
     /// Keys in base64 or hexadecimal digits, separated by commas.
@@ -44,7 +52,7 @@ impl Keyring {
     pub fn parse(text: &str) -> Result<Self, InvalidKey> {
         let texts = text.split(',').map(str::trim).enumerate();
         let keys: Vec<Key> = texts.map(|(index, text)| Key::parse(text, index + 1)).collect::<Result<_, _>>()?;
-        Ok(Self { keys })
+        Ok(Self::new(keys))
     }
 
     fn first(&self) -> Result<&Key, VaultError> {
@@ -53,7 +61,8 @@ impl Keyring {
 
     fn key_of(&self, sealed: &Sealed) -> Result<&Key, VaultError> {
         let found = self.keys.iter().find(|key| *key.id() == sealed.key);
-        found.ok_or_else(|| VaultError::UnknownKey(sealed.key.clone()))
+        let missing = if self.others_are_lost { VaultError::LostKey } else { VaultError::UnknownKey };
+        found.ok_or_else(|| missing(sealed.key.clone()))
     }
 }
 

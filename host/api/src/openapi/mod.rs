@@ -44,7 +44,7 @@ impl Documents {
             record.\n\nTimes are RFC 3339 in UTC. Lists come in pages: give `next` of one as `after` for the one \
             behind it. Errors are problem documents (RFC 9457): branch on `code`. Only a \
             request whose head cannot be read or is too large (64 KiB, 100 fields) is refused before any of this, with \
-            a bare 400, 414 or 431. A token's scopes are `admin` \
+            a bare 400, 414 or 431. One that does not say once in `Host` whom it is for gets 400 `invalid_host`. A token's scopes are `admin` \
              (everything), `configure` (protocols, actions and secrets), `invoke` (run actions) and `read` (look). A token may \
              be limited to actions: then others are not there for it, and lists have what belongs to its own. Where \
              the operator names an issuer, its JSON Web Tokens are taken too, with scopes like \

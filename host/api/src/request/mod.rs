@@ -4,6 +4,7 @@
 pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod headers;
+pub(crate) mod host;
 pub(crate) mod if_match;
 pub(crate) mod json;
 pub(crate) mod path;

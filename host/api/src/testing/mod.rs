@@ -245,6 +245,12 @@ impl Call {
         self
     }
 
+    /// A header that may be there already.
+    pub(crate) fn and(mut self, name: &'static str, value: &str) -> Self {
+        self.request.headers_mut().append(HeaderName::from_static(name), value.parse().unwrap());
+        self
+    }
+
     /// With another token than the admin's; empty for none.
     pub(crate) fn bearer(mut self, token: &str) -> Self {
         if token.is_empty() {

@@ -16,7 +16,7 @@ pub trait Vault: Send + Sync {
     /// The value of a secret.
     ///
     /// # Errors
-    /// [`VaultError::UnknownKey`], [`VaultError::Damaged`].
+    /// [`VaultError::UnknownKey`], [`VaultError::LostKey`], [`VaultError::Damaged`].
     fn open(&self, secret: &Secret) -> Result<SecretValue, VaultError>;
 
     /// The same value under the first key; `None` where it is already.
@@ -51,6 +51,9 @@ pub enum VaultError {
          behind the first"
     )]
     UnknownKey(KeyId),
+    /// Another one sealed it, which the operator says is lost.
+    #[error("it was sealed with the key {0}, which is lost: it has to be set again")]
+    LostKey(KeyId),
     /// What is kept is not what was sealed, or was sealed for another name or version.
     #[error("what is kept of it was changed: it cannot be opened, and has to be set again")]
     Damaged,

@@ -176,8 +176,11 @@ impl Client {
         key: &str,
         document: &Value,
         revision: Option<u64>,
+        dry_run: bool,
     ) -> Result<Value, ClientError> {
-        let mut request = self.request(Method::PUT, &["v1", "actions", key], &[]).json(document);
+        let query = [("dry_run", "true".to_owned())];
+        let query = if dry_run { &query[..] } else { &[] };
+        let mut request = self.request(Method::PUT, &["v1", "actions", key], query).json(document);
         request = match revision {
             Some(revision) => request.header(header::IF_MATCH, format!("\"{revision}\"")),
             None => request.header(header::IF_NONE_MATCH, "*"),

@@ -14,6 +14,8 @@ pub(crate) const PUBLIC_ADDR: &str = "ACTION_SERVICE_PUBLIC_ADDR";
 pub(crate) const PRIVATE_ADDR: &str = "ACTION_SERVICE_PRIVATE_ADDR";
 /// Instead of the token that is made at the first start.
 pub(crate) const ADMIN_TOKEN: &str = "ACTION_SERVICE_ADMIN_TOKEN";
+/// The same, in a file.
+pub(crate) const ADMIN_TOKEN_FILE: &str = "ACTION_SERVICE_ADMIN_TOKEN_FILE";
 /// The keys that seal secrets, separated by commas; the first seals, all open.
 pub(crate) const SECRET_KEY: &str = "ACTION_SERVICE_SECRET_KEY";
 /// The same, in a file.
@@ -83,6 +85,7 @@ pub(crate) const KNOWN: &[(&str, Kind)] = &[
     (PUBLIC_ADDR, Kind::Setting),
     (PRIVATE_ADDR, Kind::Setting),
     (ADMIN_TOKEN, Kind::Setting),
+    (ADMIN_TOKEN_FILE, Kind::Setting),
     (OIDC_ISSUER, Kind::Setting),
     (OIDC_AUDIENCE, Kind::Setting),
     (OIDC_JWKS, Kind::Setting),

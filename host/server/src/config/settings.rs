@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) private_addr: SocketAddr,
     /// Instead of the one that is made at the first start.
     pub(crate) admin_token: Option<String>,
+    /// The file that it comes from, where it does.
+    pub(crate) admin_token_file: Option<PathBuf>,
     /// What seals secrets, where it is set.
     pub(crate) secret_keys: Option<Arc<Keyring>>,
     /// Whether to start although some secrets cannot be opened.
@@ -138,6 +140,7 @@ impl Settings {
     pub(crate) fn from_sources(sources: &Sources) -> Result<Self, SettingsError> {
         let mut problems: Vec<String> = sources.not_available().collect();
         let data_dir = data_dir(sources);
+        let lost = Self::read(sources, names::SECRET_KEY_LOST, &mut problems, accepted).unwrap_or(false);
         let settings = Self {
             database: Self::read(sources, names::DATABASE_URL, &mut problems, database)
                 .unwrap_or_else(|| Database::Sqlite(data_dir.join("action-service.db"))),
@@ -146,9 +149,10 @@ impl Settings {
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             private_addr: Self::read(sources, names::PRIVATE_ADDR, &mut problems, address)
                 .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081))),
-            admin_token: Self::read(sources, names::ADMIN_TOKEN, &mut problems, token),
-            secret_keys: Self::secret_keys(sources, &mut problems),
-            secret_key_lost: Self::read(sources, names::SECRET_KEY_LOST, &mut problems, accepted).unwrap_or(false),
+            admin_token: Self::admin_token(sources, &mut problems),
+            admin_token_file: sources.get(names::ADMIN_TOKEN_FILE).map(PathBuf::from),
+            secret_keys: Self::secret_keys(sources, lost, &mut problems),
+            secret_key_lost: lost,
             oidc: oidc::read(sources, &mut problems),
             egress: egress::policy(sources, &mut problems),
             dns_servers: Self::read(sources, names::DNS_SERVERS, &mut problems, egress::dns_servers)
@@ -183,7 +187,19 @@ impl Settings {
         if problems.is_empty() { Ok(settings) } else { Err(SettingsError::new(problems)) }
     }
 
-    fn secret_keys(sources: &Sources, problems: &mut Vec<String>) -> Option<Arc<Keyring>> {
+    fn admin_token(sources: &Sources, problems: &mut Vec<String>) -> Option<String> {
+        let set = Self::read(sources, names::ADMIN_TOKEN, problems, token);
+        let in_file = Self::read(sources, names::ADMIN_TOKEN_FILE, problems, |path| {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+            token(text.trim())
+        });
+        if set.is_some() && in_file.is_some() {
+            problems.push(format!("{} and {}: set one of the two", names::ADMIN_TOKEN, names::ADMIN_TOKEN_FILE));
+        }
+        set.or(in_file)
+    }
+
+    fn secret_keys(sources: &Sources, lost: bool, problems: &mut Vec<String>) -> Option<Arc<Keyring>> {
         let set = Self::read(sources, names::SECRET_KEY, problems, secret_keys);
         let in_file = Self::read(sources, names::SECRET_KEY_FILE, problems, |path| {
             let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
@@ -192,7 +208,7 @@ impl Settings {
         if set.is_some() && in_file.is_some() {
             problems.push(format!("{} and {}: set one of the two", names::SECRET_KEY, names::SECRET_KEY_FILE));
         }
-        set.or(in_file)
+        set.or(in_file).map(|keys| Arc::new(if lost { keys.without_others() } else { keys }))
     }
 
     /// What may stand in a setting or in a file.
@@ -284,8 +300,8 @@ fn token(text: &str) -> Result<String, String> {
 }
 
 /// The text is a secret: it is not repeated.
-fn secret_keys(text: &str) -> Result<Arc<Keyring>, String> {
-    Keyring::parse(text).map(Arc::new).map_err(|error| error.to_string())
+fn secret_keys(text: &str) -> Result<Keyring, String> {
+    Keyring::parse(text).map_err(|error| error.to_string())
 }
 
 fn accepted(text: &str) -> Result<bool, String> {
@@ -393,6 +409,25 @@ mod tests {
         assert!(queue("nats://n", "memory:").unwrap_err().to_string().contains(names::QUEUE_URL));
         let error = queue("amqp://u:hunter2@n", "sqlite://a.db").unwrap_err().to_string();
         assert!(error.contains("nats://… or tls://… is needed") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn the_admin_token_may_stand_in_a_file() {
+        let temp = tempfile::TempDir::new().unwrap();
+        let file = temp.path().join("token");
+        let of = |file: &Path| settings(&[(names::ADMIN_TOKEN_FILE, file.to_str().unwrap())]);
+        std::fs::write(&file, "an-operators-own-token\n").unwrap();
+        let found = of(&file).unwrap();
+        assert_eq!(found.admin_token.as_deref(), Some("an-operators-own-token"));
+        assert_eq!(found.admin_token_file.as_deref(), Some(&*file));
+        let both = [(names::ADMIN_TOKEN, "an-operators-own-token"), (names::ADMIN_TOKEN_FILE, file.to_str().unwrap())];
+        assert!(settings(&both).unwrap_err().to_string().contains("set one of the two"));
+        assert!(of(&temp.path().join("none")).unwrap_err().to_string().contains(names::ADMIN_TOKEN_FILE));
+        for wrong in ["", "short", "with white space in it"] {
+            std::fs::write(&file, wrong).unwrap();
+            let error = of(&file).unwrap_err().to_string();
+            assert!(error.contains(names::ADMIN_TOKEN_FILE) && (wrong.is_empty() || !error.contains(wrong)), "{error}");
+        }
     }
 
     #[test]

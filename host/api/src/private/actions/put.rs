@@ -9,6 +9,7 @@ use crate::{
         if_match::{if_match, only_if_new},
         json::Document,
         path::{In, parse_action_key},
+        query::Query,
     },
     wire::{action::ActionSpec, location, saved_action, saved_action::ActionBody},
 };
@@ -27,6 +28,8 @@ use http::{HeaderMap, StatusCode, header};
     tag = "actions",
     params(
         ("id" = String, Path, description = "The action's id or name, or a free name."),
+        ("dry_run" = Option<bool>, Query, description = "`true`: say what would be saved or refused, and save nothing. \
+            The answer is 200; of an action that is not there yet its id is not the one that it will have."),
         ("If-Match" = Option<String>, Header, description = "Only if the current revision is one of these."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none."),
     ),
@@ -38,8 +41,8 @@ use http::{HeaderMap, StatusCode, header};
             ("Location" = String, description = "Where it is."),
             ("ETag" = String, description = "Its revision: `\"1\"`."),
         )),
-        (status = 400, description = "The path, a header or the document cannot be read: `invalid_path`, \
-            `invalid_name`, `invalid_header`, `malformed_json`, `invalid_utf8`, `duplicate_member`, `too_deep`."),
+        (status = 400, description = "The path, the query, a header or the document cannot be read: `invalid_path`, \
+            `invalid_name`, `invalid_query`, `invalid_header`, `malformed_json`, `invalid_utf8`, `duplicate_member`, `too_deep`."),
         (status = 404, description = "There is no action with this id: `action_not_found`."),
         (status = 409, description = "Another action has the new name: `name_taken`."),
         (status = 412, description = "The current revision is another one: `revision_mismatch`."),
@@ -53,8 +56,11 @@ pub(super) async fn put_action(
     caller: Caller,
     In(id): In<String>,
     headers: HeaderMap,
+    mut query: Query,
     Document(mut document): Document,
 ) -> Answer {
+    let dry_run = query.parsed("dry_run", "`true` or `false`", |text| text.parse().ok())?.unwrap_or(false);
+    query.finish()?;
     let invalid = || Problem::bad_request("invalid_name", "the path ends in an action's id, or a name for one");
     let key = parse_action_key(&id).ok_or_else(invalid)?;
     if let (ActionKey::Name(name), Some(members)) = (&key, document.as_object_mut()) {
@@ -79,14 +85,21 @@ pub(super) async fn put_action(
         None if only_if_new => Expected::Nothing,
         None => Expected::Anything,
     };
-    let saved = engine.put_action(&key, spec_of(&state, &document).await?, expected, caller.actor()).await.map_err(
-        |error| match error {
-            EngineError::RevisionMismatch { current } if only_if_new => {
-                Problem::revision_mismatch(format!("it is there already, with revision {current}"))
-            }
-            error => error.into(),
-        },
-    )?;
+    let spec = spec_of(&state, &document).await?;
+    let saved = if dry_run {
+        engine.try_action(&key, spec, expected, caller.actor()).await
+    } else {
+        engine.put_action(&key, spec, expected, caller.actor()).await
+    };
+    let saved = saved.map_err(|error| match error {
+        EngineError::RevisionMismatch { current } if only_if_new => {
+            Problem::revision_mismatch(format!("it is there already, with revision {current}"))
+        }
+        error => error.into(),
+    })?;
+    if dry_run {
+        return saved_action::saved_answer(StatusCode::OK, &saved);
+    }
     let status = if saved.created { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = saved_action::saved_answer(status, &saved)?;
     if saved.created {
@@ -131,6 +144,36 @@ mod tests {
         assert_eq!(other.json()["errors"][0]["pointer"], "/name");
         put("act_01h455vb4pex5vsknk084sn02q", &spec("d", "json")).await.is_problem(404, "action_not_found");
         put("Not-A-Name", &spec("d", "json")).await.is_problem(400, "invalid_name");
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_says_what_a_save_would_and_saves_nothing() {
+        let api = Api::new();
+        let id = api.protocol_and_action("a").await;
+        let dry = |path: &str, body: &Value| {
+            api.request("PUT", &format!("/v1/actions/{path}?dry_run=true")).json(body).send()
+        };
+        let events = async || api.all_pages("/v1/events").await.len();
+        let before = events().await;
+        let changed = dry("a", &spec("a", "text")).await;
+        changed.is(200);
+        assert_eq!((&changed.json()["id"], &changed.json()["revision"]), (&json!(id), &json!(2)));
+        let made = dry("b", &spec("b", "json")).await;
+        made.is(200);
+        assert_eq!(made.json()["revision"], 1);
+        let wrong = json!({"name": "a", "protocol": "echo", "config": {"mode": 1}});
+        dry("a", &wrong).await.is_problem(422, "invalid_document");
+        dry("b", &spec("c", "json")).await.is_problem(422, "invalid_document");
+        let stale = api.request("PUT", "/v1/actions/a?dry_run=true").with("if-match", "\"7\"");
+        stale.json(&spec("a", "json")).send().await.is_problem(412, "revision_mismatch");
+        api.request("PUT", "/v1/actions/b").json(&spec("b", "json")).send().await.is(201);
+        dry("a", &spec("b", "json")).await.is_problem(409, "name_taken");
+        assert_eq!(api.get("/v1/actions/a").send().await.json()["revision"], 1);
+        assert_eq!(events().await, before + 1, "the one that was made");
+        for query in ["dry_run=yes", "dry_run=", "dryrun=true"] {
+            let wrong = api.request("PUT", &format!("/v1/actions/a?{query}")).json(&spec("a", "text")).send().await;
+            wrong.is_problem(400, "invalid_query");
+        }
     }
 
     #[tokio::test]

@@ -159,11 +159,16 @@ fn write(event: &Event, chunk: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use super::KEEP_ALIVE;
     use crate::{
         Phase,
         testing::{Api, Stream},
     };
-    use serde_json::Value;
+    use action_domain::services::Clock as _;
+    use action_testkit::FakeClock;
+    use serde_json::{Value, json};
+    use std::{sync::Arc, time::Duration};
+    use tokio::time::Instant;
 
     async fn open(api: &Api, path: &str, last: Option<&str>) -> Stream {
         let request = api.get(path).with("accept", "text/event-stream");
@@ -257,6 +262,35 @@ mod tests {
         let mut stream = open(&api, "/v1/events?type=trigger_received", None).await;
         let found = events(&stream.chunk().await.unwrap());
         assert_eq!(found[0].1["data"]["input"]["json"], serde_json::json!({"a": 1, "b": "\n"}));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_one_ends_when_its_token_does() {
+        let clock = FakeClock::default();
+        let api = Api::with(Arc::new(clock.clone()), None, true);
+        let silent = async |token: &str| {
+            let request = api.get("/v1/events?type=events_pruned").bearer(token).with("accept", "text/event-stream");
+            let mut stream = request.open().await;
+            assert_eq!(stream.chunk().await.unwrap(), ": events follow\n\n");
+            stream
+        };
+        let (id, token) = api.token(&json!({"name": "a", "scopes": ["read"]})).await;
+        let mut stream = silent(&token).await;
+        assert_eq!(stream.chunk().await.unwrap(), ": keep-alive\n\n");
+        let revoked = Instant::now();
+        api.request("DELETE", &format!("/v1/tokens/{id}")).send().await.is(204);
+        assert_eq!(stream.chunk().await, None);
+        assert!(revoked.elapsed() < KEEP_ALIVE, "at once, and not when it would have been asked after");
+
+        let end = clock.now().plus(Duration::from_secs(60));
+        let (_, token) = api.token(&json!({"name": "b", "scopes": ["read"], "expires_at": end})).await;
+        let mut stream = silent(&token).await;
+        assert_eq!(stream.chunk().await.unwrap(), ": keep-alive\n\n");
+        clock.advance(Duration::from_secs(61));
+        // One more time it may say that it is still there.
+        while let Some(chunk) = stream.chunk().await {
+            assert_eq!(chunk, ": keep-alive\n\n");
+        }
     }
 
     #[tokio::test(start_paused = true)]

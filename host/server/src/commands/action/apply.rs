@@ -115,7 +115,7 @@ fn unchanged(plan: &Plan, output: Output) -> anyhow::Result<Value> {
 
 async fn put(plan: &Plan, client: &Client, output: Output) -> anyhow::Result<Value> {
     // What was shown is what is changed, whoever else is at it: the revision has to be the same.
-    let action = client.put_action(&plan.name, &plan.document, plan.revision()).await?;
+    let action = client.put_action(&plan.name, &plan.document, plan.revision(), false).await?;
     let word = if plan.current.is_some() { "updated" } else { "created" };
     show(word, plan, Some(&action), output)?;
     Ok(json!({"result": word, "name": plan.name, "action": action, "changes": plan.changes}))

@@ -52,10 +52,15 @@ impl Plan {
         }
         let changes = current.as_ref().map_or_else(Vec::new, |current| changes(&desired::of_service(current), &wanted));
         let upgrade = match current.as_ref().and_then(|current| moves(current, &pin)) {
-            Some(from) => Some(client.protocol_upgrade(&pin.0, &pin.1, from).await?),
+            Some(from) => Some(difference(client.protocol_upgrade(&pin.0, &pin.1, from).await?)),
             None => None,
         };
-        Ok(Self { name: spec.name.to_string(), document, current, pin, changes, upgrade })
+        let plan = Self { name: spec.name.to_string(), document, current, pin, changes, upgrade };
+        if !plan.changes_nothing() {
+            // What only the service can tell: a value that would become a grant, a secret that is missing.
+            client.put_action(&plan.name, &plan.document, plan.revision(), true).await?;
+        }
+        Ok(plan)
     }
 
     pub(super) fn revision(&self) -> Option<u64> {
@@ -66,6 +71,15 @@ impl Plan {
     pub(super) fn changes_nothing(&self) -> bool {
         self.current.is_some() && self.changes.is_empty()
     }
+}
+
+/// How two versions differ. What the new one says to actions as they are now is another matter: the service is
+/// asked about the document.
+fn difference(mut upgrade: Value) -> Value {
+    if let Some(members) = upgrade.as_object_mut() {
+        members.retain(|name, _| !matches!(name.as_str(), "actions" | "more"));
+    }
+    upgrade
 }
 
 /// The version that an action has, if the pin is another one of the same protocol.
