@@ -101,6 +101,12 @@ async fn every_rule_is_broken_by_a_component_and_says_why() {
         told.iter().flat_map(|it| it["rules"].as_array().unwrap()).map(|it| it["rule"].as_str().unwrap()).collect();
     let broken: BTreeSet<&str> = all.map(|breach| breach.rule).chain([UNBREAKABLE]).collect();
     assert_eq!(rules, broken);
+    // And authors can read what each is about.
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/authors/README.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let section = page.split("\n## What is checked").nth(1).unwrap().split("\n## ").next().unwrap();
+    let told = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    assert_eq!(told.map(|(name, _)| name).collect::<BTreeSet<_>>(), rules);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,7 +44,7 @@ async fn events_are_printed_as_they_happen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn input_comes_from_standard_input_and_secrets_from_files_and_the_environment() {
+async fn input_comes_from_files_and_standard_input_and_secrets_from_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(binary())
         .args(["--json", "run", fixture_path("noop").to_str().unwrap(), "--input", "-"])
@@ -57,6 +57,14 @@ async fn input_comes_from_standard_input_and_secrets_from_files_and_the_environm
     let output = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().last().unwrap().contains(r#""output":{"n":1}"#), "{text}");
+
+    // What is no text goes into a file as it is.
+    std::fs::write(folder.path().join("bytes"), [0, 255, 10]).unwrap();
+    let noop = fixture_path("noop");
+    let words = ["run", noop.to_str().unwrap(), "--input", "./bytes", "--output", "copy"];
+    let copied = action_service(folder.path(), &words).await;
+    assert_eq!(copied.code, 0, "{}", copied.err);
+    assert_eq!(std::fs::read(folder.path().join("copy")).unwrap(), [0, 255, 10]);
 
     std::fs::write(folder.path().join("token"), "open sesame 1\n").unwrap();
     let secretive = fixture_path("secretive");

@@ -70,6 +70,9 @@ pub(crate) struct Arguments {
     /// Wall time of the attempt [default: 30000]
     #[arg(long, value_name = "MILLISECONDS")]
     timeout_ms: Option<u64>,
+    /// Write the output to this file, as it is, and do not print it
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
@@ -116,7 +119,7 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<
     }
     let timeout = LimitsPolicy::default().resolve(&saved.action.spec.limits).timeout();
     let dispatched = execute(engine, input, timeout + MARGIN, output).await?;
-    let code = show(engine, &dispatched, output).await?;
+    let code = show(engine, &dispatched, arguments.output.as_deref(), output).await?;
     engine.stop(Duration::ZERO).await;
     service.close().await;
     Ok(code)
@@ -217,9 +220,21 @@ fn document(event: &Event) -> anyhow::Result<Value> {
 }
 
 /// The outcome: its own line for programs, the output alone for people.
-async fn show(engine: &Engine, dispatched: &Dispatched, output: Output) -> anyhow::Result<ExitCode> {
+async fn show(
+    engine: &Engine,
+    dispatched: &Dispatched,
+    file: Option<&Path>,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let execution = &dispatched.view.execution;
-    let given = engine.output(execution.id).await.map_err(explain)?;
+    let mut given = engine.output(execution.id).await.map_err(explain)?;
+    if let Some(file) = file
+        && let Some(payload) = given.take()
+    {
+        let written = std::fs::write(file, &payload.data);
+        written.with_context(|| format!("the output cannot be written to {}", file.display()))?;
+        output.note(&format!("{} bytes of {} in {}", payload.data.len(), payload.content_type, file.display()));
+    }
     let succeeded = execution.error.is_none() && dispatched.ended;
     if output.is_json() {
         let given = given.map(|payload| match serde_json::from_slice::<Value>(&payload.data) {
