@@ -51,6 +51,23 @@ soak: system-test guests ## Kill, stop and restart everything for about an hour,
 bench: system-test guests ## Measure the service and its queue beside their limits, writing docs/benchmarks.md
 	cargo run $(LOCKED) --release -p action-bench -- $(ARGS)
 
+# Seconds that each fuzz target gets: make fuzz SECONDS_EACH=60 TARGETS="config egress"
+SECONDS_EACH ?= 600
+TARGETS ?=
+
+.PHONY: fuzz
+fuzz: system-run protocols ## Fuzz what reads strangers' bytes, ten minutes each, one after the other
+	scripts/fuzz.sh $(SECONDS_EACH) $(TARGETS)
+
+.PHONY: fuzz-minimise
+fuzz-minimise: ## Take what the fuzzer found new into the corpus, as little of it as shows the same
+	scripts/fuzz.sh minimise $(TARGETS)
+
+.PHONY: schemathesis
+schemathesis: system-run protocols ## Try every operation of the OpenAPI document on the real binary
+	cargo build $(LOCKED) -p action-server
+	scripts/schemathesis.sh $(ARGS)
+
 .PHONY: doc
 doc: system-run protocols ## Build the documentation of the host's crates
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps --document-private-items
@@ -93,4 +110,4 @@ system-run system-test: system-%:
 help: ## List these targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

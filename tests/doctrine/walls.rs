@@ -57,7 +57,7 @@ const TABLE: &[Row] = &[
     Row { name: "action-doctrine", own: &[], in_tests: &[], never: &[AXUM, SQL, WASMTIME, TOKIO] },
     // Its `limit` program is what the service is measured against: the same HTTP and the same
     // storage without the service, so it has to have both. It starts its servers as tests do.
-    Row { name: "action-bench", own: &["action-testkit"], in_tests: &[], never: &[WASMTIME] },
+    Row { name: "action-bench", own: &["action-domain", "action-testkit"], in_tests: &[], never: &[WASMTIME] },
 ];
 
 /// Crates that come with a heavy one, or do the same.

@@ -11,10 +11,12 @@
 //! the benchmark with its load generator, `limit`, and `echo`, the remote of the HTTP calls.
 
 mod echo;
+mod guards;
 mod guests;
 mod http;
 mod limit;
 mod load;
+mod page;
 mod process;
 mod product;
 mod queue;
@@ -76,6 +78,8 @@ impl Options {
 enum Role {
     /// Measures only the queue, and writes only its part of the report.
     Queue(Options),
+    /// Measures only what safety costs, and writes only its part of the report.
+    Guards(Options),
     /// Serves the limit: two durable events a request, and native work between them.
     Limit {
         /// 0 takes a free one and prints it.
@@ -111,27 +115,39 @@ fn main() -> Result<()> {
     match role {
         Some(Role::Limit { port, db, remote, enqueue }) => runtime.block_on(limit::serve(port, &db, remote, enqueue)),
         Some(Role::Echo { port }) => runtime.block_on(echo::serve(port)),
-        Some(Role::Queue(options)) => runtime.block_on(bench(&options, true)),
-        None => runtime.block_on(bench(&options, false)),
+        Some(Role::Queue(options)) => runtime.block_on(bench(&options, &[Part::Queue])),
+        Some(Role::Guards(options)) => runtime.block_on(bench(&options, &[Part::Guards])),
+        None => runtime.block_on(bench(&options, &[Part::Calls, Part::Queue, Part::Guards])),
     }
 }
 
+/// A part of the page, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Calls,
+    Queue,
+    Guards,
+}
+
 /// A missed aim is a result and no error: only what did not work ends with one.
-async fn bench(options: &Options, only_queue: bool) -> Result<()> {
+async fn bench(options: &Options, parts: &[Part]) -> Result<()> {
     ensure!(options.rounds != Some(0) && options.seconds != Some(0), "a slice and a round at least");
     if cfg!(debug_assertions) {
         eprintln!("this is a debug build: the figures mean nothing");
     }
     product::build()?;
-    let calls = if only_queue { None } else { Some(report::render(&rounds::run(options).await?)) };
-    let queue = queue::report::render(&queue::run(options).await?);
-    println!("{}\n{queue}", calls.as_deref().unwrap_or_default());
+    // A part that is not measured stays as it is.
+    let before = options.out.as_ref().and_then(|out| std::fs::read_to_string(out).ok()).unwrap_or_default();
+    let mut page = page::split(&before);
+    for part in parts {
+        let text = match part {
+            Part::Calls => report::render(&rounds::run(options).await?),
+            Part::Queue => queue::report::render(&queue::run(options).await?),
+            Part::Guards => guards::render(&guards::run(options).await?),
+        };
+        println!("{text}");
+        page[*part as usize] = text;
+    }
     let Some(out) = &options.out else { return Ok(()) };
-    let before = match calls {
-        Some(calls) => calls,
-        // The other part stays as it is.
-        None => std::fs::read_to_string(out).unwrap_or_default(),
-    };
-    let before = before.split(queue::report::HEADING).next().unwrap_or_default().trim_end();
-    std::fs::write(out, format!("{before}\n\n{queue}")).with_context(|| format!("cannot write {}", out.display()))
+    std::fs::write(out, page::join(&page)).with_context(|| format!("cannot write {}", out.display()))
 }

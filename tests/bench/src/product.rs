@@ -125,6 +125,12 @@ impl Product {
         Ok(())
     }
 
+    /// Puts a document there.
+    pub(crate) async fn put(&self, server: &Server, path: &str, document: &Value) -> Result<()> {
+        self.ask(server, "PUT", path, "application/json", document.to_string().as_bytes()).await?;
+        Ok(())
+    }
+
     /// What the API says.
     pub(crate) async fn get(&self, server: &Server, path: &str) -> Result<Value> {
         Ok(serde_json::from_slice(&self.ask(server, "GET", path, "application/json", b"").await?.body)?)
