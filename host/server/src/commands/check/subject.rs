@@ -157,11 +157,6 @@ impl Subject {
         self.imports.iter().any(|import| ways.iter().any(|way| import.starts_with(way)))
     }
 
-    /// Whether the schema names hosts to reach.
-    pub(super) fn names_hosts(&self) -> bool {
-        self.descriptor.config_schema.to_string().contains("\"x-egress\"")
-    }
-
     /// A config as `validate-config` sees it: with a text in the place of each secret.
     pub(super) fn disguised(&self, config: &Value) -> Value {
         reference::replaced(config, &mut |_| format!("{HANDLE_PREFIX}{}", self.bench.digits()))

@@ -129,9 +129,6 @@ pub(super) fn schema(subject: &Subject) -> Finding {
     if properties > 0 && is_open {
         problems.warn("a misspelt member is taken without a word: additionalProperties is not false");
     }
-    if subject.has_a_way_out() && !subject.names_hosts() {
-        problems.warn("no property is annotated with x-egress: each action has to grant by hand what it reaches");
-    }
     problems.finding(Rule::Schema, &format!("looked at {}", count(properties, "place")), "nothing that misleads")
 }
 
