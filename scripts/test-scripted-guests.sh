@@ -10,12 +10,8 @@ left_out() {
 }
 
 if [ -x sdk/python/target/venv/bin/python ]; then
-    python=$PWD/sdk/python/target/venv/bin/python
-    bindings=$PWD/sdk/python/target/bindings
-    rm -rf "$bindings"
-    "$python" sdk/python/build.py --bindings "$bindings"
     for folder in sdk/python protocols/feed; do
-        PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$bindings:$PWD/sdk/python:$PWD/$folder "$python" -m unittest discover -q -s "$folder/tests"
+        sdk/python/target/venv/bin/python sdk/python/build.py --test "$folder"
     done
 else
     left_out Python

@@ -3,12 +3,17 @@
 `FOLDER` is where the module is imported from; the module assigns `ProtocolApi`, and `Reconciler` if
 it can reconcile. `componentize-py` has to be installed (`requirements.txt` pins it).
 
+    python build.py --test FOLDER
+
+runs the tests of `FOLDER/tests` on this machine, with `action_protocol.testing` in the place of the service.
+
     python build.py --bindings FOLDER
 
-writes the contract as Python modules, for tests on this machine and for editors.
+writes the contract as Python modules, for editors.
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -26,6 +31,7 @@ def main() -> int:
     parser.add_argument("module", nargs="?", help="the module that assigns ProtocolApi")
     parser.add_argument("-o", "--output", type=Path, help="the component to write")
     parser.add_argument("--wit", type=Path, default=WIT, help="the folder of the contract")
+    parser.add_argument("--test", action="store_true", help="run the tests in the folder")
     parser.add_argument("--bindings", action="store_true", help="only write the contract's modules into the folder")
     options = parser.parse_args()
     tool = shutil.which("componentize-py", path=str(Path(sys.executable).parent)) or shutil.which("componentize-py")
@@ -34,6 +40,8 @@ def main() -> int:
         return 2
     if options.bindings:
         return run(tool, options.wit, "action-protocol-reconciling", "bindings", options.folder)
+    if options.test:
+        return test(tool, options.wit, options.folder.resolve())
     if not options.module or not options.output:
         parser.error("a module and --output are needed")
     with tempfile.TemporaryDirectory() as temporary:
@@ -53,6 +61,18 @@ def main() -> int:
         part.replace(options.output)
     print(f"{options.output}: {options.output.stat().st_size:,} bytes")
     return 0
+
+
+def test(tool: str, wit: Path, folder: Path) -> int:
+    """Runs a folder's tests with the SDK and the contract beside it."""
+    with tempfile.TemporaryDirectory() as bindings:
+        failed = run(tool, wit, "action-protocol-reconciling", "bindings", bindings)
+        if failed:
+            return failed
+        path = os.pathsep.join([bindings, str(SDK), str(folder)])
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "unittest", "discover", "-s", str(folder / "tests")]
+        return subprocess.run(command, env=environment).returncode
 
 
 def world_of(folder: Path, module: str) -> str:

@@ -9,9 +9,8 @@ use action_domain::name::Name;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::watch;
 
-/// Longest wait for a protocol that is being prepared. Compiling takes a minute at most, and there
-/// may be some before it.
-const PREPARED_WITHIN: Duration = Duration::from_mins(2);
+/// Longest wait for a protocol that is being prepared: as long as it may take on a busy machine.
+const PREPARED_WITHIN: Duration = Duration::from_mins(5);
 
 /// How far a built-in protocol is that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -73,7 +73,7 @@ impl WasmRuntime {
         let looked_at = blocking(move || (Digest::of(&bytes), look_at(&bytes, &trusted))).await?;
         let (digest, inspected) = looked_at;
         let Inspected { imports, reconciles } = inspected.map_err(RuntimeError::Refused)?;
-        let candidate = self.components.try_out(digest, component).await?;
+        let candidate = self.components.try_out(digest, component, then).await?;
         let descriptor =
             self.describe(&candidate.prepared, Arc::default()).await.map_err(|error| match error.code {
                 ErrorCode::HostError => RuntimeError::Host(error.message),

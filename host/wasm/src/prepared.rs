@@ -1,9 +1,10 @@
 //! Components that are ready to run: in memory by digest, else from disk, else compiled.
 
 use crate::{
+    admit::Then,
     bindings::{reconciler::ReconcilingIndices, v0_1::ActionProtocolPre},
     cache::Cache,
-    compile::Workshop,
+    compile::{BUILT_IN_WALL_MAX, Workshop},
     inspect,
     native::{self, Trusted},
     state::State,
@@ -167,7 +168,12 @@ impl Store {
     }
 
     /// Compiles and links a component that nobody has admitted yet. Keeps nothing.
-    pub(crate) async fn try_out(&self, digest: Digest, bytes: bytes::Bytes) -> Result<Candidate, RuntimeError> {
+    pub(crate) async fn try_out(
+        &self,
+        digest: Digest,
+        bytes: bytes::Bytes,
+        then: Then,
+    ) -> Result<Candidate, RuntimeError> {
         if let Some(prepared) = self.ready.get(&digest).await {
             return Ok(Candidate { prepared, code: None });
         }
@@ -175,7 +181,10 @@ impl Store {
         if let Some(prepared) = blocking(move || shared.load_from_disk(&digest)).await? {
             return Ok(Candidate { prepared, code: None });
         }
-        let code = self.workshop.compile(bytes).await?;
+        let code = match then {
+            Then::Used => self.workshop.compile(bytes).await?,
+            Then::Perhaps => self.workshop.compile_within(bytes, BUILT_IN_WALL_MAX).await?,
+        };
         let shared = self.shared.clone();
         blocking(move || {
             // Loading compares it with the pool's slots, linking with what the host offers.

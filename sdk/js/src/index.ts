@@ -1,3 +1,5 @@
+/// <reference path="./wit.d.ts" />
+/// <reference path="./surroundings.d.ts" />
 /**
  * Write protocols for the action service in TypeScript.
  *
