@@ -8,9 +8,9 @@ mod vault;
 pub use broker::{Broker, BrokerUnavailable, Carried};
 pub use journal::{Entry, Journal};
 pub use runtime::{
-    Accepted, Admitted, AttemptReport, AttemptRequest, ComponentSource, ConnectionReport, ConnectionTest, GuestTrigger,
-    Outcome, ProtocolRuntime, RawDescriptor, RawExample, ReconcileReport, Reconciliation, RuntimeError, Sending,
-    SendingRefused, Stage, StageKind, TestRequest, ValidateError, Verdict,
+    Accepted, Admitted, AttemptReport, AttemptRequest, Capturing, ComponentSource, ConnectionReport, ConnectionTest,
+    GuestTrigger, Outcome, ProtocolRuntime, RawDescriptor, RawExample, ReconcileReport, Reconciliation, RuntimeError,
+    Sending, SendingRefused, Stage, StageKind, TestRequest, ValidateError, Verdict, WebhookReply, WebhookRequest,
 };
 pub use vault::{Vault, VaultError};
 
