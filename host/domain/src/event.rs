@@ -14,6 +14,7 @@ use crate::{
     payload::RecordedPayload,
     protocol::Pin,
     receipt::Receipt,
+    services::{GuestTrigger, WebhookReply},
     time::Timestamp,
     token::{Reach, Scopes},
     upgrade::PowerChange,
@@ -107,6 +108,9 @@ pub enum Fact {
         error: Option<ExecutionError>,
         output: Option<RecordedPayload>,
         receipt: Option<Receipt>,
+        /// What the caller of a webhook is answered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply: Option<Box<WebhookReply>>,
     },
     /// Somebody wants a running execution stopped; its worker was told.
     ExecutionCancelRequested {},
@@ -289,7 +293,7 @@ pub struct Event {
 #[derive(Debug, Deserialize)]
 pub struct TriggerData {
     /// What set the execution off.
-    pub trigger: Value,
+    pub trigger: GuestTrigger,
     /// What came with it.
     pub input: RecordedPayload,
 }
@@ -306,6 +310,9 @@ pub struct ItemData {
 pub struct ExecutedData {
     /// What the protocol gave.
     pub output: Option<RecordedPayload>,
+    /// What the caller of a webhook is answered.
+    #[serde(default)]
+    pub reply: Option<WebhookReply>,
 }
 
 #[cfg(test)]
@@ -359,6 +366,7 @@ mod tests {
                 error: Some(ExecutionError::new(crate::failure::ErrorCode::Trapped, "m")),
                 output: None,
                 receipt: Some(Receipt::default()),
+                reply: None,
             }),
             r#"{"success":false,"error":{"code":"trapped","message":"m","blame":"protocol"},"output":null,"receipt":{"fuel":0,"memory_bytes":0,"wall_us":0,"guest_us":0,"requests":0,"bytes_out":0,"bytes_in":0}}"#
         );

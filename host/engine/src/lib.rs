@@ -11,6 +11,7 @@ mod arm;
 mod cache;
 mod call_protocol;
 mod cancel_execution;
+mod capture;
 mod create_token;
 mod dispatch_action;
 mod error;

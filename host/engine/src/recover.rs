@@ -83,6 +83,8 @@ impl Engine {
     /// An attempt of which nobody will hear any more, and the event that says so.
     fn lost(&self, execution: &Execution, handed_on: bool, sent: Sent) -> (Concluded, NewEvent) {
         let lost = Concluded {
+            reply: None,
+            captured: None,
             output: None,
             error: Some(ExecutionError::new(ErrorCode::WorkerLost, "the process that ran the attempt is gone")),
             receipt: None,

@@ -9,14 +9,15 @@ use crate::{
     view::ExecutionView,
 };
 use action_domain::{
+    capture::Captured,
     decide::{Circumstances, Ended, Reconciled, Step, next_step},
-    event::{EventType, Fact, NewEvent, TriggerData},
+    event::{EventType, Fact, NewEvent, Position, TriggerData},
     execution::{Execution, Lease, Status},
     failure::{Advice, ErrorCode, ExecutionError},
     id::ExecutionId,
     payload::{Payload, RecordedPayload},
     repositories::{CommitError, Conflict, UnitOfWork, Write},
-    services::{AttemptReport, AttemptRequest, Entry, GuestTrigger, Journal, Sending, SendingRefused},
+    services::{AttemptReport, AttemptRequest, Entry, GuestTrigger, Journal, Sending, SendingRefused, WebhookReply},
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -34,10 +35,10 @@ impl Engine {
         let id = execution.id;
         let prepared = async {
             let ready = self.ready_revision(execution.action, execution.revision).await?;
-            Ok::<_, EngineError>((ready, self.input_of(id).await?))
+            Ok::<_, EngineError>((ready, self.trigger_of(id).await?))
         };
         match prepared.await {
-            Ok((ready, input)) => self.run_attempt(&ready, execution, input).await,
+            Ok((ready, (trigger, input))) => self.run_attempt(&ready, execution, trigger, input).await,
             // Nothing was tried. The lease runs out and somebody takes it up again.
             Err(error @ EngineError::Unavailable(_)) => {
                 tracing::error!(execution = %id, %error, "engine.run_task.prepare");
@@ -56,14 +57,16 @@ impl Engine {
         &self,
         ready: &Ready,
         execution: Execution,
+        trigger: GuestTrigger,
         input: Payload,
     ) -> Option<ExecutionView> {
         let armed = match self.arm(ready).await {
-            Ok(armed) => armed,
+            Ok(armed) => Arc::new(armed),
             Err(error) => return self.conclude(execution, &Concluded::of_error(error), Vec::new(), Some(ready)).await,
         };
         let journal = Arc::new(Journal::without(armed.secrets.clone()));
-        let mut request = self.attempt_request(ready, &armed, &execution, input.clone(), &journal);
+        let mut request = self.attempt_request(ready, &armed, &execution, trigger.clone(), input.clone(), &journal);
+        request.capturing = execution.lease.map(|lease| self.keeper(&execution, lease, &armed));
         request.sending = execution.lease.map(|lease| {
             Arc::new(RecordSending { engine: self.clone(), execution: execution.clone(), lease }) as Arc<dyn Sending>
         });
@@ -73,7 +76,8 @@ impl Engine {
         let ended = match ran {
             Ok(report) => {
                 let mut ended = Concluded::of_report(armed.clean(report));
-                let asked = self.ask_if_in_doubt(ready, &execution, &mut ended, Some(input), &mut events, &mut place);
+                let came = Some((trigger, input));
+                let asked = self.ask_if_in_doubt(ready, &execution, &mut ended, came, &mut events, &mut place);
                 asked.await.map(|()| ended)
             }
             Err(why) => Err(why),
@@ -97,9 +101,10 @@ impl Engine {
         let lease = execution.lease?;
         let mut unit = self.cancelled(&mut execution, None, None);
         unit.events.splice(..0, events);
-        let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
-        self.commit_outcome(&execution, lease.until, unit).await.ok()?;
-        Some(ExecutionView { execution, output: None })
+        let mut unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
+        let last = unit.events.pop()?;
+        self.commit_outcome(&execution, lease.until, unit, None, last).await.ok()?;
+        Some(ExecutionView { execution, output: None, reply: None })
     }
 
     /// Runs the component and writes down what it does, about every second. Where it is stopped,
@@ -135,6 +140,7 @@ impl Engine {
         ready: &Ready,
         armed: &Armed,
         execution: &Execution,
+        trigger: GuestTrigger,
         input: Payload,
         journal: &Arc<Journal>,
     ) -> AttemptRequest {
@@ -146,7 +152,7 @@ impl Engine {
             attempt: execution.attempt,
             deadline: self.now().plus(ready.limits.timeout()),
             traceparent: execution.traceparent.clone(),
-            trigger: GuestTrigger::Call,
+            trigger,
             config: armed.config.clone(),
             secrets: armed.secrets.clone(),
             input,
@@ -154,16 +160,18 @@ impl Engine {
             limits: ready.limits,
             journal: journal.clone(),
             sending: None,
+            capturing: None,
         }
     }
 
-    /// What came with an execution's trigger.
-    pub(crate) async fn input_of(&self, id: ExecutionId) -> Result<Payload, EngineError> {
+    /// What set an execution off, and what came with it.
+    pub(crate) async fn trigger_of(&self, id: ExecutionId) -> Result<(GuestTrigger, Payload), EngineError> {
         let event = self.reader().event_of(id, EventType::TriggerReceived).await?;
         let event = event.ok_or_else(|| EngineError::Internal("its trigger is gone".into()))?;
         let trigger: TriggerData = serde_json::from_str(event.data.get())
             .map_err(|error| EngineError::Internal(format!("its trigger is damaged: {error}")))?;
-        self.payload(&trigger.input).await
+        let input = self.payload(&trigger.input).await?;
+        Ok((trigger.trigger, input))
     }
 
     pub(crate) fn journal_events(&self, execution: &Execution, entries: Vec<Entry>) -> Vec<NewEvent> {
@@ -179,7 +187,7 @@ impl Engine {
         &self,
         mut execution: Execution,
         concluded: &Concluded,
-        mut events: Vec<NewEvent>,
+        events: Vec<NewEvent>,
         ready: Option<&Ready>,
     ) -> Option<ExecutionView> {
         let lease = execution.lease.take()?;
@@ -215,12 +223,12 @@ impl Engine {
                         unit = unit.write(Write::AddPayload(digest, bytes));
                     }
                 }
-                Self::executed(true, &execution, output.clone())
+                Self::executed(true, &execution, output.clone(), concluded.reply.clone())
             }
             Step::GiveUp => {
                 execution.status = Status::Failed;
                 execution.ended_at = Some(now);
-                Self::executed(false, &execution, None)
+                Self::executed(false, &execution, None, None)
             }
             Step::RetryAt(at) => {
                 execution.status = Status::Waiting;
@@ -233,12 +241,13 @@ impl Engine {
                 Fact::AttemptInDoubt { error: concluded.known_error(), receipt: concluded.receipt }
             }
         };
-        events.push(self.event(context_of(&execution, None), &fact));
+        let last = self.event(context_of(&execution, None), &fact);
         unit.events = events;
         let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
         let unit = call_back(unit, &execution, now);
-        match self.commit_outcome(&execution, lease.until, unit).await {
-            Ok(()) => Some(ExecutionView { execution, output }),
+        let captured = concluded.captured.as_ref().filter(|_| step == Step::Succeed);
+        match self.commit_outcome(&execution, lease.until, unit, captured, last).await {
+            Ok(()) => Some(ExecutionView { execution, output, reply: concluded.reply.clone() }),
             Err(Unwritten::ToCancel) => {
                 execution.lease = Some(lease);
                 self.conclude_cancelled(execution, so_far).await
@@ -267,8 +276,14 @@ impl Engine {
     }
 
     /// The last event of an execution that ran.
-    pub(crate) fn executed(success: bool, execution: &Execution, output: Option<RecordedPayload>) -> Fact {
-        Fact::ActionExecuted { success, error: execution.error.clone(), output, receipt: execution.receipt }
+    pub(crate) fn executed(
+        success: bool,
+        execution: &Execution,
+        output: Option<RecordedPayload>,
+        reply: Option<WebhookReply>,
+    ) -> Fact {
+        let (error, receipt) = (execution.error.clone(), execution.receipt);
+        Fact::ActionExecuted { success, error, output, receipt, reply: reply.map(Box::new) }
     }
 
     /// Tells whoever waits for this execution, or wakes the worker if it goes on. Called when
@@ -287,12 +302,21 @@ impl Engine {
         }
     }
 
-    /// Writes an outcome; as long as the lease holds, again if the store is unavailable.
-    async fn commit_outcome(&self, execution: &Execution, until: Timestamp, unit: UnitOfWork) -> Result<(), Unwritten> {
+    /// Writes an outcome with what was captured, and `last` behind it; as long as the lease holds, again
+    /// if the store is unavailable.
+    async fn commit_outcome(
+        &self,
+        execution: &Execution,
+        until: Timestamp,
+        unit: UnitOfWork,
+        captured: Option<&Captured>,
+        last: NewEvent,
+    ) -> Result<(), Unwritten> {
+        let mut tries = 0;
         loop {
-            // Only a store that is unavailable needs the unit once more, and then its cost is nothing.
-            match self.store().commit(unit.clone()).await {
+            match self.commit_once(execution, unit.clone(), captured, last.clone()).await {
                 Ok(_) => return Ok(()),
+                Err(CommitError::Conflict(Conflict::ItemKnown)) if tries < crate::capture::TRIES => tries += 1,
                 Err(CommitError::Conflict(Conflict::CancelRequested)) => return Err(Unwritten::ToCancel),
                 Err(CommitError::Conflict(Conflict::LeaseLost)) => {
                     tracing::warn!(execution = %execution.id, "engine.run_task.lease_lost");
@@ -308,6 +332,21 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+impl Engine {
+    async fn commit_once(
+        &self,
+        execution: &Execution,
+        mut unit: UnitOfWork,
+        captured: Option<&Captured>,
+        last: NewEvent,
+    ) -> Result<Position, CommitError> {
+        if let Some(captured) = captured.filter(|captured| !captured.is_empty()) {
+            self.new_of(execution, captured).await?.put_into(&mut unit);
+        }
+        self.store().commit(unit.event(last)).await
     }
 }
 
@@ -348,6 +387,8 @@ pub(crate) fn call_back(unit: UnitOfWork, execution: &Execution, now: Timestamp)
 /// How an attempt ended, in the form in which the decision needs it.
 pub(crate) struct Concluded {
     pub(crate) output: Option<Payload>,
+    pub(crate) reply: Option<WebhookReply>,
+    pub(crate) captured: Option<Captured>,
     pub(crate) error: Option<ExecutionError>,
     pub(crate) receipt: Option<action_domain::receipt::Receipt>,
     pub(crate) sent: action_domain::failure::Sent,
@@ -360,12 +401,14 @@ pub(crate) struct Concluded {
 
 impl Concluded {
     fn of_report(report: AttemptReport) -> Self {
-        let (output, error) = match report.result {
-            Ok(outcome) => (Some(outcome.output), None),
-            Err(error) => (None, Some(error)),
+        let (output, reply, error) = match report.result {
+            Ok(outcome) => (Some(outcome.output), outcome.reply, None),
+            Err(error) => (None, None, Some(error)),
         };
         Self {
             output,
+            reply,
+            captured: Some(report.captured),
             error,
             receipt: Some(report.receipt),
             sent: report.sent,
@@ -379,6 +422,8 @@ impl Concluded {
     fn of_error(error: ExecutionError) -> Self {
         Self {
             output: None,
+            reply: None,
+            captured: None,
             error: Some(error),
             receipt: None,
             sent: action_domain::failure::Sent::NotSent,

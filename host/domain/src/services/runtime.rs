@@ -245,14 +245,16 @@ pub struct WebhookRequest {
     pub headers: Vec<(String, String)>,
 }
 
-/// What a protocol answers the caller of a webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a protocol answers the caller of a webhook. Kept with the end of the execution, since whoever
+/// answers the caller may be another process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookReply {
     /// HTTP status.
     pub status: u16,
     /// In their order.
-    pub headers: Vec<(String, Bytes)>,
-    /// The body.
+    pub headers: Vec<(String, String)>,
+    /// The body, as base64 in the record.
+    #[serde(rename = "base64", with = "crate::payload::base64_text")]
     pub body: Bytes,
 }
 
