@@ -11,6 +11,7 @@ use action_domain::{
     name::Name,
     repositories::StoreUnavailable,
     secret::{AttemptSecrets, Held, Secret, SecretValue, reference},
+    trigger::{self, Trigger},
     services::{AttemptReport, ConnectionTest, ReconcileReport, Reconciliation, VaultError, WebhookReply},
 };
 use serde_json::Value;
@@ -101,6 +102,29 @@ impl Engine {
         let found = self.reader().secrets_named(&names).await?;
         Ok(missing_issues(config, &missing(&names, &found)))
     }
+}
+
+impl Engine {
+    /// Secrets that triggers name and that are not there, with pointers into the action.
+    pub(crate) async fn missing_trigger_secrets(&self, triggers: &[Trigger]) -> Result<Vec<Issue>, StoreUnavailable> {
+        let names: Vec<Name> = trigger::secrets(triggers).into_iter().map(|(name, _)| name).collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.reader().secrets_named(&names).await?;
+        Ok(missing_of_triggers(triggers, &missing(&names, &found)).collect())
+    }
+}
+
+/// An issue for each trigger that names one of these.
+pub(crate) fn missing_of_triggers<'a>(
+    triggers: &'a [Trigger],
+    missing: &'a BTreeSet<&Name>,
+) -> impl Iterator<Item = Issue> + 'a {
+    trigger::secrets(triggers).into_iter().filter(|(name, _)| missing.contains(name)).map(|(name, pointer)| {
+        let message = format!("there is no secret `{name}`: PUT /v1/secrets/{name} sets it");
+        Issue::new(pointer, "secret_missing", message)
+    })
 }
 
 /// An issue for each reference to one of these.

@@ -67,6 +67,8 @@ pub(crate) struct Occurrence {
     pub(crate) traceparent: Option<Arc<str>>,
     pub(crate) idempotency_key: Option<Arc<str>>,
     pub(crate) by: Actor,
+    /// The id of the execution that it leads to, where that has to be known before.
+    pub(crate) execution: Option<ExecutionId>,
     /// The event that led to it.
     pub(crate) cause: Option<EventId>,
     /// What has to happen with it, also where it is refused: that it cannot happen twice.
@@ -87,6 +89,7 @@ impl Occurrence {
             traceparent: None,
             idempotency_key: None,
             by: Actor::System,
+            execution: None,
             cause: None,
             writes: Vec::new(),
             run_at: None,
@@ -236,7 +239,7 @@ impl Engine {
 
     /// A queued execution that is due now.
     fn new_execution(&self, ready: &Ready, occurrence: &Occurrence) -> Execution {
-        let id = self.inner.parts.random.execution_id();
+        let id = occurrence.execution.unwrap_or_else(|| self.inner.parts.random.execution_id());
         let now = self.now();
         let delivery = &ready.action.spec.delivery;
         // Read only where an order depends on it.

@@ -36,6 +36,7 @@ mod seal_events;
 mod set_secret;
 mod test_connection;
 mod tokens;
+mod triggers;
 mod upgrade_protocol;
 mod verify_log;
 mod view;
@@ -130,6 +131,10 @@ struct Inner {
     waiters: Arc<Semaphore>,
     /// Rung when something was queued.
     queued: Notify,
+    /// Rung when triggers changed.
+    triggers: Notify,
+    /// A permit for each execution that is kept running.
+    endless: Arc<Semaphore>,
     /// Rung when there is something to offer to the broker.
     offers: Notify,
     /// Whether the broker answered last time.
@@ -160,6 +165,8 @@ impl Engine {
             questions: Arc::new(Semaphore::new(recover::QUESTIONS_AT_ONCE)),
             waiters,
             queued: Notify::new(),
+            triggers: Notify::new(),
+            endless: Arc::new(Semaphore::new(action_domain::limits::CONTINUOUS_MAX)),
             offers: Notify::new(),
             broker_well: AtomicBool::new(false),
             waiting: waiters::Waiters::default(),

@@ -15,6 +15,7 @@ use action_domain::{
     execution::{Execution, Lease, Status},
     failure::{Advice, ErrorCode, ExecutionError},
     id::ExecutionId,
+    limits::Limits,
     payload::{Payload, RecordedPayload},
     repositories::{CommitError, Conflict, UnitOfWork, Write},
     services::{AttemptReport, AttemptRequest, Entry, GuestTrigger, Journal, Sending, SendingRefused, WebhookReply},
@@ -22,23 +23,29 @@ use action_domain::{
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How often what a long attempt did is written down while it still runs.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// The wall time of what is kept running: ten years.
+const ENDLESS_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 /// Between tries to write an outcome to a store that is unavailable.
 const COMMIT_RETRY: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// Runs an attempt that a worker claimed. Gives what became of the execution, for
     /// [`Self::announce`]; `None` if nothing could be written.
-    pub(crate) async fn run_claimed(&self, execution: Execution) -> Option<ExecutionView> {
+    pub(crate) async fn run_claimed(&self, execution: Execution, permit: OwnedSemaphorePermit) -> Option<ExecutionView> {
         let id = execution.id;
         let prepared = async {
             let ready = self.ready_revision(execution.action, execution.revision).await?;
             Ok::<_, EngineError>((ready, self.trigger_of(id).await?))
         };
         match prepared.await {
-            Ok((ready, (trigger, input))) => self.run_attempt(&ready, execution, trigger, input).await,
+            Ok((ready, (trigger, input))) => {
+                let _permit = self.permit_for(&trigger, permit).await?;
+                self.run_attempt(&ready, execution, trigger, input).await
+            }
             // Nothing was tried. The lease runs out and somebody takes it up again.
             Err(error @ EngineError::Unavailable(_)) => {
                 tracing::error!(execution = %id, %error, "engine.run_task.prepare");
@@ -50,6 +57,15 @@ impl Engine {
                 self.conclude(execution, &Concluded::of_error(error), Vec::new(), None).await
             }
         }
+    }
+
+    /// What is kept running takes no place of those that end.
+    async fn permit_for(&self, trigger: &GuestTrigger, permit: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+        if *trigger != GuestTrigger::Continuous {
+            return Some(permit);
+        }
+        drop(permit);
+        self.inner.endless.clone().acquire_owned().await.ok()
     }
 
     /// Runs an attempt whose beginning is recorded, and records how it ended.
@@ -70,12 +86,13 @@ impl Engine {
         request.sending = execution.lease.map(|lease| {
             Arc::new(RecordSending { engine: self.clone(), execution: execution.clone(), lease }) as Arc<dyn Sending>
         });
-        let mut place = self.inner.running.enter(execution.id);
+        let endless = trigger == GuestTrigger::Continuous;
+        let mut place = self.inner.running.enter(execution.id, endless);
         let ran = self.run_and_flush(&execution, request, &journal, &mut place).await;
         let mut events = self.journal_events(&execution, journal.finish());
         let ended = match ran {
             Ok(report) => {
-                let mut ended = Concluded::of_report(armed.clean(report));
+                let mut ended = Concluded { endless, ..Concluded::of_report(armed.clean(report)) };
                 let came = Some((trigger, input));
                 let asked = self.ask_if_in_doubt(ready, &execution, &mut ended, came, &mut events, &mut place);
                 asked.await.map(|()| ended)
@@ -144,20 +161,25 @@ impl Engine {
         input: Payload,
         journal: &Arc<Journal>,
     ) -> AttemptRequest {
+        let limits = match trigger {
+            // It ends when somebody stops it.
+            GuestTrigger::Continuous => Limits { timeout_ms: ENDLESS_MS, fuel: u64::MAX / 2, ..ready.limits },
+            _ => ready.limits,
+        };
         AttemptRequest {
             component: ready.protocol.digest,
             action: execution.action,
             execution: execution.id,
             correlation_id: execution.correlation_id.clone(),
             attempt: execution.attempt,
-            deadline: self.now().plus(ready.limits.timeout()),
+            deadline: self.now().plus(limits.timeout()),
             traceparent: execution.traceparent.clone(),
             trigger,
             config: armed.config.clone(),
             secrets: armed.secrets.clone(),
             input,
             egress: ready.egress.clone(),
-            limits: ready.limits,
+            limits,
             journal: journal.clone(),
             sending: None,
             capturing: None,
@@ -271,6 +293,8 @@ impl Engine {
         match next_step(concluded.ended(), &given) {
             // It is no fault of the execution that its process ends: others go on with it at once.
             Step::GiveUp | Step::RetryAt(_) if concluded.handed_on => Step::RetryAt(now),
+            // Another execution takes its place.
+            Step::RetryAt(_) if concluded.endless => Step::GiveUp,
             step => step,
         }
     }
@@ -393,6 +417,8 @@ pub(crate) struct Concluded {
     pub(crate) receipt: Option<action_domain::receipt::Receipt>,
     pub(crate) sent: action_domain::failure::Sent,
     pub(crate) effect: Option<action_domain::failure::Effect>,
+    /// It was kept running.
+    pub(crate) endless: bool,
     /// The process ends in an orderly way, and gives back what it cannot finish.
     pub(crate) handed_on: bool,
     /// What the protocol found out, if it was asked.
@@ -413,6 +439,7 @@ impl Concluded {
             receipt: Some(report.receipt),
             sent: report.sent,
             effect: report.effect,
+            endless: false,
             handed_on: false,
             reconciled: None,
         }
@@ -428,6 +455,7 @@ impl Concluded {
             receipt: None,
             sent: action_domain::failure::Sent::NotSent,
             effect: None,
+            endless: false,
             handed_on: false,
             reconciled: None,
         }
