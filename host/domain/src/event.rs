@@ -305,6 +305,13 @@ pub struct ItemData {
     pub kind: String,
 }
 
+/// The part of `item_captured` that holds the information.
+#[derive(Debug, Deserialize)]
+pub struct ItemContent {
+    /// The information.
+    pub content: RecordedPayload,
+}
+
 /// The part of `action_executed` that a reader of the execution needs.
 #[derive(Debug, Deserialize)]
 pub struct ExecutedData {

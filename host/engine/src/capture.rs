@@ -1,10 +1,10 @@
 //! Keeps what executions capture: items that are new, and the values of the action, in one unit with a
 //! checkpoint or with the outcome.
 
-use crate::{Engine, arm::Armed, dispatch_action::context_of};
+use crate::{Engine, EngineError, arm::Armed, dispatch_action::context_of};
 use action_domain::{
     capture::{Captured, Item, Values},
-    event::{Fact, NewEvent},
+    event::{Event, Fact, ItemContent, NewEvent},
     execution::{Execution, Lease},
     id::ActionId,
     payload::Payload,
@@ -64,6 +64,16 @@ impl Engine {
             kept.events.push(self.event(context_of(execution, None), &fact));
         }
         Ok(kept)
+    }
+
+    /// The information of an `item_captured` event.
+    ///
+    /// # Errors
+    /// [`EngineError::Internal`] where the event is damaged.
+    pub async fn item_content(&self, event: &Event) -> Result<Payload, EngineError> {
+        let data: ItemContent = serde_json::from_str(event.data.get())
+            .map_err(|error| EngineError::Internal(format!("event {}: {error}", event.id)))?;
+        self.payload(&data.content).await
     }
 
     /// Keeps what an attempt captures.

@@ -12,6 +12,7 @@ mod cache;
 mod call_protocol;
 mod cancel_execution;
 mod capture;
+mod consumers;
 mod create_token;
 mod dispatch_action;
 mod error;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
 use action_domain::{
+    capture::Captured,
     action::{ActionSpec, Delivery, Grants},
     actor::Actor,
     digest::Digest,
@@ -114,9 +115,9 @@ impl ProtocolRuntime for Leaky {
             Err(ExecutionError::reported(failure))
         } else {
             let data = json!({"value": value}).to_string().into();
-            Ok(Outcome { output: Payload { content_type: "application/json".into(), data } })
+            Ok(Outcome { output: Payload { content_type: "application/json".into(), data }, reply: None })
         };
-        AttemptReport { result, receipt: Receipt::default(), sent: Sent::NotSent, effect: Some(Effect::Read) }
+        AttemptReport { result, receipt: Receipt::default(), sent: Sent::NotSent, effect: Some(Effect::Read), captured: Captured::default() }
     }
 }
 

@@ -7,6 +7,7 @@ mod doubt;
 mod pauses;
 
 use action_domain::{
+    capture::Captured,
     action::{Action, Delivery, OnDoubt},
     actor::Actor,
     digest::Digest,
@@ -62,7 +63,7 @@ struct Attempt {
 impl Attempt {
     fn succeed(self) {
         let output = Payload { content_type: "application/json".into(), data: Bytes::from_static(b"1") };
-        self.end(Ok(Outcome { output }), Sent::Acknowledged);
+        self.end(Ok(Outcome { output, reply: None }), Sent::Acknowledged);
     }
 
     fn fail(self, advice: Advice) {
@@ -75,7 +76,7 @@ impl Attempt {
     }
 
     fn end(self, result: Result<Outcome, ExecutionError>, sent: Sent) {
-        let _ = self.answer.send(AttemptReport { result, receipt: Receipt::default(), sent, effect: None });
+        let _ = self.answer.send(AttemptReport { result, receipt: Receipt::default(), sent, effect: None, captured: Captured::default() });
     }
 }
 
@@ -319,7 +320,7 @@ async fn what_must_not_be_repeated_is_held_only_if_something_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_protocol_that_can_reconcile_is_asked_first() {
-    let outcome = || Outcome { output: Payload { content_type: "application/json".into(), data: "2".into() } };
+    let outcome = || Outcome { output: Payload { content_type: "application/json".into(), data: "2".into() }, reply: None };
     for (finding, on_doubt, expected) in [
         (Reconciliation::TookEffect(outcome()), OnDoubt::Hold, Status::Succeeded),
         (Reconciliation::Unknown, OnDoubt::Hold, Status::InDoubt),
