@@ -11,8 +11,8 @@ use action_domain::{
     name::Name,
     repositories::StoreUnavailable,
     secret::{AttemptSecrets, Held, Secret, SecretValue, reference},
-    trigger::{self, Trigger},
     services::{AttemptReport, ConnectionTest, ReconcileReport, Reconciliation, VaultError, WebhookReply},
+    trigger::{self, Trigger},
 };
 use serde_json::Value;
 use std::{

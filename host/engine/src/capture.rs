@@ -42,11 +42,8 @@ impl Engine {
     pub(crate) async fn new_of(&self, execution: &Execution, captured: &Captured) -> Result<Kept, StoreUnavailable> {
         let mut kept = Kept { writes: Vec::new(), events: Vec::new() };
         let keys: Vec<Arc<str>> = captured.items.iter().filter_map(|item| item.key.clone()).collect();
-        let known = if keys.is_empty() {
-            Vec::new()
-        } else {
-            self.reader().captured_keys(execution.action, &keys).await?
-        };
+        let known =
+            if keys.is_empty() { Vec::new() } else { self.reader().captured_keys(execution.action, &keys).await? };
         let mut known: HashSet<Arc<str>> = known.into_iter().collect();
         let is_new = |item: &&Item| item.key.as_ref().is_none_or(|key| known.insert(key.clone()));
         let new: Vec<&Item> = captured.items.iter().filter(is_new).collect();

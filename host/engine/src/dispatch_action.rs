@@ -238,7 +238,7 @@ impl Engine {
     }
 
     /// A queued execution that is due now.
-    fn new_execution(&self, ready: &Ready, occurrence: &Occurrence) -> Execution {
+    pub(crate) fn new_execution(&self, ready: &Ready, occurrence: &Occurrence) -> Execution {
         let id = occurrence.execution.unwrap_or_else(|| self.inner.parts.random.execution_id());
         let now = self.now();
         let delivery = &ready.action.spec.delivery;
@@ -271,12 +271,16 @@ impl Engine {
     }
 
     /// One unit: the trigger, the execution, and what comes first.
-    async fn accept(&self, execution: &Execution, occurrence: &Occurrence, first: &Fact) -> Result<Accepted, EngineError> {
+    async fn accept(
+        &self,
+        execution: &Execution,
+        occurrence: &Occurrence,
+        first: &Fact,
+    ) -> Result<Accepted, EngineError> {
         let (input, apart) = occurrence.input.recorded();
         let trigger = self.recorded_trigger(&occurrence.trigger);
         // The trigger comes before any attempt, also where the first one begins in this unit.
-        let trigger_context =
-            Context { attempt: None, causation_id: occurrence.cause, ..context_of(execution, None) };
+        let trigger_context = Context { attempt: None, causation_id: occurrence.cause, ..context_of(execution, None) };
         let received = self.event_by(&occurrence.by, trigger_context, &Fact::TriggerReceived { trigger, input });
         let then = context_of(execution, Some(&received));
         let mut unit = UnitOfWork { writes: occurrence.writes.clone(), events: Vec::new() };
@@ -373,7 +377,7 @@ fn fingerprint(input: &Payload) -> Digest {
 }
 
 /// What is wrong with an input that says that it is JSON: its form, and by the protocol's schema.
-fn input_issues(ready: &Ready, input: &Payload) -> Vec<Issue> {
+pub(crate) fn input_issues(ready: &Ready, input: &Payload) -> Vec<Issue> {
     if !input.is_json() {
         return Vec::new();
     }

@@ -35,7 +35,11 @@ const COMMIT_RETRY: Duration = Duration::from_millis(200);
 impl Engine {
     /// Runs an attempt that a worker claimed. Gives what became of the execution, for
     /// [`Self::announce`]; `None` if nothing could be written.
-    pub(crate) async fn run_claimed(&self, execution: Execution, permit: OwnedSemaphorePermit) -> Option<ExecutionView> {
+    pub(crate) async fn run_claimed(
+        &self,
+        execution: Execution,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<ExecutionView> {
         let id = execution.id;
         let prepared = async {
             let ready = self.ready_revision(execution.action, execution.revision).await?;
@@ -183,6 +187,7 @@ impl Engine {
             journal: journal.clone(),
             sending: None,
             capturing: None,
+            plan: None,
         }
     }
 

@@ -1,6 +1,10 @@
 //! Makes, changes and removes actions.
 
-use crate::{Engine, EngineError, RefusedMove, arm::{missing_issues, missing_of_triggers}, upgrade_protocol::issues_of_widening};
+use crate::{
+    Engine, EngineError, RefusedMove,
+    arm::{missing_issues, missing_of_triggers},
+    upgrade_protocol::issues_of_widening,
+};
 use action_domain::{
     action::{Action, ActionSpec},
     actor::Actor,

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
 use action_domain::{
-    capture::Captured,
     action::{ActionSpec, Delivery, Grants},
     actor::Actor,
+    capture::Captured,
     digest::Digest,
     egress::EgressPolicy,
     event::EventType,
@@ -117,7 +117,13 @@ impl ProtocolRuntime for Leaky {
             let data = json!({"value": value}).to_string().into();
             Ok(Outcome { output: Payload { content_type: "application/json".into(), data }, reply: None })
         };
-        AttemptReport { result, receipt: Receipt::default(), sent: Sent::NotSent, effect: Some(Effect::Read), captured: Captured::default() }
+        AttemptReport {
+            result,
+            receipt: Receipt::default(),
+            sent: Sent::NotSent,
+            effect: Some(Effect::Read),
+            captured: Captured::default(),
+        }
     }
 }
 

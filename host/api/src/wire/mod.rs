@@ -14,6 +14,7 @@ pub(crate) mod execution;
 pub(crate) mod form;
 pub(crate) mod item;
 pub(crate) mod page;
+pub(crate) mod plan;
 pub(crate) mod protocol;
 pub(crate) mod rules;
 pub(crate) mod saved_action;

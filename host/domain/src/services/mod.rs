@@ -2,11 +2,13 @@
 
 mod broker;
 mod journal;
+mod plan;
 mod runtime;
 mod vault;
 
 pub use broker::{Broker, BrokerUnavailable, Carried};
 pub use journal::{Entry, Journal};
+pub use plan::{NOTHING_IS_SENT, Plan, PlannedRequest};
 pub use runtime::{
     Accepted, Admitted, AttemptReport, AttemptRequest, Capturing, ComponentSource, ConnectionReport, ConnectionTest,
     GuestTrigger, Outcome, ProtocolRuntime, RawDescriptor, RawExample, ReconcileReport, Reconciliation, RuntimeError,

@@ -1,6 +1,6 @@
 //! The sandbox, as the engine sees it.
 
-use super::Journal;
+use super::{Journal, Plan};
 use crate::{
     capture::{Captured, Values},
     digest::Digest,
@@ -208,6 +208,8 @@ pub struct AttemptRequest {
     pub sending: Option<Arc<dyn Sending>>,
     /// Where what it captures is kept; `None`: it can capture nothing.
     pub capturing: Option<Arc<dyn Capturing>>,
+    /// Where what it would send is written down instead of being sent; `None`: it is sent.
+    pub plan: Option<Arc<Plan>>,
 }
 
 /// What set an execution off, as the component is told, and as `trigger_received` has it.

@@ -81,7 +81,8 @@ impl Engine {
             let last = standing.last;
             occurrence.writes.push(fire(&standing, due_at, next, last));
             let count = plan.missed_count;
-            let message = format!("{count} fires were missed, the last of them at {missed}: the service was not running");
+            let message =
+                format!("{count} fires were missed, the last of them at {missed}: the service was not running");
             if !self.fired(self.refuse(&ready, &occurrence, "schedule_missed", message, Vec::new()).await)? {
                 return Ok(());
             }

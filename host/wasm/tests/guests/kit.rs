@@ -109,6 +109,7 @@ pub(crate) fn request(component: Digest, config: serde_json::Value) -> AttemptRe
         journal: Arc::new(Journal::new()),
         sending: None,
         capturing: None,
+        plan: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod egress_proposal;
 pub(crate) mod execute;
 mod list;
 mod patch;
+mod plan;
 mod put;
 mod remove;
 mod revision;
@@ -39,6 +40,7 @@ pub(super) fn register(routes: Routes) -> Routes {
         .needs_within_reach(READ, routes!(egress_proposal::get_egress_proposal))
         .needs_within_reach(CONFIGURE, routes!(validate_config::validate_action_config))
         .needs_within_reach(CONFIGURE, routes!(test_connection::test_action_connection))
+        .needs_within_reach(CONFIGURE, routes!(plan::plan_action))
         .needs_within_reach(INVOKE, routes!(execute::execute_action))
 }
 
