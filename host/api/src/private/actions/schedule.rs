@@ -41,7 +41,8 @@ mod tests {
             {"type": "call"},
             {"type": "schedule", "every_ms": 60_000, "end": "2001-01-01T00:00:00Z"},
         ]);
-        let body = json!({"name": "a", "protocol": "echo", "config": {"url": "https://api.test/x"}, "triggers": triggers});
+        let body =
+            json!({"name": "a", "protocol": "echo", "config": {"url": "https://api.test/x"}, "triggers": triggers});
         api.post("/v1/actions").json(&body).send().await.is(201);
         let told = api.get("/v1/actions/a/schedule").send().await.json();
         assert_eq!(told["items"][0]["trigger"], 0);

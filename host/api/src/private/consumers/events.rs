@@ -5,11 +5,7 @@ use crate::{
     ApiState,
     error::Answer,
     request::{path::In, query::Query},
-    wire::{
-        consumer::ConsumedEvents,
-        event::EventBody,
-        ok,
-    },
+    wire::{consumer::ConsumedEvents, event::EventBody, ok},
 };
 use action_domain::limits::WAIT_MAX;
 use axum::extract::State;

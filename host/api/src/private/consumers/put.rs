@@ -11,7 +11,9 @@ use crate::{
         consumer::{ConsumerBody, ConsumerSpec},
     },
 };
-use action_domain::{consumer::Consumer, event::EventType, failure::Issue, id::ActionId, name::Name, repositories::ActionKey};
+use action_domain::{
+    consumer::Consumer, event::EventType, failure::Issue, id::ActionId, name::Name, repositories::ActionKey,
+};
 use axum::extract::State;
 use http::StatusCode;
 
@@ -39,9 +41,9 @@ pub(super) async fn put_consumer(
     In(name): In<String>,
     OptionalJson(spec): OptionalJson<ConsumerSpec>,
 ) -> Answer {
-    let name = name.parse::<Name>().map_err(|error| {
-        Problem::invalid_document(vec![Issue::new("", "invalid_name", error.to_string())])
-    })?;
+    let name = name
+        .parse::<Name>()
+        .map_err(|error| Problem::invalid_document(vec![Issue::new("", "invalid_name", error.to_string())]))?;
     let mut issues = Vec::new();
     let mut types = Vec::new();
     for (index, word) in spec.types.iter().enumerate() {
@@ -86,7 +88,7 @@ mod tests {
     async fn a_consumer_goes_on_where_it_acknowledged() {
         let api = Api::new();
         api.protocol_and_action("a").await;
-        let made = api.put("/v1/consumers/all").json(&json!({"after": 0})).send().await;
+        let made = api.request("PUT", "/v1/consumers/all").json(&json!({"after": 0})).send().await;
         made.is(201);
         assert_eq!(made.json()["position"], 0);
         let first = api.get("/v1/consumers/all/events?limit=1").send().await.json();
@@ -105,7 +107,7 @@ mod tests {
         let none = api.get("/v1/consumers/all/events?wait=0").send().await.json();
         assert_eq!(none, json!({"items": [], "position": null}));
         assert_eq!(api.get("/v1/consumers").send().await.json()["items"][0]["name"], "all");
-        api.delete("/v1/consumers/all").send().await.is(204);
+        api.request("DELETE", "/v1/consumers/all").send().await.is(204);
         api.get("/v1/consumers/all/events").send().await.is_problem(404, "consumer_not_found");
     }
 
@@ -114,15 +116,22 @@ mod tests {
         let api = Api::new();
         api.protocol_and_action("a").await;
         let spec = json!({"types": ["action_executed"], "action": "a"});
-        api.put("/v1/consumers/ends").json(&spec).send().await.is(201);
+        api.request("PUT", "/v1/consumers/ends").json(&spec).send().await.is(201);
         api.execute("a").await;
         let read = api.get("/v1/consumers/ends/events?wait=5").send().await.json();
         assert_eq!(read["items"].as_array().unwrap().len(), 1);
         assert_eq!(read["items"][0]["type"], "action_executed");
-        api.put("/v1/consumers/ends").json(&json!({})).send().await.is(200);
-        let wrong = api.put("/v1/consumers/x").json(&json!({"types": ["nothing"], "action": "none", "after": -1})).send();
+        api.request("PUT", "/v1/consumers/ends").json(&json!({})).send().await.is(200);
+        let wrong = api
+            .request("PUT", "/v1/consumers/x")
+            .json(&json!({"types": ["nothing"], "action": "none", "after": -1}))
+            .send();
         wrong.await.is_problem(422, "invalid_document");
-        api.put("/v1/consumers/X").json(&json!({})).send().await.is_problem(422, "invalid_document");
-        api.put("/v1/consumers/x").json(&json!({"after": 9999})).send().await.is_problem(400, "position_beyond_end");
+        api.request("PUT", "/v1/consumers/X").json(&json!({})).send().await.is_problem(422, "invalid_document");
+        api.request("PUT", "/v1/consumers/x")
+            .json(&json!({"after": 9999}))
+            .send()
+            .await
+            .is_problem(400, "position_beyond_end");
     }
 }

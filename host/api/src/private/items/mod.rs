@@ -7,5 +7,7 @@ use crate::{private::READ, routes::Routes};
 use utoipa_axum::routes;
 
 pub(super) fn register(routes: Routes) -> Routes {
-    routes.needs_within_reach(READ, routes!(list::list_items)).needs_within_reach(READ, routes!(content::get_item_content))
+    routes
+        .needs_within_reach(READ, routes!(list::list_items))
+        .needs_within_reach(READ, routes!(content::get_item_content))
 }
