@@ -234,7 +234,7 @@ impl World {
                 Fact::TriggerReceived { trigger, input: input() }
             }
             EventType::ActionExecuted => {
-                Fact::ActionExecuted { success: true, error: None, output: Some(input()), receipt: None }
+                Fact::ActionExecuted { success: true, error: None, output: Some(input()), receipt: None, reply: None }
             }
             EventType::AttemptStarted => Fact::AttemptStarted { worker: Uuid::nil() },
             _ => Fact::MessageLogged { level: "info".into(), message: "grüße, 世界 🌍\n".into() },

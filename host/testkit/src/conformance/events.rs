@@ -73,7 +73,7 @@ pub async fn events_are_filtered_and_paged(store: Arc<dyn Store>) {
             for execution in [None, Some(executions[0].id), Some(w.random.execution_id())] {
                 for correlation_id in [None, Some(correlation.clone()), Some("none".to_owned())] {
                     let types = types.clone();
-                    check(&w, &EventFilter { types, action, execution, correlation_id }, &log).await;
+                    check(&w, &EventFilter { types, action, execution, correlation_id, kind: None }, &log).await;
                 }
             }
         }
