@@ -27,15 +27,17 @@ impl State {
         let mut added = Vec::with_capacity(keys.len());
         let mut all_new = true;
         for key in keys {
-            all_new &= known.insert(Arc::clone(&key));
-            if !all_new {
+            if !known.insert(Arc::clone(&key)) {
+                all_new = false;
                 break;
             }
             added.push(key);
         }
         let undo: Undo = Box::new(move |state| {
             let known = state.item_keys.entry(action).or_default();
-            known.retain(|key| !added.contains(key));
+            for key in added {
+                known.remove(&key);
+            }
         });
         if !all_new {
             undo(self);

@@ -121,7 +121,7 @@ pub enum Write {
     AppendSealIfNext(Box<Seal>, Bytes),
     /// Puts these in the place of all triggers that an action has; stands behind the write that saves
     /// the action. [`Conflict::PathTaken`] where another action has a path. (Removing an action removes
-    /// its triggers, its values and its keys of items.)
+    /// its triggers, its values and its keys of items; of an action that is not there none is kept.)
     SetTriggers(ActionId, Vec<Standing>),
     /// A schedule fired: changes when it is due next and what it last led to, if it is there and due
     /// when this believes; else [`Conflict::FiredBefore`].
@@ -138,7 +138,7 @@ pub enum Write {
     /// Sets values that an action keeps, or removes them.
     SetValues(ActionId, BTreeMap<String, Option<Bytes>>),
     /// Adds a consumer that begins behind this position, or changes what one reads and leaves it where
-    /// it stands. [`Conflict::TooMany`] beyond
+    /// it stands, made when it was. [`Conflict::TooMany`] beyond
     /// [`CONSUMERS_MAX`](crate::consumer::CONSUMERS_MAX).
     PutConsumer(Box<Consumer>, Position),
     /// Removes a consumer; [`Conflict::NotFound`].
@@ -161,7 +161,7 @@ pub struct Fire {
     pub due_at: Timestamp,
     /// When it is due next.
     pub next: Option<Timestamp>,
-    /// What it led to, if to anything.
+    /// What it led to, if to anything; else what is known of that stays.
     pub last: Option<ExecutionId>,
 }
 

@@ -102,7 +102,8 @@ fn page_text(filter: &EventFilter) -> String {
     }
     if filter.correlation_id.is_some() {
         // The second condition is the index's own: so Postgres knows that it serves.
-        let given = [format!("correlation_id <> {OWN}")].into_iter().chain(action.clone()).chain(kind.clone()).collect();
+        let given =
+            [format!("correlation_id <> {OWN}")].into_iter().chain(action.clone()).chain(kind.clone()).collect();
         let given = by(Some(("correlation_id", 5)), given);
         let Some(_) = own else { return given };
         let own = [only_checked(&format!("correlation_id = {OWN}"))].into_iter().chain(action).chain(kind).collect();

@@ -57,11 +57,7 @@ pub(crate) fn of(action: ActionId) -> Statement {
 pub(crate) fn page(kind: StandingKind, page: Page<(ActionId, u32)>) -> Statement {
     // No id is the smallest UUID: everything comes after that.
     let (action, place) = page.after.map_or((Uuid::nil(), 0), |(action, place)| (action.uuid(), place));
-    sqlx::query(PAGE.as_str())
-        .bind(kind.code() as i16)
-        .bind(action)
-        .bind(i64::from(place))
-        .bind(i64::from(page.limit))
+    sqlx::query(PAGE.as_str()).bind(kind.code() as i16).bind(action).bind(i64::from(place)).bind(i64::from(page.limit))
 }
 
 pub(crate) fn due(now: Timestamp, limit: u32) -> Statement {

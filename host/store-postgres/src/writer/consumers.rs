@@ -52,11 +52,7 @@ impl Batch<'_> {
         Ok(if removed.rows_affected() == 1 { Ok(()) } else { Err(Conflict::NotFound) })
     }
 
-    pub(super) async fn acknowledge(
-        &mut self,
-        name: &Name,
-        position: Position,
-    ) -> sqlx::Result<Result<(), Conflict>> {
+    pub(super) async fn acknowledge(&mut self, name: &Name, position: Position) -> sqlx::Result<Result<(), Conflict>> {
         let moved = sqlx::query(ACKNOWLEDGE).bind(name.as_str()).bind(position).execute(&mut *self.connection).await?;
         Ok(if moved.rows_affected() == 1 { Ok(()) } else { Err(Conflict::NotFound) })
     }
