@@ -46,6 +46,7 @@ fmt: ## Format all three workspaces
 soak: system-test guests ## Kill, stop and restart everything for about an hour, under load
 	cargo build $(LOCKED) -p action-server
 	CHAOS_TRIGGERS=24000 cargo test $(LOCKED) -p action-tests --test it -- --nocapture whatever_dies
+	CAPTURE_KILLS=1000 cargo test $(LOCKED) -p action-tests --test it -- --nocapture a_reader_that_is_killed
 
 .PHONY: bench
 bench: system-test guests ## Measure the service and its queue beside their limits, writing docs/benchmarks.md

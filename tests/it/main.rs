@@ -9,6 +9,7 @@ mod kit;
 
 mod actions;
 mod admission;
+mod afferent;
 mod audit;
 mod authors;
 mod chaos;

@@ -8,6 +8,7 @@ use crate::{
     protocol::Pin,
     secret::reference,
     time::Timestamp,
+    trigger::{self, Trigger},
     turn::{KeyPath, Priority, Rate, Turn},
 };
 use serde::{Deserialize, Serialize};
@@ -77,35 +78,6 @@ pub struct ActionSpec {
 
 fn yes() -> bool {
     true
-}
-
-/// What sets an action off.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Trigger {
-    /// Somebody calls the API. Always there; may be written for completeness.
-    Call,
-    /// A request to the public listener. Not available yet.
-    Webhook(Value),
-    /// A time comes. Not available yet.
-    Schedule(Value),
-    /// An event of the service matches. Not available yet.
-    Event(Value),
-    /// One instance runs all the time. Not available yet.
-    Continuous(Value),
-}
-
-impl Trigger {
-    /// The word by which documents know it.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Call => "call",
-            Self::Webhook(_) => "webhook",
-            Self::Schedule(_) => "schedule",
-            Self::Event(_) => "event",
-            Self::Continuous(_) => "continuous",
-        }
-    }
 }
 
 /// An expression over data. Not available yet.
@@ -265,18 +237,25 @@ impl ActionSpec {
             }
         }
         self.check_reveal(&mut issues);
+        issues.extend(trigger::check(&self.triggers));
         self.delivery.check(&mut issues);
         issues
     }
 
-    /// The secrets that it needs.
+    /// The secrets that it needs: those of its config and those of its triggers.
     pub fn secrets(&self) -> BTreeSet<Name> {
+        let of_triggers = trigger::secrets(&self.triggers).into_iter().map(|(name, _)| name);
+        self.config_secrets().into_iter().chain(of_triggers).collect()
+    }
+
+    /// The secrets that an attempt needs.
+    pub fn config_secrets(&self) -> BTreeSet<Name> {
         reference::names(&self.config)
     }
 
     /// A name that is none, or that the config does not use, would grant nothing and look as if it did.
     fn check_reveal(&self, issues: &mut Vec<Issue>) {
-        let used = self.secrets();
+        let used = self.config_secrets();
         for (index, name) in self.grants.reveal.iter().enumerate() {
             if !used.iter().any(|used| used.as_str() == name) {
                 let message = format!("the config does not use a secret `{name}`");
@@ -289,11 +268,6 @@ impl ActionSpec {
         let mut refuse = |pointer: String, what: &str| {
             issues.push(Issue::new(pointer, "not_available", format!("{what} not available in this release")));
         };
-        for (index, trigger) in self.triggers.iter().enumerate() {
-            if !matches!(trigger, Trigger::Call) {
-                refuse(format!("/triggers/{index}"), &format!("{} triggers are", trigger.kind()));
-            }
-        }
         if self.input_transform.is_some() {
             refuse("/input_transform".into(), "transforms are");
         }
@@ -363,7 +337,7 @@ mod tests {
         let spec: ActionSpec = serde_json::from_value(json!({
             "name": "a", "protocol": "http",
             "config": {"headers": {"a/b": {"$secret": "x"}}},
-            "triggers": [{"type": "call"}, {"type": "schedule", "cron": "* * * * *"}],
+            "triggers": [{"type": "call"}, {"type": "schedule", "cron": "61 * * * *"}],
             "input_transform": {"language": "jq", "expression": "."},
             "grants": {"reveal": ["x", "y"], "egress": [{"host": "http://x", "ports": [0, 80, 0]}, {"host": "x"}]},
             "delivery": {"max_attempts": 0, "rate": {"per_second": 0}, "ordering_key": "x", "backoff": {"factor": 0.5}}
@@ -373,12 +347,12 @@ mod tests {
         assert_eq!(
             pointers,
             [
-                "/triggers/1",
                 "/input_transform",
                 "/grants/egress/0/host",
                 "/grants/egress/0/ports/0",
                 "/grants/egress/0/ports/2",
                 "/grants/reveal/1",
+                "/triggers/1/cron",
                 "/delivery/max_attempts",
                 "/delivery/backoff/factor",
                 "/delivery/rate/per_second",

@@ -14,6 +14,7 @@ use crate::{
     payload::RecordedPayload,
     protocol::Pin,
     receipt::Receipt,
+    services::{GuestTrigger, WebhookReply},
     time::Timestamp,
     token::{Reach, Scopes},
     upgrade::PowerChange,
@@ -81,6 +82,8 @@ pub enum Fact {
     AttemptInDoubt { error: ExecutionError, receipt: Option<Receipt> },
     /// The first byte of an attempt that must not be repeated is about to leave.
     AttemptSending {},
+    /// An execution captured a piece of information.
+    ItemCaptured { kind: Arc<str>, key: Option<Arc<str>>, content: RecordedPayload },
     /// An attempt made a request to the outside.
     RequestMade {
         method: String,
@@ -105,6 +108,9 @@ pub enum Fact {
         error: Option<ExecutionError>,
         output: Option<RecordedPayload>,
         receipt: Option<Receipt>,
+        /// What the caller of a webhook is answered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply: Option<Box<WebhookReply>>,
     },
     /// Somebody wants a running execution stopped; its worker was told.
     ExecutionCancelRequested {},
@@ -175,6 +181,7 @@ event_types! {
     AttemptAbandoned = "attempt_abandoned",
     AttemptInDoubt = "attempt_in_doubt",
     AttemptSending = "attempt_sending",
+    ItemCaptured = "item_captured",
     RequestMade = "request_made",
     EgressDenied = "egress_denied",
     MessageLogged = "message_logged",
@@ -216,6 +223,8 @@ pub struct NewEvent {
     pub r#type: EventType,
     /// The payload that it refers to, where that is kept apart: it stays as long as the event.
     pub payload: Option<Digest>,
+    /// Of an item: what it is. Stands in the data too; here for stores to find items by it.
+    pub kind: Option<Arc<str>>,
     /// The fact as JSON.
     pub data: Box<RawValue>,
 }
@@ -226,6 +235,14 @@ impl Fact {
         match self {
             Self::TriggerReceived { input, .. } => input.digest,
             Self::ActionExecuted { output: Some(output), .. } => output.digest,
+            Self::ItemCaptured { content, .. } => content.digest,
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Option<Arc<str>> {
+        match self {
+            Self::ItemCaptured { kind, .. } => Some(kind.clone()),
             _ => None,
         }
     }
@@ -236,14 +253,14 @@ impl NewEvent {
     pub fn new(id: EventId, time: Timestamp, context: Context, fact: &Fact) -> Self {
         // Facts are plain structs with string keys: they always have a JSON form.
         let data = serde_json::value::to_raw_value(fact).unwrap_or_else(|_| RawValue::NULL.to_owned());
-        Self { id, time, context, r#type: fact.event_type(), payload: fact.payload(), data }
+        Self { id, time, context, r#type: fact.event_type(), payload: fact.payload(), kind: fact.kind(), data }
     }
 
     /// A fact that is somebody's doing: its data say whose, as `by`.
     pub fn by(actor: &Actor, id: EventId, time: Timestamp, context: Context, fact: &Fact) -> Self {
         let done = Done { fact, by: actor };
         let data = serde_json::value::to_raw_value(&done).unwrap_or_else(|_| RawValue::NULL.to_owned());
-        Self { id, time, context, r#type: fact.event_type(), payload: fact.payload(), data }
+        Self { id, time, context, r#type: fact.event_type(), payload: fact.payload(), kind: fact.kind(), data }
     }
 }
 
@@ -276,9 +293,23 @@ pub struct Event {
 #[derive(Debug, Deserialize)]
 pub struct TriggerData {
     /// What set the execution off.
-    pub trigger: Value,
+    pub trigger: GuestTrigger,
     /// What came with it.
     pub input: RecordedPayload,
+}
+
+/// The part of `item_captured` that a filter needs.
+#[derive(Debug, Deserialize)]
+pub struct ItemData {
+    /// What the item is.
+    pub kind: String,
+}
+
+/// The part of `item_captured` that holds the information.
+#[derive(Debug, Deserialize)]
+pub struct ItemContent {
+    /// The information.
+    pub content: RecordedPayload,
 }
 
 /// The part of `action_executed` that a reader of the execution needs.
@@ -286,6 +317,9 @@ pub struct TriggerData {
 pub struct ExecutedData {
     /// What the protocol gave.
     pub output: Option<RecordedPayload>,
+    /// What the caller of a webhook is answered.
+    #[serde(default)]
+    pub reply: Option<WebhookReply>,
 }
 
 #[cfg(test)]
@@ -339,6 +373,7 @@ mod tests {
                 error: Some(ExecutionError::new(crate::failure::ErrorCode::Trapped, "m")),
                 output: None,
                 receipt: Some(Receipt::default()),
+                reply: None,
             }),
             r#"{"success":false,"error":{"code":"trapped","message":"m","blame":"protocol"},"output":null,"receipt":{"fuel":0,"memory_bytes":0,"wall_us":0,"guest_us":0,"requests":0,"bytes_out":0,"bytes_in":0}}"#
         );

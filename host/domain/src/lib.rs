@@ -5,12 +5,15 @@
 //! (what is stored) and [`services`] (what acts). Time, randomness and ids come in as
 //! parameters. The one decision that everything turns on is [`decide::next_step`].
 //!
-//! To add a trigger kind: a variant in [`action::Trigger`], and what the compiler lists.
+//! To add a trigger kind: a variant in [`trigger::Trigger`], and what the compiler lists.
 //! To add an event type: a variant of [`event::Fact`], and its snapshot.
 
 pub mod action;
 pub mod actor;
 pub mod audit;
+pub mod capture;
+pub mod cloud_event;
+pub mod consumer;
 pub mod decide;
 pub mod digest;
 pub mod egress;
@@ -25,9 +28,12 @@ pub mod protocol;
 pub mod receipt;
 pub mod repositories;
 pub mod rounds;
+pub mod schedule;
 pub mod secret;
 pub mod services;
 pub mod time;
 pub mod token;
+pub mod trigger;
 pub mod turn;
 pub mod upgrade;
+pub mod webhook;

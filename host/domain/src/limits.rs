@@ -30,6 +30,12 @@ pub const INPUT_BYTES_MAX: usize = 16 << 20;
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// Most issues that one refusal lists.
 pub const ISSUES_MAX: usize = 100;
+/// Largest answer of a protocol to the caller of a webhook, headers and body together.
+pub const REPLY_BYTES_MAX: usize = 64 << 10;
+/// Most headers of such an answer.
+pub const REPLY_HEADERS_MAX: usize = 32;
+/// Most executions that one process keeps running. They count apart from attempts that end.
+pub const CONTINUOUS_MAX: usize = 64;
 /// Most log lines of one attempt that are kept.
 pub const LOG_LINES_MAX: usize = 256;
 /// Most bytes of one attempt's log that are kept.

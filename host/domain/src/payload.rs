@@ -50,6 +50,30 @@ impl Payload {
     }
 }
 
+/// Bytes as base64 text, for serde.
+pub mod base64_text {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// The serializer's own.
+    pub fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// What is no base64.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        STANDARD.decode(text.as_bytes()).map(Bytes::from).map_err(D::Error::custom)
+    }
+}
+
 /// Deepest nesting with which JSON stands in the record as it is. Readers commonly stop at 128, and an
 /// event in a page puts a few levels around it.
 const JSON_DEPTH_MAX: usize = 100;

@@ -6,14 +6,17 @@
 
 use crate::{Engine, cache::Ready};
 use action_domain::{
+    capture::Captured,
     failure::{ErrorCode, ExecutionError, Issue},
     name::Name,
     repositories::StoreUnavailable,
     secret::{AttemptSecrets, Held, Secret, SecretValue, reference},
-    services::{AttemptReport, ConnectionTest, ReconcileReport, Reconciliation, VaultError},
+    services::{AttemptReport, ConnectionTest, ReconcileReport, Reconciliation, VaultError, WebhookReply},
+    trigger::{self, Trigger},
 };
 use serde_json::Value;
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -106,6 +109,29 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Secrets that triggers name and that are not there, with pointers into the action.
+    pub(crate) async fn missing_trigger_secrets(&self, triggers: &[Trigger]) -> Result<Vec<Issue>, StoreUnavailable> {
+        let names: Vec<Name> = trigger::secrets(triggers).into_iter().map(|(name, _)| name).collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.reader().secrets_named(&names).await?;
+        Ok(missing_of_triggers(triggers, &missing(&names, &found)).collect())
+    }
+}
+
+/// An issue for each trigger that names one of these.
+pub(crate) fn missing_of_triggers<'a>(
+    triggers: &'a [Trigger],
+    missing: &'a BTreeSet<&Name>,
+) -> impl Iterator<Item = Issue> + 'a {
+    trigger::secrets(triggers).into_iter().filter(|(name, _)| missing.contains(name)).map(|(name, pointer)| {
+        let message = format!("there is no secret `{name}`: PUT /v1/secrets/{name} sets it");
+        Issue::new(pointer, "secret_missing", message)
+    })
+}
+
 /// An issue for each reference to one of these.
 pub(crate) fn missing_issues(config: &Value, missing: &BTreeSet<&Name>) -> Vec<Issue> {
     let (references, _) = reference::references(config);
@@ -126,10 +152,11 @@ impl Armed {
     /// Takes the secrets out of what an attempt gave.
     pub(crate) fn clean(&self, report: AttemptReport) -> AttemptReport {
         let redactor = self.secrets.redactor();
-        let AttemptReport { result, receipt, sent, effect } = report;
+        let AttemptReport { result, receipt, sent, effect, captured } = report;
         let result = match result {
             Ok(mut outcome) => {
                 outcome.output = redactor.payload(outcome.output);
+                outcome.reply = outcome.reply.map(|reply| self.clean_reply(reply));
                 Ok(outcome)
             }
             Err(mut error) => {
@@ -137,7 +164,28 @@ impl Armed {
                 Err(error)
             }
         };
-        AttemptReport { result, receipt, sent, effect }
+        AttemptReport { result, receipt, sent, effect, captured: self.clean_captured(captured) }
+    }
+
+    fn clean_reply(&self, mut reply: WebhookReply) -> WebhookReply {
+        let redactor = self.secrets.redactor();
+        reply.headers.iter_mut().for_each(|(_, value)| redactor.clean(value));
+        if let Cow::Owned(clean) = redactor.bytes(&reply.body) {
+            reply.body = clean.into();
+        }
+        reply
+    }
+
+    /// The same of items. What an action keeps for itself is never shown, and stays as it is.
+    pub(crate) fn clean_captured(&self, mut captured: Captured) -> Captured {
+        let redactor = self.secrets.redactor();
+        if !redactor.is_idle() {
+            for item in &mut captured.items {
+                item.key = item.key.take().map(|key| redactor.text(&key).into());
+                item.content = redactor.payload(item.content.clone());
+            }
+        }
+        captured
     }
 
     /// The same of what a protocol found out about an attempt.

@@ -119,7 +119,7 @@ impl Engine {
         let egress = Egress::of_action(&protocol.descriptor.config_schema, &action.spec.config, &action.spec.grants);
         let ready = Arc::new(Ready {
             config: action.spec.config.to_string().into(),
-            secrets: action.spec.secrets().into_iter().collect(),
+            secrets: action.spec.config_secrets().into_iter().collect(),
             egress: Arc::new(egress),
             limits: self.inner.parts.limits.resolve(&action.spec.limits),
             action,

@@ -65,7 +65,7 @@ impl Engine {
         let unit = self.cancelled(&mut execution, None, Some(by));
         let unit = unit.write(Write::UpdateExecutionIfStatus(Box::new(execution.clone()), status, attempt));
         self.store().commit(unit).await?;
-        let view = ExecutionView { execution, output: None };
+        let view = ExecutionView { execution, output: None, reply: None };
         self.announce(Some(view.clone()));
         Ok(view)
     }

@@ -1,4 +1,4 @@
-//! From a trigger to an execution.
+//! From a trigger to an execution, whoever noticed the trigger.
 //!
 //! Everything that is accepted is durable before anything else happens: the trigger's event,
 //! the execution and its place in the queue are one unit. A caller who waits gets its first
@@ -11,10 +11,13 @@ use action_domain::{
     event::{Context, Fact},
     execution::{Execution, Status},
     failure::Issue,
-    id::ExecutionId,
+    id::{EventId, ExecutionId},
     payload::Payload,
     repositories::{ActionKey, CommitError, Conflict, IdempotencyKey, UnitOfWork, Write},
+    services::GuestTrigger,
+    time::Timestamp,
 };
+use serde_json::value::RawValue;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -55,6 +58,54 @@ pub struct Dispatched {
     pub ended: bool,
 }
 
+/// Something that sets an action off, whoever noticed it.
+#[derive(Debug, Clone)]
+pub(crate) struct Occurrence {
+    pub(crate) trigger: GuestTrigger,
+    pub(crate) input: Payload,
+    pub(crate) correlation_id: Option<Arc<str>>,
+    pub(crate) traceparent: Option<Arc<str>>,
+    pub(crate) idempotency_key: Option<Arc<str>>,
+    pub(crate) by: Actor,
+    /// The id of the execution that it leads to, where that has to be known before.
+    pub(crate) execution: Option<ExecutionId>,
+    /// The event that led to it.
+    pub(crate) cause: Option<EventId>,
+    /// What has to happen with it, also where it is refused: that it cannot happen twice.
+    pub(crate) writes: Vec<Write>,
+    /// Not due before this.
+    pub(crate) run_at: Option<Timestamp>,
+    /// Executions with the same one go one after the other, where the action has no order of its own.
+    pub(crate) ordering_key: Option<Arc<str>>,
+}
+
+impl Occurrence {
+    /// Something that the service noticed by itself.
+    pub(crate) fn noticed(trigger: GuestTrigger, input: Payload) -> Self {
+        Self {
+            trigger,
+            input,
+            correlation_id: None,
+            traceparent: None,
+            idempotency_key: None,
+            by: Actor::System,
+            execution: None,
+            cause: None,
+            writes: Vec::new(),
+            run_at: None,
+            ordering_key: None,
+        }
+    }
+}
+
+impl From<Dispatch> for Occurrence {
+    fn from(dispatch: Dispatch) -> Self {
+        let Dispatch { input, correlation_id, traceparent, idempotency_key, by, .. } = dispatch;
+        let noticed = Self::noticed(GuestTrigger::Call, input);
+        Self { correlation_id, traceparent, idempotency_key, by, ..noticed }
+    }
+}
+
 impl From<ExecutionView> for Dispatched {
     fn from(view: ExecutionView) -> Self {
         Self { ended: view.execution.status.is_terminal(), view }
@@ -73,20 +124,31 @@ impl Engine {
     /// Accepts a trigger, and waits for the execution's end if the caller wants to.
     pub async fn dispatch(&self, dispatch: Dispatch) -> Result<Dispatched, EngineError> {
         let ready = self.ready(&dispatch.action).await?;
-        self.refuse_if_wrong(&ready, &dispatch).await?;
-        let Some(wait) = dispatch.wait else { return self.enqueue(&ready, &dispatch).await };
+        let wait = dispatch.wait;
+        self.occur(ready, dispatch.into(), wait).await
+    }
+
+    /// The same of anything that sets an action off.
+    pub(crate) async fn occur(
+        &self,
+        ready: Arc<Ready>,
+        occurrence: Occurrence,
+        wait: Option<Duration>,
+    ) -> Result<Dispatched, EngineError> {
+        self.refuse_if_wrong(&ready, &occurrence).await?;
+        let Some(wait) = wait else { return self.enqueue(&ready, &occurrence).await };
         // Refused before anything is written: the caller may try again, and nothing runs twice.
         let busy = EngineError::Busy { retry_after: RETRY_AFTER };
         let _waiter = self.inner.waiters.try_acquire().map_err(|_| busy)?;
-        let execution = self.new_execution(&ready, &dispatch);
+        let execution = self.new_execution(&ready, &occurrence);
         if !self.may_begin_at_once(&execution).await? {
-            return self.enqueue_and_wait(execution, &dispatch, wait).await;
+            return self.enqueue_and_wait(execution, &occurrence, wait).await;
         }
         // Nothing is promised yet, so a short wait for room costs less than the way over the queue.
         let room = tokio::time::timeout(ROOM_WAIT.min(wait), self.attempt_permit()).await;
         match room {
-            Ok(permit) => self.run_at_once(ready, execution, dispatch, wait, permit?).await,
-            Err(_) => self.enqueue_and_wait(execution, &dispatch, wait).await,
+            Ok(permit) => self.run_at_once(ready, execution, occurrence, wait, permit?).await,
+            Err(_) => self.enqueue_and_wait(execution, &occurrence, wait).await,
         }
     }
 
@@ -102,7 +164,7 @@ impl Engine {
         &self,
         ready: Arc<Ready>,
         mut execution: Execution,
-        dispatch: Dispatch,
+        occurrence: Occurrence,
         wait: Duration,
         permit: OwnedSemaphorePermit,
     ) -> Result<Dispatched, EngineError> {
@@ -112,13 +174,13 @@ impl Engine {
         let id = execution.id;
         let waiting = self.inner.waiting.wait_for(id);
         let started = Fact::AttemptStarted { worker: self.inner.worker };
-        if let Accepted::Before(id) = self.accept(&execution, &dispatch, &started).await? {
+        if let Accepted::Before(id) = self.accept(&execution, &occurrence, &started).await? {
             return self.wait_for_earlier(id, wait).await;
         }
         let engine = self.clone();
         // A task of its own: the attempt goes on when the caller goes away.
         self.inner.tasks.spawn(async move {
-            let view = engine.run_attempt(&ready, execution, dispatch.input).await;
+            let view = engine.run_attempt(&ready, execution, occurrence.trigger, occurrence.input).await;
             drop(permit);
             engine.announce(view);
         });
@@ -128,26 +190,26 @@ impl Engine {
     async fn enqueue_and_wait(
         &self,
         execution: Execution,
-        dispatch: &Dispatch,
+        occurrence: &Occurrence,
         wait: Duration,
     ) -> Result<Dispatched, EngineError> {
         let waiting = self.inner.waiting.wait_for(execution.id);
-        let queued = Fact::ExecutionQueued { run_at: execution.created_at };
-        if let Accepted::Before(id) = self.accept(&execution, dispatch, &queued).await? {
+        let queued = Fact::ExecutionQueued { run_at: execution.run_at.unwrap_or(execution.created_at) };
+        if let Accepted::Before(id) = self.accept(&execution, occurrence, &queued).await? {
             return self.wait_for_earlier(id, wait).await;
         }
         self.ring();
         self.until_told(waiting, execution.id, wait).await
     }
 
-    async fn enqueue(&self, ready: &Ready, dispatch: &Dispatch) -> Result<Dispatched, EngineError> {
-        let execution = self.new_execution(ready, dispatch);
-        let queued = Fact::ExecutionQueued { run_at: execution.created_at };
-        if let Accepted::Before(id) = self.accept(&execution, dispatch, &queued).await? {
+    async fn enqueue(&self, ready: &Ready, occurrence: &Occurrence) -> Result<Dispatched, EngineError> {
+        let execution = self.new_execution(ready, occurrence);
+        let queued = Fact::ExecutionQueued { run_at: execution.run_at.unwrap_or(execution.created_at) };
+        if let Accepted::Before(id) = self.accept(&execution, occurrence, &queued).await? {
             return self.execution(id).await.map(Dispatched::from);
         }
         self.ring();
-        Ok(ExecutionView { execution, output: None }.into())
+        Ok(ExecutionView { execution, output: None, reply: None }.into())
     }
 
     /// The execution of an earlier trigger with the same idempotency key; its end, if that comes
@@ -176,13 +238,17 @@ impl Engine {
     }
 
     /// A queued execution that is due now.
-    fn new_execution(&self, ready: &Ready, dispatch: &Dispatch) -> Execution {
-        let id = self.inner.parts.random.execution_id();
+    pub(crate) fn new_execution(&self, ready: &Ready, occurrence: &Occurrence) -> Execution {
+        let id = occurrence.execution.unwrap_or_else(|| self.inner.parts.random.execution_id());
         let now = self.now();
         let delivery = &ready.action.spec.delivery;
         // Read only where an order depends on it.
-        let input = || serde_json::from_slice(&dispatch.input.data).ok();
+        let input = || serde_json::from_slice(&occurrence.input.data).ok();
         let input: Option<serde_json::Value> = delivery.ordering_key.as_ref().and_then(|_| input());
+        let mut turn = delivery.turn(input.as_ref(), now);
+        if let (None, Some(key)) = (&delivery.ordering_key, &occurrence.ordering_key) {
+            (turn.ordering_key, turn.order_blocks) = (Some(key.clone()), false);
+        }
         Execution {
             id,
             action: ready.action.id,
@@ -190,13 +256,13 @@ impl Engine {
             protocol: ready.action.protocol.clone(),
             status: Status::Queued,
             attempt: 0,
-            correlation_id: dispatch.correlation_id.clone().unwrap_or_else(|| id.to_string().into()),
-            traceparent: dispatch.traceparent.clone(),
+            correlation_id: occurrence.correlation_id.clone().unwrap_or_else(|| id.to_string().into()),
+            traceparent: occurrence.traceparent.clone(),
             created_at: now,
             started_at: None,
             ended_at: None,
-            run_at: Some(now),
-            turn: delivery.turn(input.as_ref(), now),
+            run_at: Some(occurrence.run_at.map_or(now, |at| at.max(now))),
+            turn,
             lease: None,
             cancel_requested: false,
             error: None,
@@ -205,18 +271,23 @@ impl Engine {
     }
 
     /// One unit: the trigger, the execution, and what comes first.
-    async fn accept(&self, execution: &Execution, dispatch: &Dispatch, first: &Fact) -> Result<Accepted, EngineError> {
-        let (input, apart) = dispatch.input.recorded();
-        let trigger = self.inner.cache.call_trigger.clone();
+    async fn accept(
+        &self,
+        execution: &Execution,
+        occurrence: &Occurrence,
+        first: &Fact,
+    ) -> Result<Accepted, EngineError> {
+        let (input, apart) = occurrence.input.recorded();
+        let trigger = self.recorded_trigger(&occurrence.trigger);
         // The trigger comes before any attempt, also where the first one begins in this unit.
-        let trigger_context = Context { attempt: None, ..context_of(execution, None) };
-        let received = self.event_by(&dispatch.by, trigger_context, &Fact::TriggerReceived { trigger, input });
+        let trigger_context = Context { attempt: None, causation_id: occurrence.cause, ..context_of(execution, None) };
+        let received = self.event_by(&occurrence.by, trigger_context, &Fact::TriggerReceived { trigger, input });
         let then = context_of(execution, Some(&received));
-        let mut unit = UnitOfWork::new();
-        let key = dispatch.idempotency_key.as_ref().map(|key| IdempotencyKey {
+        let mut unit = UnitOfWork { writes: occurrence.writes.clone(), events: Vec::new() };
+        let key = occurrence.idempotency_key.as_ref().map(|key| IdempotencyKey {
             action: execution.action,
             key: key.clone(),
-            fingerprint: fingerprint(&dispatch.input),
+            fingerprint: fingerprint(&occurrence.input),
             execution: execution.id,
             created_at: execution.created_at,
         });
@@ -241,9 +312,9 @@ impl Engine {
     }
 
     /// Records and refuses a trigger that can lead to nothing.
-    async fn refuse_if_wrong(&self, ready: &Ready, dispatch: &Dispatch) -> Result<(), EngineError> {
+    async fn refuse_if_wrong(&self, ready: &Ready, occurrence: &Occurrence) -> Result<(), EngineError> {
         let (error, errors) = if ready.action.spec.enabled {
-            let issues = input_issues(ready, &dispatch.input);
+            let issues = input_issues(ready, &occurrence.input);
             if issues.is_empty() {
                 return Ok(());
             }
@@ -256,25 +327,47 @@ impl Engine {
             EngineError::Conflict { code, .. } => *code,
             _ => "invalid_input",
         };
-        let (input, apart) = dispatch.input.recorded();
+        let malformed = errors.iter().any(|issue| issue.code == MALFORMED_JSON);
+        let message = if malformed { "the input is said to be JSON and is not".to_owned() } else { error.to_string() };
+        self.refuse(ready, occurrence, code, message, errors).await?;
+        Err(error)
+    }
+
+    /// Records a trigger that leads to nothing, and why.
+    pub(crate) async fn refuse(
+        &self,
+        ready: &Ready,
+        occurrence: &Occurrence,
+        code: &str,
+        message: String,
+        errors: Vec<Issue>,
+    ) -> Result<(), CommitError> {
+        let (input, apart) = occurrence.input.recorded();
         let context = Context {
             action: Some(ready.action.id),
             revision: Some(ready.action.revision),
-            correlation_id: dispatch.correlation_id.clone(),
+            correlation_id: occurrence.correlation_id.clone(),
+            causation_id: occurrence.cause,
             ..Context::default()
         };
-        let trigger = self.inner.cache.call_trigger.clone();
-        let received = self.event_by(&dispatch.by, context.clone(), &Fact::TriggerReceived { trigger, input });
-        let malformed = errors.iter().any(|issue| issue.code == MALFORMED_JSON);
-        let message = if malformed { "the input is said to be JSON and is not".to_owned() } else { error.to_string() };
+        let trigger = self.recorded_trigger(&occurrence.trigger);
+        let received = self.event_by(&occurrence.by, context.clone(), &Fact::TriggerReceived { trigger, input });
         let refused = Fact::TriggerRefused { code: code.to_owned(), message, errors };
         let refused = self.event(Context { causation_id: Some(received.id), ..context }, &refused);
-        let mut unit = UnitOfWork::new().event(received).event(refused);
+        let mut unit = UnitOfWork { writes: occurrence.writes.clone(), events: vec![received, refused] };
         if let Some((digest, bytes)) = apart {
             unit = unit.write(Write::AddPayload(digest, bytes));
         }
-        self.store().commit(unit).await?;
-        Err(error)
+        self.store().commit(unit).await.map(drop)
+    }
+
+    /// A trigger as its event has it.
+    fn recorded_trigger(&self, trigger: &GuestTrigger) -> Arc<RawValue> {
+        match trigger {
+            GuestTrigger::Call => self.inner.cache.call_trigger.clone(),
+            // Plain words and texts: they always have a JSON form.
+            other => serde_json::value::to_raw_value(other).unwrap_or_else(|_| RawValue::NULL.to_owned()).into(),
+        }
     }
 }
 
@@ -284,7 +377,7 @@ fn fingerprint(input: &Payload) -> Digest {
 }
 
 /// What is wrong with an input that says that it is JSON: its form, and by the protocol's schema.
-fn input_issues(ready: &Ready, input: &Payload) -> Vec<Issue> {
+pub(crate) fn input_issues(ready: &Ready, input: &Payload) -> Vec<Issue> {
     if !input.is_json() {
         return Vec::new();
     }

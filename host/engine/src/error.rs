@@ -110,9 +110,16 @@ impl From<Conflict> for EngineError {
             Conflict::VersionExists | Conflict::VersionWasOther => Self::Conflict { code: "version_exists", message },
             Conflict::InUse { .. } => Self::Conflict { code: "in_use", message },
             Conflict::SecretMissing(_) => Self::Invalid(vec![Issue::new("", "secret_missing", message)]),
-            Conflict::LeaseLost | Conflict::StatusMismatch | Conflict::CancelRequested | Conflict::NotNextSeal => {
-                Self::Conflict { code: "status_changed", message }
-            }
+            Conflict::PathTaken(_) => Self::Conflict { code: "path_taken", message },
+            Conflict::UsedUp => Self::Conflict { code: "used_up", message },
+            Conflict::TooMany => Self::Conflict { code: "too_many", message },
+            Conflict::LeaseLost
+            | Conflict::StatusMismatch
+            | Conflict::CancelRequested
+            | Conflict::NotNextSeal
+            | Conflict::FiredBefore
+            | Conflict::ItemKnown
+            | Conflict::CursorMoved => Self::Conflict { code: "status_changed", message },
         }
     }
 }

@@ -11,12 +11,15 @@ mod arm;
 mod cache;
 mod call_protocol;
 mod cancel_execution;
+mod capture;
+mod consumers;
 mod create_token;
 mod dispatch_action;
 mod error;
 mod expected;
 mod loops;
 mod pauses;
+mod plan_action;
 mod propose_egress;
 mod prove_event;
 mod prune_events;
@@ -36,6 +39,7 @@ mod seal_events;
 mod set_secret;
 mod test_connection;
 mod tokens;
+mod triggers;
 mod upgrade_protocol;
 mod verify_log;
 mod view;
@@ -46,6 +50,7 @@ pub use create_token::{CreatedToken, NewToken};
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::{EngineError, RefusedMove};
 pub use expected::Expectation;
+pub use plan_action::Planned;
 pub use propose_egress::ObservedEgress;
 pub use prove_event::{EventKey, prove_event};
 pub use resolve_execution::Resolution;
@@ -133,6 +138,10 @@ struct Inner {
     waiters: Arc<Semaphore>,
     /// Rung when something was queued.
     queued: Notify,
+    /// Rung when triggers changed.
+    triggers: Notify,
+    /// A permit for each execution that is kept running.
+    endless: Arc<Semaphore>,
     /// Rung when there is something to offer to the broker.
     offers: Notify,
     /// Whether the broker answered last time.
@@ -164,6 +173,8 @@ impl Engine {
             questions: Arc::new(Semaphore::new(recover::QUESTIONS_AT_ONCE)),
             waiters,
             queued: Notify::new(),
+            triggers: Notify::new(),
+            endless: Arc::new(Semaphore::new(action_domain::limits::CONTINUOUS_MAX)),
             offers: Notify::new(),
             broker_well: AtomicBool::new(false),
             waiting: waiters::Waiters::default(),

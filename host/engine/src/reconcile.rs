@@ -13,13 +13,13 @@ use action_domain::{
     event::{Fact, NewEvent},
     execution::Execution,
     payload::Payload,
-    services::{Journal, Reconciliation},
+    services::{GuestTrigger, Journal, Reconciliation},
 };
 use std::sync::Arc;
 
 impl Engine {
     /// Asks the protocol where its answer decides what comes next. What it did meanwhile goes to
-    /// `events`, what it found out to `concluded`. `input` is looked up where it is not given.
+    /// `events`, what it found out to `concluded`. What set it off is looked up where it is not given.
     ///
     /// # Errors
     /// Where the question was stopped, like an attempt is.
@@ -28,7 +28,7 @@ impl Engine {
         ready: &Ready,
         execution: &Execution,
         concluded: &mut Concluded,
-        input: Option<Payload>,
+        came: Option<(GuestTrigger, Payload)>,
         events: &mut Vec<NewEvent>,
         place: &mut Place,
     ) -> Result<(), Stop> {
@@ -36,12 +36,12 @@ impl Engine {
             return Ok(());
         }
         concluded.reconciled = Some(Reconciled::Unknown);
-        let input = match input {
-            Some(input) => Ok(input),
-            None => self.input_of(execution.id).await,
+        let came = match came {
+            Some(came) => Ok(came),
+            None => self.trigger_of(execution.id).await,
         };
-        let input = match input {
-            Ok(input) => input,
+        let (trigger, input) = match came {
+            Ok(came) => came,
             Err(error) => {
                 tracing::error!(execution = %execution.id, %error, "engine.reconcile.input");
                 return Ok(());
@@ -55,7 +55,7 @@ impl Engine {
             }
         };
         let journal = Arc::new(Journal::without(armed.secrets.clone()));
-        let request = self.attempt_request(ready, &armed, execution, input, &journal);
+        let request = self.attempt_request(ready, &armed, execution, trigger, input, &journal);
         let report = tokio::select! {
             biased;
             report = self.inner.parts.runtime.reconcile(request) => armed.clean_found(report),
@@ -68,6 +68,7 @@ impl Engine {
         let found = match report.result {
             Ok(Reconciliation::TookEffect(outcome)) => {
                 concluded.output = Some(outcome.output);
+                concluded.reply = outcome.reply;
                 concluded.error = None;
                 Reconciled::TookEffect
             }

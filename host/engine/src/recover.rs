@@ -83,6 +83,9 @@ impl Engine {
     /// An attempt of which nobody will hear any more, and the event that says so.
     fn lost(&self, execution: &Execution, handed_on: bool, sent: Sent) -> (Concluded, NewEvent) {
         let lost = Concluded {
+            reply: None,
+            captured: None,
+            endless: false,
             output: None,
             error: Some(ExecutionError::new(ErrorCode::WorkerLost, "the process that ran the attempt is gone")),
             receipt: None,
@@ -106,7 +109,7 @@ impl Engine {
     /// Decides about an attempt whose repeat may do harm, while others go on.
     fn recover_apart(&self, execution: Execution, ready: Arc<Ready>) {
         // From here on it runs here: it is not taken up once more, and can be stopped.
-        let place = self.inner.running.enter(execution.id);
+        let place = self.inner.running.enter(execution.id, false);
         let engine = self.clone();
         // A task for all of it: whoever has taken an execution over has to see it through.
         self.inner.tasks.spawn(async move {
@@ -192,7 +195,7 @@ impl Engine {
         let (mut lost, abandoned) = self.lost(&execution, true, sent);
         events.push(abandoned);
         // A place of its own: the attempt's has been told to stop.
-        let mut place = self.inner.running.enter(execution.id);
+        let mut place = self.inner.running.enter(execution.id, false);
         self.ask_if_in_doubt(ready, &execution, &mut lost, None, &mut events, &mut place).await.ok()?;
         self.conclude(execution, &lost, events, Some(ready)).await
     }

@@ -53,14 +53,14 @@ impl Engine {
                 execution.status = Status::Succeeded;
                 execution.ended_at = Some(now);
                 execution.error = None;
-                Self::executed(true, &execution, None)
+                Self::executed(true, &execution, None, None)
             }
             Resolution::Failed => {
                 execution.status = Status::Failed;
                 execution.ended_at = Some(now);
                 let lost = || ExecutionError::new(ErrorCode::HostError, "resolved as failed");
                 execution.error.get_or_insert_with(lost);
-                Self::executed(false, &execution, None)
+                Self::executed(false, &execution, None, None)
             }
             Resolution::Retry => {
                 execution.status = Status::Waiting;
@@ -72,7 +72,7 @@ impl Engine {
         let write = Write::UpdateExecutionIfStatus(Box::new(execution.clone()), Status::InDoubt, execution.attempt);
         unit = unit.write(write).event(resolved).event(then);
         self.store().commit(unit).await?;
-        let view = ExecutionView { execution, output: None };
+        let view = ExecutionView { execution, output: None, reply: None };
         self.announce(Some(view.clone()));
         Ok(view)
     }

@@ -101,6 +101,6 @@ impl Engine {
         let write = Write::UpdateExecutionIfStatus(Box::new(execution.clone()), status, attempt);
         self.store().commit(UnitOfWork::new().write(write).event(queued)).await?;
         self.ring();
-        Ok(ExecutionView { execution, output: None })
+        Ok(ExecutionView { execution, output: None, reply: None })
     }
 }

@@ -9,35 +9,47 @@ use crate::{
     view::ExecutionView,
 };
 use action_domain::{
+    capture::Captured,
     decide::{Circumstances, Ended, Reconciled, Step, next_step},
-    event::{EventType, Fact, NewEvent, TriggerData},
+    event::{EventType, Fact, NewEvent, Position, TriggerData},
     execution::{Execution, Lease, Status},
     failure::{Advice, ErrorCode, ExecutionError},
     id::ExecutionId,
+    limits::Limits,
     payload::{Payload, RecordedPayload},
     repositories::{CommitError, Conflict, UnitOfWork, Write},
-    services::{AttemptReport, AttemptRequest, Entry, GuestTrigger, Journal, Sending, SendingRefused},
+    services::{AttemptReport, AttemptRequest, Entry, GuestTrigger, Journal, Sending, SendingRefused, WebhookReply},
     time::Timestamp,
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How often what a long attempt did is written down while it still runs.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// The wall time of what is kept running: ten years.
+const ENDLESS_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 /// Between tries to write an outcome to a store that is unavailable.
 const COMMIT_RETRY: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// Runs an attempt that a worker claimed. Gives what became of the execution, for
     /// [`Self::announce`]; `None` if nothing could be written.
-    pub(crate) async fn run_claimed(&self, execution: Execution) -> Option<ExecutionView> {
+    pub(crate) async fn run_claimed(
+        &self,
+        execution: Execution,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<ExecutionView> {
         let id = execution.id;
         let prepared = async {
             let ready = self.ready_revision(execution.action, execution.revision).await?;
-            Ok::<_, EngineError>((ready, self.input_of(id).await?))
+            Ok::<_, EngineError>((ready, self.trigger_of(id).await?))
         };
         match prepared.await {
-            Ok((ready, input)) => self.run_attempt(&ready, execution, input).await,
+            Ok((ready, (trigger, input))) => {
+                let _permit = self.permit_for(&trigger, permit).await?;
+                self.run_attempt(&ready, execution, trigger, input).await
+            }
             // Nothing was tried. The lease runs out and somebody takes it up again.
             Err(error @ EngineError::Unavailable(_)) => {
                 tracing::error!(execution = %id, %error, "engine.run_task.prepare");
@@ -51,29 +63,42 @@ impl Engine {
         }
     }
 
+    /// What is kept running takes no place of those that end.
+    async fn permit_for(&self, trigger: &GuestTrigger, permit: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+        if *trigger != GuestTrigger::Continuous {
+            return Some(permit);
+        }
+        drop(permit);
+        self.inner.endless.clone().acquire_owned().await.ok()
+    }
+
     /// Runs an attempt whose beginning is recorded, and records how it ended.
     pub(crate) async fn run_attempt(
         &self,
         ready: &Ready,
         execution: Execution,
+        trigger: GuestTrigger,
         input: Payload,
     ) -> Option<ExecutionView> {
         let armed = match self.arm(ready).await {
-            Ok(armed) => armed,
+            Ok(armed) => Arc::new(armed),
             Err(error) => return self.conclude(execution, &Concluded::of_error(error), Vec::new(), Some(ready)).await,
         };
         let journal = Arc::new(Journal::without(armed.secrets.clone()));
-        let mut request = self.attempt_request(ready, &armed, &execution, input.clone(), &journal);
+        let mut request = self.attempt_request(ready, &armed, &execution, trigger.clone(), input.clone(), &journal);
+        request.capturing = execution.lease.map(|lease| self.keeper(&execution, lease, &armed));
         request.sending = execution.lease.map(|lease| {
             Arc::new(RecordSending { engine: self.clone(), execution: execution.clone(), lease }) as Arc<dyn Sending>
         });
-        let mut place = self.inner.running.enter(execution.id);
+        let endless = trigger == GuestTrigger::Continuous;
+        let mut place = self.inner.running.enter(execution.id, endless);
         let ran = self.run_and_flush(&execution, request, &journal, &mut place).await;
         let mut events = self.journal_events(&execution, journal.finish());
         let ended = match ran {
             Ok(report) => {
-                let mut ended = Concluded::of_report(armed.clean(report));
-                let asked = self.ask_if_in_doubt(ready, &execution, &mut ended, Some(input), &mut events, &mut place);
+                let mut ended = Concluded { endless, ..Concluded::of_report(armed.clean(report)) };
+                let came = Some((trigger, input));
+                let asked = self.ask_if_in_doubt(ready, &execution, &mut ended, came, &mut events, &mut place);
                 asked.await.map(|()| ended)
             }
             Err(why) => Err(why),
@@ -97,9 +122,10 @@ impl Engine {
         let lease = execution.lease?;
         let mut unit = self.cancelled(&mut execution, None, None);
         unit.events.splice(..0, events);
-        let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
-        self.commit_outcome(&execution, lease.until, unit).await.ok()?;
-        Some(ExecutionView { execution, output: None })
+        let mut unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
+        let last = unit.events.pop()?;
+        self.commit_outcome(&execution, lease.until, unit, None, last).await.ok()?;
+        Some(ExecutionView { execution, output: None, reply: None })
     }
 
     /// Runs the component and writes down what it does, about every second. Where it is stopped,
@@ -135,35 +161,44 @@ impl Engine {
         ready: &Ready,
         armed: &Armed,
         execution: &Execution,
+        trigger: GuestTrigger,
         input: Payload,
         journal: &Arc<Journal>,
     ) -> AttemptRequest {
+        let limits = match trigger {
+            // It ends when somebody stops it.
+            GuestTrigger::Continuous => Limits { timeout_ms: ENDLESS_MS, fuel: u64::MAX / 2, ..ready.limits },
+            _ => ready.limits,
+        };
         AttemptRequest {
             component: ready.protocol.digest,
             action: execution.action,
             execution: execution.id,
             correlation_id: execution.correlation_id.clone(),
             attempt: execution.attempt,
-            deadline: self.now().plus(ready.limits.timeout()),
+            deadline: self.now().plus(limits.timeout()),
             traceparent: execution.traceparent.clone(),
-            trigger: GuestTrigger::Call,
+            trigger,
             config: armed.config.clone(),
             secrets: armed.secrets.clone(),
             input,
             egress: ready.egress.clone(),
-            limits: ready.limits,
+            limits,
             journal: journal.clone(),
             sending: None,
+            capturing: None,
+            plan: None,
         }
     }
 
-    /// What came with an execution's trigger.
-    pub(crate) async fn input_of(&self, id: ExecutionId) -> Result<Payload, EngineError> {
+    /// What set an execution off, and what came with it.
+    pub(crate) async fn trigger_of(&self, id: ExecutionId) -> Result<(GuestTrigger, Payload), EngineError> {
         let event = self.reader().event_of(id, EventType::TriggerReceived).await?;
         let event = event.ok_or_else(|| EngineError::Internal("its trigger is gone".into()))?;
         let trigger: TriggerData = serde_json::from_str(event.data.get())
             .map_err(|error| EngineError::Internal(format!("its trigger is damaged: {error}")))?;
-        self.payload(&trigger.input).await
+        let input = self.payload(&trigger.input).await?;
+        Ok((trigger.trigger, input))
     }
 
     pub(crate) fn journal_events(&self, execution: &Execution, entries: Vec<Entry>) -> Vec<NewEvent> {
@@ -179,7 +214,7 @@ impl Engine {
         &self,
         mut execution: Execution,
         concluded: &Concluded,
-        mut events: Vec<NewEvent>,
+        events: Vec<NewEvent>,
         ready: Option<&Ready>,
     ) -> Option<ExecutionView> {
         let lease = execution.lease.take()?;
@@ -215,12 +250,12 @@ impl Engine {
                         unit = unit.write(Write::AddPayload(digest, bytes));
                     }
                 }
-                Self::executed(true, &execution, output.clone())
+                Self::executed(true, &execution, output.clone(), concluded.reply.clone())
             }
             Step::GiveUp => {
                 execution.status = Status::Failed;
                 execution.ended_at = Some(now);
-                Self::executed(false, &execution, None)
+                Self::executed(false, &execution, None, None)
             }
             Step::RetryAt(at) => {
                 execution.status = Status::Waiting;
@@ -233,12 +268,13 @@ impl Engine {
                 Fact::AttemptInDoubt { error: concluded.known_error(), receipt: concluded.receipt }
             }
         };
-        events.push(self.event(context_of(&execution, None), &fact));
+        let last = self.event(context_of(&execution, None), &fact);
         unit.events = events;
         let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
         let unit = call_back(unit, &execution, now);
-        match self.commit_outcome(&execution, lease.until, unit).await {
-            Ok(()) => Some(ExecutionView { execution, output }),
+        let captured = concluded.captured.as_ref().filter(|_| step == Step::Succeed);
+        match self.commit_outcome(&execution, lease.until, unit, captured, last).await {
+            Ok(()) => Some(ExecutionView { execution, output, reply: concluded.reply.clone() }),
             Err(Unwritten::ToCancel) => {
                 execution.lease = Some(lease);
                 self.conclude_cancelled(execution, so_far).await
@@ -262,13 +298,21 @@ impl Engine {
         match next_step(concluded.ended(), &given) {
             // It is no fault of the execution that its process ends: others go on with it at once.
             Step::GiveUp | Step::RetryAt(_) if concluded.handed_on => Step::RetryAt(now),
+            // Another execution takes its place.
+            Step::RetryAt(_) if concluded.endless => Step::GiveUp,
             step => step,
         }
     }
 
     /// The last event of an execution that ran.
-    pub(crate) fn executed(success: bool, execution: &Execution, output: Option<RecordedPayload>) -> Fact {
-        Fact::ActionExecuted { success, error: execution.error.clone(), output, receipt: execution.receipt }
+    pub(crate) fn executed(
+        success: bool,
+        execution: &Execution,
+        output: Option<RecordedPayload>,
+        reply: Option<WebhookReply>,
+    ) -> Fact {
+        let (error, receipt) = (execution.error.clone(), execution.receipt);
+        Fact::ActionExecuted { success, error, output, receipt, reply: reply.map(Box::new) }
     }
 
     /// Tells whoever waits for this execution, or wakes the worker if it goes on. Called when
@@ -287,12 +331,21 @@ impl Engine {
         }
     }
 
-    /// Writes an outcome; as long as the lease holds, again if the store is unavailable.
-    async fn commit_outcome(&self, execution: &Execution, until: Timestamp, unit: UnitOfWork) -> Result<(), Unwritten> {
+    /// Writes an outcome with what was captured, and `last` behind it; as long as the lease holds, again
+    /// if the store is unavailable.
+    async fn commit_outcome(
+        &self,
+        execution: &Execution,
+        until: Timestamp,
+        unit: UnitOfWork,
+        captured: Option<&Captured>,
+        last: NewEvent,
+    ) -> Result<(), Unwritten> {
+        let mut tries = 0;
         loop {
-            // Only a store that is unavailable needs the unit once more, and then its cost is nothing.
-            match self.store().commit(unit.clone()).await {
+            match self.commit_once(execution, unit.clone(), captured, last.clone()).await {
                 Ok(_) => return Ok(()),
+                Err(CommitError::Conflict(Conflict::ItemKnown)) if tries < crate::capture::TRIES => tries += 1,
                 Err(CommitError::Conflict(Conflict::CancelRequested)) => return Err(Unwritten::ToCancel),
                 Err(CommitError::Conflict(Conflict::LeaseLost)) => {
                     tracing::warn!(execution = %execution.id, "engine.run_task.lease_lost");
@@ -308,6 +361,21 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+impl Engine {
+    async fn commit_once(
+        &self,
+        execution: &Execution,
+        mut unit: UnitOfWork,
+        captured: Option<&Captured>,
+        last: NewEvent,
+    ) -> Result<Position, CommitError> {
+        if let Some(captured) = captured.filter(|captured| !captured.is_empty()) {
+            self.new_of(execution, captured).await?.put_into(&mut unit);
+        }
+        self.store().commit(unit.event(last)).await
     }
 }
 
@@ -348,10 +416,14 @@ pub(crate) fn call_back(unit: UnitOfWork, execution: &Execution, now: Timestamp)
 /// How an attempt ended, in the form in which the decision needs it.
 pub(crate) struct Concluded {
     pub(crate) output: Option<Payload>,
+    pub(crate) reply: Option<WebhookReply>,
+    pub(crate) captured: Option<Captured>,
     pub(crate) error: Option<ExecutionError>,
     pub(crate) receipt: Option<action_domain::receipt::Receipt>,
     pub(crate) sent: action_domain::failure::Sent,
     pub(crate) effect: Option<action_domain::failure::Effect>,
+    /// It was kept running.
+    pub(crate) endless: bool,
     /// The process ends in an orderly way, and gives back what it cannot finish.
     pub(crate) handed_on: bool,
     /// What the protocol found out, if it was asked.
@@ -360,16 +432,19 @@ pub(crate) struct Concluded {
 
 impl Concluded {
     fn of_report(report: AttemptReport) -> Self {
-        let (output, error) = match report.result {
-            Ok(outcome) => (Some(outcome.output), None),
-            Err(error) => (None, Some(error)),
+        let (output, reply, error) = match report.result {
+            Ok(outcome) => (Some(outcome.output), outcome.reply, None),
+            Err(error) => (None, None, Some(error)),
         };
         Self {
             output,
+            reply,
+            captured: Some(report.captured),
             error,
             receipt: Some(report.receipt),
             sent: report.sent,
             effect: report.effect,
+            endless: false,
             handed_on: false,
             reconciled: None,
         }
@@ -379,10 +454,13 @@ impl Concluded {
     fn of_error(error: ExecutionError) -> Self {
         Self {
             output: None,
+            reply: None,
+            captured: None,
             error: Some(error),
             receipt: None,
             sent: action_domain::failure::Sent::NotSent,
             effect: None,
+            endless: false,
             handed_on: false,
             reconciled: None,
         }

@@ -21,7 +21,14 @@ pub(crate) enum Stop {
 /// The attempts that run here.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
-    attempts: Mutex<HashMap<ExecutionId, watch::Sender<Option<Stop>>>>,
+    attempts: Mutex<HashMap<ExecutionId, Attempt>>,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    stop: watch::Sender<Option<Stop>>,
+    /// It is kept running, and does not end by itself.
+    endless: bool,
 }
 
 /// An attempt's place among them, until it is dropped.
@@ -32,26 +39,33 @@ pub(crate) struct Place {
 }
 
 impl Running {
-    fn attempts(&self) -> MutexGuard<'_, HashMap<ExecutionId, watch::Sender<Option<Stop>>>> {
+    fn attempts(&self) -> MutexGuard<'_, HashMap<ExecutionId, Attempt>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An attempt of this execution runs from now on.
-    pub(crate) fn enter(self: &Arc<Self>, id: ExecutionId) -> Place {
+    pub(crate) fn enter(self: &Arc<Self>, id: ExecutionId, endless: bool) -> Place {
         let (sender, stop) = watch::channel(None);
-        self.attempts().insert(id, sender);
+        self.attempts().insert(id, Attempt { stop: sender, endless });
         Place { running: Arc::clone(self), id, stop }
     }
 
     /// Stops the attempt of an execution. Whether it runs here.
     pub(crate) fn stop(&self, id: ExecutionId, why: Stop) -> bool {
-        self.attempts().get(&id).is_some_and(|attempt| attempt.send(Some(why)).is_ok())
+        self.attempts().get(&id).is_some_and(|attempt| attempt.stop.send(Some(why)).is_ok())
     }
 
     /// Stops everything.
     pub(crate) fn stop_all(&self, why: Stop) {
         for attempt in self.attempts().values() {
-            let _ = attempt.send(Some(why));
+            let _ = attempt.stop.send(Some(why));
+        }
+    }
+
+    /// Stops what does not end by itself.
+    pub(crate) fn stop_endless(&self, why: Stop) {
+        for attempt in self.attempts().values().filter(|attempt| attempt.endless) {
+            let _ = attempt.stop.send(Some(why));
         }
     }
 

@@ -1,6 +1,10 @@
 //! Makes, changes and removes actions.
 
-use crate::{Engine, EngineError, RefusedMove, arm::missing_issues, upgrade_protocol::issues_of_widening};
+use crate::{
+    Engine, EngineError, RefusedMove,
+    arm::{missing_issues, missing_of_triggers},
+    upgrade_protocol::issues_of_widening,
+};
 use action_domain::{
     action::{Action, ActionSpec},
     actor::Actor,
@@ -10,6 +14,7 @@ use action_domain::{
     limits::ISSUES_MAX,
     protocol::{Pin, Protocol, Reference},
     repositories::{ActionKey, CommitError, Conflict, UnitOfWork, Write},
+    trigger::{self, Standing, Trigger},
     upgrade::{Comparison, PowerChange},
 };
 use std::sync::Arc;
@@ -91,12 +96,14 @@ impl Engine {
             updated_at: now,
         };
         let fact = Fact::ActionCreated { name: action.spec.name.clone(), protocol: action.protocol.clone() };
-        let unit = UnitOfWork::new().write(Write::AddAction(Box::new(action.clone()))).event(self.event_by(
-            by,
-            context_of(&action),
-            &fact,
-        ));
+        let unit = UnitOfWork::new()
+            .write(Write::AddAction(Box::new(action.clone())))
+            .write(Write::SetTriggers(action.id, standings_of(&action, &[])))
+            .event(self.event_by(by, context_of(&action), &fact));
         self.keep(unit, &action, kept).await?;
+        if kept == Kept::Yes {
+            self.triggers_changed(&[]);
+        }
         // Somebody may have asked for the name before, and another action may have had it.
         self.inner.cache.forget([ActionKey::Name(action.spec.name.clone())]);
         Ok(SavedAction { action: Arc::new(action), created: true, warnings: checked.accepted.warnings, changes: None })
@@ -212,14 +219,17 @@ impl Engine {
         let changes = PowerChange::of((current, &old_protocol), (&action, &checked.protocol)).map(Box::new);
         let (name, protocol) = (action.spec.name.clone(), action.protocol.clone());
         let fact = Fact::ActionUpdated { name, protocol, changes: changes.clone() };
-        let unit = UnitOfWork::new().write(Write::AddRevisionIfCurrent(Box::new(action.clone()))).event(self.event_by(
-            by,
-            context_of(&action),
-            &fact,
-        ));
+        let before = self.reader().triggers_of(current.id).await?;
+        let unit = UnitOfWork::new()
+            .write(Write::AddRevisionIfCurrent(Box::new(action.clone())))
+            .write(Write::SetTriggers(action.id, standings_of(&action, &with_triggers(current, &before))))
+            .event(self.event_by(by, context_of(&action), &fact));
         let saved = self.keep(unit, &action, keep).await;
         self.forget(current, Some(&action));
         saved?;
+        if keep == Kept::Yes {
+            self.triggers_changed(&before);
+        }
         Ok(SavedAction { action: Arc::new(action), created: false, warnings: checked.accepted.warnings, changes })
     }
 
@@ -231,6 +241,12 @@ impl Engine {
         let missing = self.missing_secrets(&action.spec.config).await?;
         if !missing.is_empty() {
             return Err(EngineError::Invalid(missing.into_iter().map(|issue| issue.below("/config")).collect()));
+        }
+        for standing in standings_of(action, &[]) {
+            let Some(path) = standing.path else { continue };
+            if self.reader().webhook_at(&path).await?.is_some_and(|other| other.action != action.id) {
+                return Err(Conflict::PathTaken(path).into());
+            }
         }
         match self.reader().action(&ActionKey::Name(action.spec.name.clone())).await? {
             Some(other) if other.id != action.id => Err(refused(action)(CommitError::Conflict(Conflict::NameTaken))),
@@ -279,10 +295,14 @@ impl Engine {
             context_of(&current),
             &fact,
         ));
+        let before = self.reader().triggers_of(current.id).await?;
         let removed = self.store().commit(unit).await;
         self.forget(&current, None);
         match removed {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.triggers_changed(&before);
+                Ok(())
+            }
             Err(CommitError::Conflict(Conflict::NotFound)) => Err(EngineError::NotFound("action")),
             Err(error) => Err(error.into()),
         }
@@ -304,6 +324,7 @@ impl Engine {
     async fn check(&self, spec: &ActionSpec, kept: Option<&Pin>) -> Result<Checked, EngineError> {
         let mut issues = spec.check();
         issues.extend(self.inner.parts.limits.check(&spec.limits));
+        issues.extend(self.missing_trigger_secrets(&spec.triggers).await?);
         let found = match kept {
             Some(pin) => Ok(self.protocol(pin).await?),
             None => self.resolve(&spec.protocol).await?,
@@ -356,13 +377,25 @@ fn context_of(action: &Action) -> Context {
     Context { action: Some(action.id), revision: Some(action.revision), ..Context::default() }
 }
 
+/// The rows of an action's triggers, as they are after this save.
+fn standings_of(action: &Action, before: &[(Trigger, Standing)]) -> Vec<Standing> {
+    trigger::standings(action.id, &action.spec.triggers, action.spec.enabled, action.updated_at, before)
+}
+
+/// Rows with the triggers that they are of.
+fn with_triggers(action: &Action, rows: &[Standing]) -> Vec<(Trigger, Standing)> {
+    let of = |row: &Standing| Some((action.spec.triggers.get(row.place as usize)?.clone(), row.clone()));
+    rows.iter().filter_map(of).collect()
+}
+
 fn refused(action: &Action) -> impl FnOnce(CommitError) -> EngineError {
     let (name, config) = (action.spec.name.clone(), action.spec.config.clone());
+    let triggers = action.spec.triggers.clone();
     move |error| match error {
         // It went between the check and the save.
         CommitError::Conflict(Conflict::SecretMissing(secret)) => {
-            let issues = missing_issues(&config, &[&secret].into()).into_iter();
-            EngineError::Invalid(issues.map(|issue| issue.below("/config")).collect())
+            let issues = missing_issues(&config, &[&secret].into()).into_iter().map(|issue| issue.below("/config"));
+            EngineError::Invalid(issues.chain(missing_of_triggers(&triggers, &[&secret].into())).collect())
         }
         CommitError::Conflict(Conflict::NameTaken) => {
             EngineError::Conflict { code: "name_taken", message: format!("another action is called `{name}`") }

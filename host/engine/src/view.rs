@@ -6,6 +6,7 @@ use action_domain::{
     execution::{Execution, Status},
     id::ExecutionId,
     payload::{Payload, RecordedPayload},
+    services::WebhookReply,
 };
 
 /// An execution as readers see it.
@@ -15,33 +16,35 @@ pub struct ExecutionView {
     pub execution: Execution,
     /// What it gave, if it succeeded.
     pub output: Option<RecordedPayload>,
+    /// What the protocol answers the caller of a webhook, if it succeeded.
+    pub reply: Option<WebhookReply>,
 }
 
 impl Engine {
     /// An execution with its output.
     pub async fn execution(&self, id: ExecutionId) -> Result<ExecutionView, EngineError> {
         let execution = self.reader().execution(id).await?.ok_or(EngineError::NotFound("execution"))?;
-        let output = match execution.status {
-            Status::Succeeded => self.recorded_output(id).await?,
+        let recorded = match execution.status {
+            Status::Succeeded => self.recorded(id).await?,
             _ => None,
         };
-        Ok(ExecutionView { execution, output })
+        let (output, reply) = recorded.map_or((None, None), |recorded| (recorded.output, recorded.reply));
+        Ok(ExecutionView { execution, output, reply })
     }
 
     /// The bytes that an execution gave; `None` if it gave none (yet).
     pub async fn output(&self, id: ExecutionId) -> Result<Option<Payload>, EngineError> {
         self.reader().execution(id).await?.ok_or(EngineError::NotFound("execution"))?;
-        match self.recorded_output(id).await? {
+        match self.recorded(id).await?.and_then(|recorded| recorded.output) {
             Some(recorded) => self.payload(&recorded).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn recorded_output(&self, id: ExecutionId) -> Result<Option<RecordedPayload>, EngineError> {
+    async fn recorded(&self, id: ExecutionId) -> Result<Option<ExecutedData>, EngineError> {
         let Some(event) = self.reader().event_of(id, EventType::ActionExecuted).await? else { return Ok(None) };
-        let data: ExecutedData = serde_json::from_str(event.data.get())
-            .map_err(|error| EngineError::Internal(format!("event {}: {error}", event.id)))?;
-        Ok(data.output)
+        let data = serde_json::from_str(event.data.get());
+        data.map(Some).map_err(|error| EngineError::Internal(format!("event {}: {error}", event.id)))
     }
 
     /// The bytes of a payload, wherever they are.

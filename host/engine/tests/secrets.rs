@@ -5,6 +5,7 @@
 use action_domain::{
     action::{ActionSpec, Delivery, Grants},
     actor::Actor,
+    capture::Captured,
     digest::Digest,
     egress::EgressPolicy,
     event::EventType,
@@ -114,9 +115,15 @@ impl ProtocolRuntime for Leaky {
             Err(ExecutionError::reported(failure))
         } else {
             let data = json!({"value": value}).to_string().into();
-            Ok(Outcome { output: Payload { content_type: "application/json".into(), data } })
+            Ok(Outcome { output: Payload { content_type: "application/json".into(), data }, reply: None })
         };
-        AttemptReport { result, receipt: Receipt::default(), sent: Sent::NotSent, effect: Some(Effect::Read) }
+        AttemptReport {
+            result,
+            receipt: Receipt::default(),
+            sent: Sent::NotSent,
+            effect: Some(Effect::Read),
+            captured: Captured::default(),
+        }
     }
 }
 

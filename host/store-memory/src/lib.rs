@@ -9,12 +9,15 @@
 //! change, [`read`] answers, [`claim`] is the queue.
 
 mod audit;
+mod capture;
 mod claim;
+mod consumers;
 mod log;
 mod prune;
 mod read;
 mod secrets;
 mod state;
+mod triggers;
 mod write;
 
 use action_domain::{

@@ -24,6 +24,9 @@ pub(crate) struct Log {
     of_action: BTreeMap<ActionId, Vec<Position>>,
     of_correlation: BTreeMap<Arc<str>, Vec<Position>>,
     of_type: BTreeMap<&'static str, Vec<Position>>,
+    /// Items.
+    of_kind: BTreeMap<Arc<str>, Vec<Position>>,
+    kind_of: BTreeMap<Position, Arc<str>>,
 }
 
 impl Log {
@@ -51,6 +54,10 @@ impl Log {
             self.payloads.insert((payload, position));
             self.payload_of.insert(position, payload);
         }
+        if let Some(kind) = new.kind {
+            self.of_kind.entry(Arc::clone(&kind)).or_default().push(position);
+            self.kind_of.insert(position, kind);
+        }
         let NewEvent { id, time, context, data, .. } = new;
         self.events.insert(position, Event { position, id, time, context, r#type: word.into(), data });
     }
@@ -62,6 +69,8 @@ impl Log {
             Some(self.of_execution.get(execution))
         } else if let Some(correlation) = &filter.correlation_id {
             Some(self.of_correlation.get(correlation.as_str()))
+        } else if let Some(kind) = &filter.kind {
+            Some(self.of_kind.get(kind.as_str()))
         } else if let Some(action) = &filter.action {
             Some(self.of_action.get(action))
         } else if let [r#type] = *filter.types.as_slice() {
@@ -124,7 +133,8 @@ impl Log {
             let context = &event.context;
             let action = context.action.and_then(|action| self.of_action.get_mut(&action));
             let correlation = context.correlation_id.as_ref().and_then(|id| self.of_correlation.get_mut(id));
-            for index in [action, correlation, self.of_type.get_mut(&*event.r#type)].into_iter().flatten() {
+            let kind = self.kind_of.remove(position).and_then(|kind| self.of_kind.get_mut(&kind));
+            for index in [action, correlation, kind, self.of_type.get_mut(&*event.r#type)].into_iter().flatten() {
                 index.retain(|other| other != position);
             }
         }

@@ -6,6 +6,8 @@ use crate::{
 };
 use action_domain::{
     action::Action,
+    capture::Values,
+    consumer::StandingConsumer,
     digest::Digest,
     event::{Event, EventType, Position},
     execution::{Execution, Status, WorkerId},
@@ -20,6 +22,7 @@ use action_domain::{
     secret::Secret,
     time::Timestamp,
     token::Token,
+    trigger::{Standing, StandingKind},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -198,6 +201,50 @@ impl Reader for MemoryStore {
 
     async fn secrets(&self, page: Page<Name>) -> Result<Vec<Arc<Secret>>, StoreUnavailable> {
         Ok(self.read().secrets_page(page))
+    }
+
+    async fn webhook_at(&self, path: &str) -> Result<Option<Standing>, StoreUnavailable> {
+        Ok(self.read().triggers.at(path).cloned())
+    }
+
+    async fn triggers_of(&self, action: ActionId) -> Result<Vec<Standing>, StoreUnavailable> {
+        Ok(self.read().triggers.of(action))
+    }
+
+    async fn triggers(
+        &self,
+        kind: StandingKind,
+        page: Page<(ActionId, u32)>,
+    ) -> Result<Vec<Standing>, StoreUnavailable> {
+        Ok(self.read().triggers.of_kind(kind, page))
+    }
+
+    async fn due_schedules(&self, now: Timestamp, limit: u32) -> Result<Vec<Standing>, StoreUnavailable> {
+        Ok(self.read().triggers.due(now, limit))
+    }
+
+    async fn next_schedule(&self) -> Result<Option<Timestamp>, StoreUnavailable> {
+        Ok(self.read().triggers.next_due())
+    }
+
+    async fn captured_keys(&self, action: ActionId, keys: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreUnavailable> {
+        Ok(self.read().captured_keys(action, keys))
+    }
+
+    async fn values(&self, action: ActionId) -> Result<Values, StoreUnavailable> {
+        Ok(self.read().values.get(&action).cloned().unwrap_or_default())
+    }
+
+    async fn consumer(&self, name: &Name) -> Result<Option<StandingConsumer>, StoreUnavailable> {
+        Ok(self.read().consumers.get(name).cloned())
+    }
+
+    async fn consumers(&self, page: Page<Name>) -> Result<Vec<StandingConsumer>, StoreUnavailable> {
+        Ok(self.read().consumers_page(page))
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<Position>, StoreUnavailable> {
+        Ok(self.read().cursors.get(name).copied())
     }
 
     async fn last_position(&self) -> Result<Position, StoreUnavailable> {

@@ -1,10 +1,12 @@
 //! What is stored, and an index for each query. Apart from reading and writing so that the
 //! two agree on one picture.
 
-use crate::log::Log;
+use crate::{log::Log, triggers::Triggers};
 use action_domain::{
     action::Action,
     audit::Seal,
+    capture::Values,
+    consumer::StandingConsumer,
     digest::Digest,
     event::Position,
     execution::{Execution, Status},
@@ -69,6 +71,13 @@ pub(crate) struct State {
     pub(crate) open_executions_on: BTreeSet<(PinKey, ExecutionId)>,
     pub(crate) secrets: BTreeMap<Name, Arc<Secret>>,
     pub(crate) tokens: BTreeMap<TokenId, Arc<Token>>,
+    pub(crate) triggers: Triggers,
+    /// Of items that each action has captured.
+    pub(crate) item_keys: BTreeMap<ActionId, BTreeSet<Arc<str>>>,
+    pub(crate) values: BTreeMap<ActionId, Values>,
+    pub(crate) consumers: BTreeMap<Name, StandingConsumer>,
+    /// Where readers of the service's own stand.
+    pub(crate) cursors: BTreeMap<Arc<str>, Position>,
     pub(crate) log: Log,
     /// Positions that prunes left empty, with the event that says so.
     pub(crate) pruned: BTreeMap<Position, EventId>,

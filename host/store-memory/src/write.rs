@@ -75,6 +75,16 @@ impl State {
             Write::AddToken(token) => self.add_token(*token),
             Write::RemoveToken(id) => self.remove_token(id),
             Write::AppendSealIfNext(seal, leaves) => self.append_seal(*seal, leaves),
+            Write::SetTriggers(action, rows) => self.set_triggers(action, rows),
+            Write::FireIfDue(fire) => self.fire(&fire),
+            Write::UseTrigger(action, place, most) => self.use_trigger(action, place, most),
+            Write::RestartIfLast(action, place, before, new) => self.restart((action, place), before, new),
+            Write::AddItemKeys(action, keys) => self.add_item_keys(action, keys),
+            Write::SetValues(action, changes) => Ok(self.set_values(action, changes)),
+            Write::PutConsumer(consumer, position) => self.put_consumer(*consumer, position),
+            Write::RemoveConsumer(name) => self.remove_consumer(name),
+            Write::Acknowledge(name, position) => self.acknowledge(&name, position),
+            Write::MoveCursorIf(name, from, to) => self.move_cursor(name, from, to),
         }
     }
 
@@ -174,8 +184,13 @@ impl State {
             return Err(Conflict::RevisionMismatch { current }.into());
         }
         let old = self.take_action(id);
+        let triggers = self.triggers.replace(id, Vec::new());
+        let (keys, values) = (self.item_keys.remove(&id), self.values.remove(&id));
         Ok(Box::new(move |state| {
             old.map(|old| state.put_action(old));
+            state.triggers.replace(id, triggers);
+            state.item_keys.extend(keys.map(|keys| (id, keys)));
+            state.values.extend(values.map(|values| (id, values)));
         }))
     }
 

@@ -207,13 +207,14 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RELEASE_MIN: u32 = 15;
 
 /// The schema's steps, in their order. Forward only: a released file never changes.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "everything", include_str!("../../../migrations/postgres/0001_everything.sql")),
     (2, "pauses", include_str!("../../../migrations/postgres/0002_pauses.sql")),
     (3, "retention", include_str!("../../../migrations/postgres/0003_retention.sql")),
     (4, "secrets", include_str!("../../../migrations/postgres/0004_secrets.sql")),
     (5, "tokens", include_str!("../../../migrations/postgres/0005_tokens.sql")),
     (6, "audit", include_str!("../../../migrations/postgres/0006_audit.sql")),
+    (7, "afferent", include_str!("../../../migrations/postgres/0007_afferent.sql")),
 ];
 
 impl Server {

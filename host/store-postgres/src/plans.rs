@@ -206,7 +206,7 @@ fn event_cases() -> Vec<Case> {
                         (None, None, None) if all_rare => "events_by_type",
                         (None, None, None) => "events_pkey",
                     };
-                    let filter = EventFilter { types: types.clone(), action, execution, correlation_id };
+                    let filter = EventFilter { types: types.clone(), action, execution, correlation_id, kind: None };
                     let case = reading(events::page(&filter, Page { after: Some(50_000), limit: 50 }), &[index]);
                     // Each type's page is taken before one page is taken from them.
                     let own = execution.is_none() && filter.correlation_id.as_ref() == Some(&one.to_string());

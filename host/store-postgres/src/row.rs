@@ -96,7 +96,7 @@ impl<'r> Columns<'r> {
     }
 
     /// The next column, text as its bytes or NULL.
-    fn maybe_text(&mut self) -> sqlx::Result<Option<Arc<str>>> {
+    pub(crate) fn maybe_text(&mut self) -> sqlx::Result<Option<Arc<str>>> {
         let bytes: Option<&[u8]> = self.take()?;
         bytes.map(|bytes| std::str::from_utf8(bytes).map(Arc::from)).transpose().map_err(damaged)
     }

@@ -97,13 +97,14 @@ impl SqliteOptions {
 
 /// The schema's steps, in their order. Forward only: a released file never changes. A database
 /// says in its `user_version` how many of them it has.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/sqlite/0001_everything.sql"),
     include_str!("../../../migrations/sqlite/0002_pauses.sql"),
     include_str!("../../../migrations/sqlite/0003_retention.sql"),
     include_str!("../../../migrations/sqlite/0004_secrets.sql"),
     include_str!("../../../migrations/sqlite/0005_tokens.sql"),
     include_str!("../../../migrations/sqlite/0006_audit.sql"),
+    include_str!("../../../migrations/sqlite/0007_afferent.sql"),
 ];
 
 /// Brings the schema up to date; gives the number of steps that it took.

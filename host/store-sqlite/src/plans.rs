@@ -149,6 +149,7 @@ fn events_are_read_over_indexes() {
                         action,
                         execution,
                         correlation_id: correlation_id.clone(),
+                        kind: None,
                     };
                     let sql = events::page_text(&filter, &types);
                     let all_rare = wanted == rare || wanted == rare[..1];

@@ -184,7 +184,7 @@ impl Maker {
         let ended_at = Some(self.clock.now());
         let status = Status::Succeeded;
         let ended = Execution { status, lease: None, receipt, ended_at, ..execution.clone() };
-        let fact = Fact::ActionExecuted { success: true, error: None, output: None, receipt };
+        let fact = Fact::ActionExecuted { success: true, error: None, output: None, receipt, reply: None };
         UnitOfWork::new()
             .write(Write::UpdateExecutionIfLeased(Box::new(ended), self.lease(self.clock.now())))
             .event(self.event(execution, &fact))

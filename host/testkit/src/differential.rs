@@ -1,11 +1,14 @@
 //! Two stores, the same random work: all that can be read has to be equal.
 
+mod comes_in;
+
 use crate::World;
 use action_domain::{
     action::Action,
     digest::Digest,
     event::{Context, EventType, NewEvent, Position},
     execution::{Execution, Status},
+    id::ActionId,
     repositories::{
         ActionFilter, ActionKey, EventFilter, ExecutionFilter, IdempotencyKey, Page, Prune, Store, UnitOfWork, Write,
     },
@@ -13,6 +16,7 @@ use action_domain::{
     turn::{Priority, Rate, Turn},
 };
 use bytes::Bytes;
+use comes_in::ComesIn;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Does `steps` random units and claims on both stores, and compares what they answer and what
@@ -88,6 +92,7 @@ struct Known {
     payloads: Vec<Digest>,
     /// The current version of each secret.
     secrets: BTreeMap<String, u32>,
+    comes_in: ComesIn,
 }
 
 const PINS: [&str; 5] = ["http@1.0.0", "http@1.1.0", "smtp@1.0.0", "feed@2.0.0-rc.1", "feed@10.0.0"];
@@ -131,6 +136,9 @@ impl Known {
             3 => Execution { status: Status::Failed, lease: None, run_at: None, ..execution.clone() },
             _ => Execution { status: Status::Queued, lease: None, run_at: Some(w.now()), ..execution.clone() },
         };
+        if random.once_in(3) {
+            return self.comes_in.write(w, action.id);
+        }
         match random.below(25) {
             0 => w.add_protocol(pin, &pin.as_bytes()[..=random.below(pin.len())]),
             1 => Write::RemoveProtocolIfUnused(pin.parse().unwrap()),
@@ -239,7 +247,7 @@ impl Known {
                     self.secrets.insert(secret.name.to_string(), secret.version);
                 }
                 Write::RemoveSecretIfUnused(name, _) => drop(self.secrets.remove(name.as_str())),
-                _ => {}
+                write => self.comes_in.remember(write),
             }
         }
     }
@@ -326,4 +334,6 @@ async fn compare(left: &dyn Store, right: &dyn Store, w: &World, known: &Known, 
     for digest in &known.payloads {
         same!(payload(digest));
     }
+    let actions: Vec<ActionId> = known.actions.iter().map(|action| action.id).collect();
+    comes_in::compare(left, right, w, &actions, place).await;
 }

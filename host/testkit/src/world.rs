@@ -3,11 +3,12 @@
 use crate::{FakeClock, SeededRandom};
 use action_domain::{
     action::{Action, ActionSpec, Delivery, Grants},
+    consumer::Consumer,
     digest::Digest,
     event::{Context, Event, EventType, Fact, NewEvent, Position},
     execution::{Execution, Lease, Status, WorkerId},
     failure::{Advice, Effect, ExecutionError, Failure, FailureKind},
-    id::ExecutionId,
+    id::{ActionId, ExecutionId},
     limits::LimitsSpec,
     payload::RecordedPayload,
     protocol::{Descriptor, Pin, Protocol},
@@ -16,6 +17,7 @@ use action_domain::{
     secret::{Sealed, Secret},
     services::{Clock, Random},
     time::Timestamp,
+    trigger::{Standing, StandingKind},
     turn::Turn,
 };
 use bytes::Bytes;
@@ -101,6 +103,7 @@ impl World {
             digest: Digest::of(component),
             bytes: component.len() as u64,
             imports: vec!["julee:action/outbound@0.1.0".into()],
+            kind: action_domain::protocol::Kind::Protocol,
             reconciles: false,
             uploaded_at: self.now(),
         };
@@ -113,12 +116,36 @@ impl World {
         Write::AddProtocol(Box::new(protocol), component)
     }
 
+    /// A trigger of an action, as it stands when it is saved.
+    pub fn standing(&self, action: ActionId, place: u32, kind: StandingKind) -> Standing {
+        Standing { action, place, kind, path: None, due_at: None, last: None, uses: 0 }
+    }
+
+    /// A webhook at a path.
+    pub fn webhook(&self, action: ActionId, place: u32, path: &str) -> Standing {
+        Standing { path: Some(path.to_owned()), ..self.standing(action, place, StandingKind::Webhook) }
+    }
+
+    /// A schedule that is due in so many seconds.
+    pub fn schedule(&self, action: ActionId, place: u32, in_s: u64) -> Standing {
+        let due_at = Some(self.now().plus(Duration::from_secs(in_s)));
+        Standing { due_at, ..self.standing(action, place, StandingKind::Schedule) }
+    }
+
+    /// A reader of items.
+    pub fn consumer(&self, name: &str) -> Consumer {
+        let types = vec![EventType::ItemCaptured];
+        let name = name.parse().unwrap();
+        Consumer { name, types, action: None, kind: Some("entry \u{0}".into()), created_at: self.now() }
+    }
+
     /// The first revision of an action.
     pub fn action(&self, name: &str, pin: &str) -> Action {
         Action {
             id: self.random.action_id(),
             revision: 1,
             protocol: pin.parse().unwrap(),
+            transforms: std::collections::BTreeMap::new(),
             effect: Effect::Keyed,
             spec: ActionSpec {
                 name: name.parse().unwrap(),
@@ -234,7 +261,11 @@ impl World {
                 Fact::TriggerReceived { trigger, input: input() }
             }
             EventType::ActionExecuted => {
-                Fact::ActionExecuted { success: true, error: None, output: Some(input()), receipt: None }
+                Fact::ActionExecuted { success: true, error: None, output: Some(input()), receipt: None, reply: None }
+            }
+            EventType::ItemCaptured => {
+                let kind = *self.random.one_of(&["entry", "message", "reading"]);
+                Fact::ItemCaptured { kind: kind.into(), key: Some("ключ 1".into()), content: input() }
             }
             EventType::AttemptStarted => Fact::AttemptStarted { worker: Uuid::nil() },
             _ => Fact::MessageLogged { level: "info".into(), message: "grüße, 世界 🌍\n".into() },

@@ -8,11 +8,14 @@ use crate::{
     outcome,
 };
 use action_domain::{
+    capture::Captured,
     failure::{Effect, ErrorCode, ExecutionError, Sent},
-    limits::{Limits, PURE_CALL_FUEL, PURE_CALL_TIMEOUT},
+    limits::{Limits, PURE_CALL_FUEL, PURE_CALL_TIMEOUT, REPLY_BYTES_MAX, REPLY_HEADERS_MAX},
     payload::Payload,
     receipt::Receipt,
-    services::{AttemptReport, AttemptRequest, GuestTrigger, Outcome, RuntimeError, Sending},
+    services::{
+        AttemptReport, AttemptRequest, GuestTrigger, Outcome, RuntimeError, Sending, WebhookReply, WebhookRequest,
+    },
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Instant};
@@ -33,12 +36,14 @@ impl WasmRuntime {
         };
         let mut effect = None;
         let sending = request.sending.take();
+        invocation.capture_into(request.capturing.take());
         let call = to_call(request);
         let result = run(&mut invocation, &prepared, &gate, call, &limits, sending, &mut effect).await;
         // The report is true from here on: what the instance still held may send no more.
         let sent = gate.meter.seal();
+        let captured = if result.is_ok() { invocation.captured() } else { Captured::default() };
         let receipt = invocation.finish();
-        AttemptReport { result, receipt, sent, effect }
+        AttemptReport { result, receipt, sent, effect, captured }
     }
 
     /// A closed gate with the grants, the secrets and the journal of a request.
@@ -50,7 +55,7 @@ impl WasmRuntime {
             self.clock.clone(),
             Some(request.action),
         );
-        Arc::new(gate.holding(request.secrets.clone()))
+        Arc::new(gate.holding(request.secrets.clone()).planning(request.plan.clone()))
     }
 }
 
@@ -123,13 +128,31 @@ pub(crate) fn to_outcome(outcome: model::Outcome, limits: &Limits) -> Result<Out
         return Err(outcome::output_too_large(data.len(), limits));
     }
     let content_type: Arc<str> = if is_media_type(&content_type) { content_type.into() } else { OCTETS.into() };
-    Ok(Outcome { output: Payload { content_type, data: Bytes::from(data) } })
+    let reply = outcome.reply.map(to_reply).transpose()?;
+    Ok(Outcome { output: Payload { content_type, data: Bytes::from(data) }, reply })
 }
 
-const OCTETS: &str = "application/octet-stream";
+/// A reply that can go out as it is.
+fn to_reply(reply: model::WebhookReply) -> Result<WebhookReply, ExecutionError> {
+    let model::WebhookReply { status, headers, body } = reply;
+    let bytes = headers.iter().map(|header| header.name.len() + header.value.len()).sum::<usize>() + body.len();
+    if !(200..=599).contains(&status) || headers.len() > REPLY_HEADERS_MAX || bytes > REPLY_BYTES_MAX {
+        let message = format!(
+            "the reply to the webhook is none: a status of 200 to 599, {REPLY_HEADERS_MAX} headers and {REPLY_BYTES_MAX} bytes at most"
+        );
+        return Err(ExecutionError::new(ErrorCode::OutputTooLarge, message));
+    }
+    let text = |header: model::Header| String::from_utf8(header.value).map(|value| (header.name, value));
+    let headers = headers.into_iter().map(text).collect::<Result<_, _>>().map_err(|_| {
+        ExecutionError::new(ErrorCode::ProtocolFailed, "the reply to the webhook has a header that is not UTF-8")
+    })?;
+    Ok(WebhookReply { status, headers, body: body.into() })
+}
+
+pub(crate) const OCTETS: &str = "application/octet-stream";
 
 /// It goes into a response header: one line, not too long.
-fn is_media_type(text: &str) -> bool {
+pub(crate) fn is_media_type(text: &str) -> bool {
     text.len() <= 255 && text.contains('/') && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
@@ -145,7 +168,11 @@ pub(crate) fn to_call(request: AttemptRequest) -> model::Call {
         deadline: request.deadline.to_string(),
         traceparent: request.traceparent.as_deref().map(str::to_owned),
         trigger: match request.trigger {
-            GuestTrigger::Call => model::Trigger::Call,
+            // What is kept running was set off by whoever saved the action.
+            GuestTrigger::Call | GuestTrigger::Continuous => model::Trigger::Call,
+            GuestTrigger::Webhook(head) => model::Trigger::Webhook(webhook_request(head)),
+            GuestTrigger::Schedule { due_at } => model::Trigger::Schedule(due_at.to_string()),
+            GuestTrigger::Event { .. } => model::Trigger::Event,
         },
         config: request.config.as_ref().to_owned(),
         input: model::Payload {
@@ -153,6 +180,15 @@ pub(crate) fn to_call(request: AttemptRequest) -> model::Call {
             // Without a copy where nobody else holds the bytes.
             data: request.input.data.into(),
         },
+    }
+}
+
+fn webhook_request(head: WebhookRequest) -> model::WebhookRequest {
+    let header = |(name, value): (String, String)| model::Header { name, value: value.into_bytes() };
+    model::WebhookRequest {
+        method: head.method,
+        path_with_query: head.path_with_query,
+        headers: head.headers.into_iter().map(header).collect(),
     }
 }
 
@@ -165,5 +201,6 @@ pub(crate) fn unusable(error: RuntimeError) -> ExecutionError {
 }
 
 fn never_ran(error: ExecutionError) -> AttemptReport {
-    AttemptReport { result: Err(error), receipt: Receipt::default(), sent: Sent::NotSent, effect: None }
+    let captured = Captured::default();
+    AttemptReport { result: Err(error), receipt: Receipt::default(), sent: Sent::NotSent, effect: None, captured }
 }

@@ -5,7 +5,7 @@
 //! compiles. Code that one made is loaded by the other only where both configurations have
 //! the same compatibility hash, so whatever changes code generation is set in [`base`].
 
-use action_domain::limits::{TABLE_ELEMENTS_MAX, WASM_STACK_BYTES_MAX};
+use action_domain::limits::{CONTINUOUS_MAX, TABLE_ELEMENTS_MAX, WASM_STACK_BYTES_MAX};
 use std::{
     collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
@@ -84,7 +84,7 @@ pub(crate) fn features() -> WasmFeatures {
 
 /// As many attempts at once as were asked for, or as many as this machine can hold.
 pub(crate) fn concurrency(asked: u32) -> u32 {
-    let by_addresses = MEMORIES_MAX / 2 - ASIDE_INSTANCES;
+    let by_addresses = MEMORIES_MAX / 2 - ASIDE_INSTANCES - CONTINUOUS_MAX as u32;
     // Half of the maps are left to everything else in the process.
     let by_maps = u32::try_from(max_map_count() / 2 / MAPS_PER_EXECUTION).unwrap_or(u32::MAX);
     let most = by_addresses.min(by_maps).max(1);
@@ -103,7 +103,7 @@ fn max_map_count() -> u64 {
 }
 
 fn pool(concurrency: u32) -> PoolingAllocationConfig {
-    let slots = concurrency + ASIDE_INSTANCES;
+    let slots = concurrency + ASIDE_INSTANCES + CONTINUOUS_MAX as u32;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots);
     pool.total_stacks(slots);

@@ -6,12 +6,12 @@
 
 use crate::{
     bindings::v0_1::ActionProtocol,
-    capability::gate::Gate,
+    capability::{capture::Capture, gate::Gate},
     panic::caught,
     prepared::Prepared,
     state::{self, State},
 };
-use action_domain::{limits::Limits, receipt::Receipt};
+use action_domain::{capture::Captured, limits::Limits, receipt::Receipt, services::Capturing};
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -81,6 +81,16 @@ impl Invocation {
     /// The instance's state.
     pub(crate) fn state(&self) -> &State {
         self.store.data()
+    }
+
+    /// Lets it capture, if anybody keeps what it captures.
+    pub(crate) fn capture_into(&mut self, keeper: Option<Arc<dyn Capturing>>) {
+        self.store.data_mut().capture = Capture::new(keeper);
+    }
+
+    /// What it captured since its last checkpoint.
+    pub(crate) fn captured(&mut self) -> Captured {
+        self.store.data_mut().capture.take()
     }
 
     /// Makes the instance.

@@ -44,7 +44,7 @@ use action_domain::{
     digest::Digest,
     egress::EgressPolicy,
     failure::{ErrorCode, ExecutionError, Issue},
-    limits::COMPILED_BYTES_MAX,
+    limits::{COMPILED_BYTES_MAX, CONTINUOUS_MAX},
     services::{
         Accepted, Admitted, AttemptReport, AttemptRequest, Clock, ComponentSource, ConnectionTest, ProtocolRuntime,
         ReconcileReport, RuntimeError, TestRequest, ValidateError,
@@ -130,7 +130,8 @@ impl WasmRuntime {
             },
             trusted_keys: config.trusted_keys,
             clock: config.clock,
-            attempts: Semaphore::new(concurrency as usize),
+            // What is kept running has places of its own.
+            attempts: Semaphore::new(concurrency as usize + CONTINUOUS_MAX),
             aside: Semaphore::new(engine::ASIDE_INSTANCES as usize),
             concurrency,
         })

@@ -2,7 +2,7 @@
 
 use crate::{
     bindings::{names, v0_1},
-    capability::{gate::Gate, pool::Pool, wasi_http::Hooks, wasi_sockets},
+    capability::{capture::Capture, gate::Gate, pool::Pool, wasi_http::Hooks, wasi_sockets},
     limiter::Limiter,
     output::Lines,
 };
@@ -32,6 +32,7 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) table: ResourceTable,
     pub(crate) output_bytes_max: u64,
+    pub(crate) capture: Capture,
     /// Made when it is first asked for: many components never do, and it costs a microsecond.
     wasi: Option<Box<WasiCtx>>,
     http: WasiHttpCtx,
@@ -78,6 +79,7 @@ pub(crate) fn store(engine: &Engine, gate: Arc<Gate>, pool: Arc<Pool>, limits: &
         limiter: Limiter::new(memory),
         table,
         output_bytes_max: limits.output_bytes,
+        capture: Capture::default(),
         wasi: None,
         http: WasiHttpCtx::new(),
     };

@@ -11,6 +11,7 @@ mod tests;
 use crate::{
     error::{IssueBody, ProblemBody},
     routes::BEARER,
+    wire::trigger::{ContinuousTrigger, EventTrigger, ScheduleTrigger, WebhookTrigger},
 };
 use bytes::Bytes;
 use utoipa::{
@@ -54,13 +55,15 @@ impl Documents {
             `invoke`, and `GET /healthz`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(ProblemBody, IssueBody)),
+    components(schemas(ProblemBody, IssueBody, WebhookTrigger, ScheduleTrigger, EventTrigger, ContinuousTrigger)),
     tags(
         (name = "protocols", description = "Components that were uploaded, and what they say of themselves."),
         (name = "actions", description = "Protocols with a config, ready to be called."),
         (name = "secrets", description = "Values that configs name, sealed. They go in and do not come out."),
         (name = "executions", description = "What became of calls."),
         (name = "events", description = "Everything that happened."),
+        (name = "items", description = "What executions captured from outside."),
+        (name = "consumers", description = "Named readers of events, who go on where they acknowledged."),
         (name = "tokens", description = "Who gets in."),
         (name = "audit", description = "How others check that what happened is what is recorded."),
         (name = "service", description = "The service itself. No token is needed."),

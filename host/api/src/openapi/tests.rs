@@ -33,7 +33,11 @@ fn sample(path: &str, action: &str, execution: &str) -> String {
         Some("tokens") => "tok_01h455vb4pex5vsknk084sn02q",
         _ => action,
     };
-    path.replace("{id}", id).replace("{name}", "nothing").replace("{version}", "1.0.0").replace("{n}", "1")
+    path.replace("{id}", id)
+        .replace("{name}", "nothing")
+        .replace("{version}", "1.0.0")
+        .replace("{n}", "1")
+        .replace("{position}", "1")
 }
 
 #[tokio::test]
@@ -93,7 +97,7 @@ async fn every_operation_is_routed_and_guarded_as_it_says() {
         let answer = send(&bearers.limited, &sample(&path, &there, &execution)).await;
         let for_limited = operation[FOR_LIMITED].as_bool().unwrap();
         limited_seen.insert((for_limited, answer.status.as_u16()));
-        match (words.as_slice(), for_limited, path.contains("{id}")) {
+        match (words.as_slice(), for_limited, path.contains('{')) {
             (["admin"], ..) => answer.is_problem(403, "scope_missing"),
             (_, false, _) => answer.is_problem(403, "token_limited"),
             // Bodies come first where there have to be some.

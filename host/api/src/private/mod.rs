@@ -2,8 +2,10 @@
 
 pub(crate) mod actions;
 mod audit;
+mod consumers;
 mod events;
 pub(crate) mod executions;
+mod items;
 mod protocols;
 mod secrets;
 pub(crate) mod service;
@@ -34,12 +36,14 @@ pub fn private_router(state: ApiState) -> Router {
 }
 
 fn routes(state: ApiState) -> Routes {
-    let parts: [fn(Routes) -> Routes; 8] = [
+    let parts: [fn(Routes) -> Routes; 10] = [
         protocols::register,
         actions::register,
         secrets::register,
         executions::register,
         events::register,
+        items::register,
+        consumers::register,
         audit::register,
         tokens::register,
         service::register,

@@ -2,6 +2,7 @@
 //! says what it does. One that is called `plain` takes any input.
 
 use action_domain::{
+    capture::Captured,
     digest::Digest,
     failure::{Advice, Effect, ErrorCode, ExecutionError, Failure, FailureKind, Issue, Sent},
     receipt::Receipt,
@@ -116,9 +117,10 @@ impl ProtocolRuntime for FakeRuntime {
                 tokio::time::sleep(Duration::from_hours(1)).await;
                 failure(FailureKind::Internal, Advice::GiveUp)
             }
-            _ => Ok(Outcome { output: request.input }),
+            _ => Ok(Outcome { output: request.input, reply: None }),
         };
         let effect = if mode(&request.config) == "doubt" { Effect::Unsafe } else { Effect::Read };
-        AttemptReport { result, receipt: Receipt::default(), sent: Sent::MaybeSent, effect: Some(effect) }
+        let captured = Captured::default();
+        AttemptReport { result, receipt: Receipt::default(), sent: Sent::MaybeSent, effect: Some(effect), captured }
     }
 }

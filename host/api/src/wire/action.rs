@@ -2,11 +2,14 @@
 
 use crate::{
     error::{Answer, Problem},
-    wire::rules::{Delivery, Limits},
+    wire::{
+        rules::{Delivery, Limits},
+        trigger::Trigger,
+    },
 };
 use action_domain::{action, egress::HostPattern, failure::Issue, name::Name};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -35,7 +38,7 @@ pub(crate) struct ActionSpec {
     /// For the protocol, by its schema.
     #[schema(value_type = Value)]
     config: Value,
-    /// What sets it off, beside a call, which always may. Only `call` is available yet.
+    /// What sets it off, beside a call, which always may.
     #[serde(default)]
     triggers: Vec<Trigger>,
     /// Applied to what comes in. Not available yet.
@@ -106,63 +109,6 @@ impl ActionSpec {
             limits: self.limits.into(),
             delivery: self.delivery.into(),
         })
-    }
-}
-
-/// What sets an action off.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Trigger {
-    /// Which kind.
-    r#type: TriggerType,
-    /// What the kind asks for.
-    #[serde(flatten)]
-    #[schema(value_type = BTreeMap<String, Value>)]
-    rest: Map<String, Value>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum TriggerType {
-    /// Somebody calls the API.
-    Call,
-    /// Not available yet.
-    Webhook,
-    /// Not available yet.
-    Schedule,
-    /// Not available yet.
-    Event,
-    /// Not available yet.
-    Continuous,
-}
-
-impl Trigger {
-    fn into_domain(self, index: usize, issues: &mut Vec<Issue>) -> action::Trigger {
-        match self.r#type {
-            TriggerType::Call => {
-                issues.extend(self.rest.keys().map(|member| {
-                    let pointer = format!("/triggers/{index}/{}", action::escape_pointer(member));
-                    Issue::new(pointer, "unknown_field", "a call trigger has no members beside its type")
-                }));
-                action::Trigger::Call
-            }
-            TriggerType::Webhook => action::Trigger::Webhook(self.rest.into()),
-            TriggerType::Schedule => action::Trigger::Schedule(self.rest.into()),
-            TriggerType::Event => action::Trigger::Event(self.rest.into()),
-            TriggerType::Continuous => action::Trigger::Continuous(self.rest.into()),
-        }
-    }
-}
-
-impl From<&action::Trigger> for Trigger {
-    fn from(trigger: &action::Trigger) -> Self {
-        let (r#type, rest) = match trigger {
-            action::Trigger::Call => (TriggerType::Call, None),
-            action::Trigger::Webhook(rest) => (TriggerType::Webhook, Some(rest)),
-            action::Trigger::Schedule(rest) => (TriggerType::Schedule, Some(rest)),
-            action::Trigger::Event(rest) => (TriggerType::Event, Some(rest)),
-            action::Trigger::Continuous(rest) => (TriggerType::Continuous, Some(rest)),
-        };
-        Self { r#type, rest: rest.and_then(Value::as_object).cloned().unwrap_or_default() }
     }
 }
 

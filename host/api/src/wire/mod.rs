@@ -6,22 +6,28 @@
 
 pub(crate) mod action;
 pub(crate) mod config;
+pub(crate) mod consumer;
 pub(crate) mod draft;
 pub(crate) mod egress;
 pub(crate) mod event;
 pub(crate) mod execution;
 pub(crate) mod form;
+pub(crate) mod item;
 pub(crate) mod page;
+pub(crate) mod plan;
 pub(crate) mod protocol;
 pub(crate) mod rules;
 pub(crate) mod saved_action;
+pub(crate) mod schedule;
 pub(crate) mod seal;
 pub(crate) mod secret;
 pub(crate) mod shared;
 pub(crate) mod token;
+pub(crate) mod trigger;
 pub(crate) mod upgrade;
 
 use crate::error::{Answer, Problem};
+use action_domain::payload::Payload;
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -43,6 +49,19 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
 /// An answer 200 with a JSON body.
 pub(crate) fn ok(body: &impl Serialize) -> Answer {
     json(StatusCode::OK, body)
+}
+
+/// Bytes from outside, under their own media type. Browsers save them and do not show them.
+pub(crate) fn bytes(payload: Payload) -> Response {
+    let mut response = Response::new(Body::from(payload.data));
+    // A protocol may name anything as its media type; what no header can hold is just bytes.
+    let content_type = HeaderValue::from_str(&payload.content_type)
+        .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    response
 }
 
 /// Where a thing is; ids, names and versions are always legal in a header.

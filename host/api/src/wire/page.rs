@@ -96,6 +96,19 @@ impl Cursor for SecretName {
     }
 }
 
+/// A consumer's name.
+pub(crate) struct ConsumerName(pub(crate) Name);
+
+impl Cursor for ConsumerName {
+    const KIND: &'static str = "consumer";
+    fn key(&self) -> String {
+        self.0.to_string()
+    }
+    fn parse(key: &str) -> Option<Self> {
+        key.parse().ok().map(Self)
+    }
+}
+
 /// How many to ask the store for: one more than the page has tells whether there is another
 /// page, as long as the store gives that many.
 pub(crate) fn ask(limit: u32) -> u32 {

@@ -4,10 +4,11 @@ use crate::{
     error::{Answer, IssueBody, Problem},
     request::if_match::etag,
     wire::{
-        action::{Grants, Transform, Trigger},
+        action::{Grants, Transform},
         json,
         rules::{Delivery, Limits},
         shared,
+        trigger::Trigger,
     },
 };
 use action_domain::{

@@ -18,7 +18,7 @@ pub use read::{
     ActionFilter, ActionKey, Claim, Claimed, EventFilter, ExecutionFilter, NoSignals, Page, Positions, Reader, Signal,
     Signals, StoreUnavailable,
 };
-pub use unit::{CommitError, Conflict, IdempotencyKey, USERS_TOLD_MAX, UnitOfWork, Write};
+pub use unit::{CommitError, Conflict, Fire, IdempotencyKey, USERS_TOLD_MAX, UnitOfWork, Write};
 
 use crate::{
     digest::Digest,

@@ -4,7 +4,9 @@ use super::IdempotencyKey;
 use crate::{
     action::Action,
     digest::Digest,
-    event::{Event, EventType, NewEvent, Position},
+    capture::Values,
+    consumer::StandingConsumer,
+    event::{Event, EventType, ItemData, NewEvent, Position},
     execution::{Execution, Lease, Status},
     id::{ActionId, ExecutionId, TokenId},
     name::Name,
@@ -12,6 +14,7 @@ use crate::{
     secret::Secret,
     time::Timestamp,
     token::Token,
+    trigger::{Standing, StandingKind},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -85,6 +88,8 @@ pub struct EventFilter {
     pub execution: Option<ExecutionId>,
     /// With this correlation id.
     pub correlation_id: Option<String>,
+    /// Items of this kind.
+    pub kind: Option<String>,
 }
 
 impl EventFilter {
@@ -95,6 +100,10 @@ impl EventFilter {
             && (self.action.is_none() || self.action == context.action)
             && (self.execution.is_none() || self.execution == context.execution)
             && (self.correlation_id.is_none() || self.correlation_id.as_deref() == context.correlation_id.as_deref())
+            && self.kind.as_ref().is_none_or(|kind| {
+                let of_item = || serde_json::from_str::<ItemData>(event.data.get()).ok();
+                &*event.r#type == EventType::ItemCaptured.as_str() && of_item().is_some_and(|item| item.kind == *kind)
+            })
     }
 }
 
@@ -246,6 +255,40 @@ pub trait Reader: Send + Sync {
 
     /// Secrets by name.
     async fn secrets(&self, page: Page<Name>) -> Result<Vec<Arc<Secret>>, StoreUnavailable>;
+
+    /// The webhook at a path.
+    async fn webhook_at(&self, path: &str) -> Result<Option<Standing>, StoreUnavailable>;
+
+    /// The triggers of an action's current revision, in their order.
+    async fn triggers_of(&self, action: ActionId) -> Result<Vec<Standing>, StoreUnavailable>;
+
+    /// Triggers of a kind by action and place; `after` is the last one of the page before.
+    async fn triggers(
+        &self,
+        kind: StandingKind,
+        page: Page<(ActionId, u32)>,
+    ) -> Result<Vec<Standing>, StoreUnavailable>;
+
+    /// Schedules that are due at this time, the one that is due first first.
+    async fn due_schedules(&self, now: Timestamp, limit: u32) -> Result<Vec<Standing>, StoreUnavailable>;
+
+    /// When the next schedule is due.
+    async fn next_schedule(&self) -> Result<Option<Timestamp>, StoreUnavailable>;
+
+    /// Those of these keys that an action has captured items with.
+    async fn captured_keys(&self, action: ActionId, keys: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreUnavailable>;
+
+    /// The values that an action keeps.
+    async fn values(&self, action: ActionId) -> Result<Values, StoreUnavailable>;
+
+    /// A consumer.
+    async fn consumer(&self, name: &Name) -> Result<Option<StandingConsumer>, StoreUnavailable>;
+
+    /// Consumers by name.
+    async fn consumers(&self, page: Page<Name>) -> Result<Vec<StandingConsumer>, StoreUnavailable>;
+
+    /// Where a reader of the service's own stands ([`crate::consumer::EVENT_TRIGGERS`]).
+    async fn cursor(&self, name: &str) -> Result<Option<Position>, StoreUnavailable>;
 
     /// The end of the log; 0 if it is empty.
     async fn last_position(&self) -> Result<Position, StoreUnavailable>;

@@ -4,8 +4,9 @@ use super::StoreUnavailable;
 use crate::{
     action::Action,
     audit::Seal,
+    consumer::Consumer,
     digest::Digest,
-    event::NewEvent,
+    event::{NewEvent, Position},
     execution::{Execution, Lease, Status, WorkerId},
     id::{ActionId, ExecutionId, TokenId},
     name::Name,
@@ -13,9 +14,10 @@ use crate::{
     secret::Secret,
     time::Timestamp,
     token::Token,
+    trigger::Standing,
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Writes that happen together or not at all.
 #[derive(Debug, Clone, Default)]
@@ -117,6 +119,50 @@ pub enum Write {
     /// that one's hash (the first one: number 1 and no hash); else [`Conflict::NotNextSeal`]. Seals
     /// are never changed and never removed.
     AppendSealIfNext(Box<Seal>, Bytes),
+    /// Puts these in the place of all triggers that an action has; stands behind the write that saves
+    /// the action. [`Conflict::PathTaken`] where another action has a path. (Removing an action removes
+    /// its triggers, its values and its keys of items; of an action that is not there none is kept.)
+    SetTriggers(ActionId, Vec<Standing>),
+    /// A schedule fired: changes when it is due next and what it last led to, if it is there and due
+    /// when this believes; else [`Conflict::FiredBefore`].
+    FireIfDue(Box<Fire>),
+    /// One more use of a trigger (an action's, at this place), if that is not more than the number
+    /// here; else [`Conflict::UsedUp`], also where it is gone.
+    UseTrigger(ActionId, u32, u32),
+    /// Notes the execution of a trigger that there is one of, if it led to this one before; else
+    /// [`Conflict::FiredBefore`].
+    RestartIfLast(ActionId, u32, Option<ExecutionId>, ExecutionId),
+    /// Notes that an action captured items with these keys; [`Conflict::ItemKnown`] if it did so
+    /// before with one of them.
+    AddItemKeys(ActionId, Vec<Arc<str>>),
+    /// Sets values that an action keeps, or removes them.
+    SetValues(ActionId, BTreeMap<String, Option<Bytes>>),
+    /// Adds a consumer that begins behind this position, or changes what one reads and leaves it where
+    /// it stands, made when it was. [`Conflict::TooMany`] beyond
+    /// [`CONSUMERS_MAX`](crate::consumer::CONSUMERS_MAX).
+    PutConsumer(Box<Consumer>, Position),
+    /// Removes a consumer; [`Conflict::NotFound`].
+    RemoveConsumer(Name),
+    /// A consumer goes on behind this position; never back. [`Conflict::NotFound`].
+    Acknowledge(Name, Position),
+    /// Moves a reader of the service's own from where it stands, if it does (`None`: it is not there),
+    /// to another place (`None`: away); else [`Conflict::CursorMoved`].
+    MoveCursorIf(Arc<str>, Option<Position>, Option<Position>),
+}
+
+/// A schedule that fires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fire {
+    /// The action.
+    pub action: ActionId,
+    /// The trigger's place.
+    pub place: u32,
+    /// When it was due.
+    pub due_at: Timestamp,
+    /// When it is due next.
+    pub next: Option<Timestamp>,
+    /// What it led to, if to anything; else what is known of that stays.
+    pub last: Option<ExecutionId>,
 }
 
 /// As many actions are named that still use a secret.
@@ -182,6 +228,24 @@ pub enum Conflict {
     /// Another process sealed first.
     #[error("the chain has another last seal")]
     NotNextSeal,
+    /// Another action's webhook has this path.
+    #[error("another action has a webhook at {0}")]
+    PathTaken(String),
+    /// Another process was quicker, or the trigger is gone.
+    #[error("the trigger fired before")]
+    FiredBefore,
+    /// The trigger was used as often as it may be.
+    #[error("the trigger is used up")]
+    UsedUp,
+    /// The action has captured one of these items before.
+    #[error("an item was captured before")]
+    ItemKnown,
+    /// There are as many as there may be.
+    #[error("there are too many")]
+    TooMany,
+    /// Another process reads there.
+    #[error("the cursor is elsewhere")]
+    CursorMoved,
 }
 
 /// Why nothing was committed.

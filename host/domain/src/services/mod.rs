@@ -2,15 +2,17 @@
 
 mod broker;
 mod journal;
+mod plan;
 mod runtime;
 mod vault;
 
 pub use broker::{Broker, BrokerUnavailable, Carried};
 pub use journal::{Entry, Journal};
+pub use plan::{NOTHING_IS_SENT, Plan, PlannedRequest};
 pub use runtime::{
-    Accepted, Admitted, AttemptReport, AttemptRequest, ComponentSource, ConnectionReport, ConnectionTest, GuestTrigger,
-    Outcome, ProtocolRuntime, RawDescriptor, RawExample, ReconcileReport, Reconciliation, RuntimeError, Sending,
-    SendingRefused, Stage, StageKind, TestRequest, ValidateError, Verdict,
+    Accepted, Admitted, AttemptReport, AttemptRequest, Capturing, ComponentSource, ConnectionReport, ConnectionTest,
+    GuestTrigger, Outcome, ProtocolRuntime, RawDescriptor, RawExample, ReconcileReport, Reconciliation, RuntimeError,
+    Sending, SendingRefused, Stage, StageKind, TestRequest, ValidateError, Verdict, WebhookReply, WebhookRequest,
 };
 pub use vault::{Vault, VaultError};
 

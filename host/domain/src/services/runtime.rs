@@ -1,11 +1,12 @@
 //! The sandbox, as the engine sees it.
 
-use super::Journal;
+use super::{Journal, Plan};
 use crate::{
+    capture::{Captured, Values},
     digest::Digest,
     egress::Egress,
     failure::{Effect, ErrorCode, ExecutionError, Failure, Issue, Sent},
-    id::{ActionId, ExecutionId},
+    id::{ActionId, EventId, ExecutionId},
     limits::Limits,
     payload::Payload,
     receipt::Receipt,
@@ -205,13 +206,80 @@ pub struct AttemptRequest {
     /// Who has to agree before an attempt whose effect is unsafe sends its first byte; `None`:
     /// nobody wants to know.
     pub sending: Option<Arc<dyn Sending>>,
+    /// Where what it captures is kept; `None`: it can capture nothing.
+    pub capturing: Option<Arc<dyn Capturing>>,
+    /// Where what it would send is written down instead of being sent; `None`: it is sent.
+    pub plan: Option<Arc<Plan>>,
 }
 
-/// What set an execution off, as the component is told. More kinds come with their triggers.
-#[derive(Debug, Clone)]
+/// What set an execution off, as the component is told, and as `trigger_received` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum GuestTrigger {
     /// Somebody called the API.
     Call,
+    /// The outside world called a webhook.
+    Webhook(WebhookRequest),
+    /// A schedule came due.
+    Schedule {
+        /// When it was due.
+        due_at: Timestamp,
+    },
+    /// An event of the service matched.
+    Event {
+        /// The event.
+        event: EventId,
+        /// How many executions set one another off before this one.
+        depth: u32,
+    },
+    /// It is kept running.
+    Continuous,
+}
+
+/// The head of a request that called a webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookRequest {
+    /// For instance `POST`.
+    pub method: String,
+    /// As it was asked for.
+    pub path_with_query: String,
+    /// In their order. A value that is not UTF-8 is left out, and so is one that proves who sent it.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What a protocol answers the caller of a webhook. Kept with the end of the execution, since whoever
+/// answers the caller may be another process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookReply {
+    /// HTTP status.
+    pub status: u16,
+    /// In their order.
+    pub headers: Vec<(String, String)>,
+    /// The body, as base64 in the record.
+    #[serde(rename = "base64", with = "crate::payload::base64_text")]
+    pub body: Bytes,
+}
+
+/// Keeps what an attempt captures. What is given to [`Self::checkpoint`] is durable when that returns.
+#[async_trait]
+pub trait Capturing: Send + Sync {
+    /// The values that the action keeps.
+    ///
+    /// # Errors
+    /// The store is away.
+    async fn values(&self) -> Result<Values, StoreUnavailable>;
+
+    /// Makes what was captured durable, all of it at once. How many items were new.
+    ///
+    /// # Errors
+    /// The store is away, or somebody else has the execution now; nothing is kept then.
+    async fn checkpoint(&self, captured: Captured) -> Result<u32, StoreUnavailable>;
+}
+
+impl fmt::Debug for dyn Capturing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Capturing")
+    }
 }
 
 /// How an attempt ended.
@@ -226,6 +294,8 @@ pub struct AttemptReport {
     pub sent: Sent,
     /// What a repeat does, as the component said in this attempt; `None` if it did not get to it.
     pub effect: Option<Effect>,
+    /// What it captured since its last checkpoint, if it succeeded.
+    pub captured: Captured,
 }
 
 /// What a protocol gives.
@@ -233,6 +303,8 @@ pub struct AttemptReport {
 pub struct Outcome {
     /// The output.
     pub output: Payload,
+    /// The answer to the caller of a webhook who waits for it.
+    pub reply: Option<WebhookReply>,
 }
 
 /// How `reconcile` ended.

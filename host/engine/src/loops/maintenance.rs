@@ -53,12 +53,12 @@ impl Engine {
         execution.turn.aside = false;
         let message = "the execution could not begin within the action's expire_after_ms";
         execution.error = Some(ExecutionError::new(ErrorCode::Expired, message));
-        let event = self.event(context_of(&execution, None), &Self::executed(false, &execution, None));
+        let event = self.event(context_of(&execution, None), &Self::executed(false, &execution, None, None));
         let write = Write::UpdateExecutionIfStatus(Box::new(execution.clone()), Status::Queued, execution.attempt);
         let unit = call_back(UnitOfWork::new().write(write).event(event), &execution, now);
         match self.store().commit(unit).await {
             Ok(_) => {
-                self.announce(Some(ExecutionView { execution, output: None }));
+                self.announce(Some(ExecutionView { execution, output: None, reply: None }));
                 Ok(())
             }
             // It began after all, or another process was quicker.

@@ -1,10 +1,13 @@
 //! The work that nobody calls for: taking what is due, keeping leases, listening to other
-//! processes, taking up what was lost, and sealing what happened.
+//! processes, taking up what was lost, firing schedules, reacting to events, and sealing what happened.
 
 mod broker;
+mod continuous;
 mod follow;
 mod leases;
 mod maintenance;
+mod reactions;
+mod schedules;
 mod sealing;
 mod signals;
 mod worker;
@@ -26,6 +29,9 @@ impl Engine {
         }
         let parts = &self.inner.parts;
         self.spawn(Self::maintain);
+        self.spawn(Self::fire_schedules);
+        self.spawn(Self::react_to_events);
+        self.spawn(Self::keep_continuous);
         if self.seals() {
             self.spawn(Self::seal_log);
         }
@@ -56,6 +62,8 @@ impl Engine {
     pub async fn stop(&self, grace: Duration) -> bool {
         self.inner.stopping.cancel();
         self.inner.tasks.close();
+        // What never ends by itself is given back at once.
+        self.inner.running.stop_endless(Stop::Released);
         self.inner.waiting.close_idle(|id| self.inner.running.has(id));
         if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_ok() {
             return true;
@@ -70,6 +78,7 @@ impl Engine {
     /// Looks at the queue now, for instance because the clock was moved.
     pub fn wake(&self) {
         self.ring();
+        self.inner.triggers.notify_waiters();
     }
 
     /// The right to run an attempt.

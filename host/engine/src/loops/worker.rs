@@ -80,8 +80,7 @@ impl Engine {
         for (execution, permit) in taken.into_iter().zip(permits) {
             let engine = self.clone();
             self.inner.tasks.spawn(async move {
-                let view = engine.run_claimed(execution).await;
-                drop(permit);
+                let view = engine.run_claimed(execution, permit).await;
                 engine.announce(view);
             });
         }

@@ -5,6 +5,7 @@ use super::*;
 fn outcome() -> Reconciliation {
     Reconciliation::TookEffect(Outcome {
         output: Payload { content_type: "application/json".into(), data: "2".into() },
+        reply: None,
     })
 }
 

@@ -2,6 +2,7 @@
 //! runtime does what the test says, and time moves by itself whenever everybody waits.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
+mod afferent;
 mod broker;
 mod doubt;
 mod pauses;
@@ -9,6 +10,7 @@ mod pauses;
 use action_domain::{
     action::{Action, Delivery, OnDoubt},
     actor::Actor,
+    capture::Captured,
     digest::Digest,
     egress::EgressPolicy,
     event::EventType,
@@ -62,7 +64,7 @@ struct Attempt {
 impl Attempt {
     fn succeed(self) {
         let output = Payload { content_type: "application/json".into(), data: Bytes::from_static(b"1") };
-        self.end(Ok(Outcome { output }), Sent::Acknowledged);
+        self.end(Ok(Outcome { output, reply: None }), Sent::Acknowledged);
     }
 
     fn fail(self, advice: Advice) {
@@ -75,7 +77,13 @@ impl Attempt {
     }
 
     fn end(self, result: Result<Outcome, ExecutionError>, sent: Sent) {
-        let _ = self.answer.send(AttemptReport { result, receipt: Receipt::default(), sent, effect: None });
+        let _ = self.answer.send(AttemptReport {
+            result,
+            receipt: Receipt::default(),
+            sent,
+            effect: None,
+            captured: Captured::default(),
+        });
     }
 }
 
@@ -319,7 +327,8 @@ async fn what_must_not_be_repeated_is_held_only_if_something_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_protocol_that_can_reconcile_is_asked_first() {
-    let outcome = || Outcome { output: Payload { content_type: "application/json".into(), data: "2".into() } };
+    let outcome =
+        || Outcome { output: Payload { content_type: "application/json".into(), data: "2".into() }, reply: None };
     for (finding, on_doubt, expected) in [
         (Reconciliation::TookEffect(outcome()), OnDoubt::Hold, Status::Succeeded),
         (Reconciliation::Unknown, OnDoubt::Hold, Status::InDoubt),

@@ -31,6 +31,7 @@ pub(crate) fn page(filter: &EventFilter, page: Page<Position>) -> Statement {
         .bind(filter.action.map(|id| id.uuid()))
         .bind(filter.correlation_id.as_ref().map(|text| text.clone().into_bytes()))
         .bind(filter.correlation_id.as_deref().and_then(own).map(|id| id.uuid()))
+        .bind(filter.kind.as_ref().map(|text| text.clone().into_bytes()))
 }
 
 /// The execution whose own id this correlation id is.
@@ -49,15 +50,16 @@ static SENT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// By the index of the condition that lets the fewest pass. What an execution or a correlation
-/// id leaves is little, and the other conditions are checked on it. Of an action and of the log
-/// there can be much: where only rare types are wanted, each gives a page from its index, and
-/// the page is taken from those; frequent types are not far apart and are found on the way.
+/// id leaves is little, and the other conditions are checked on it. Items have indexes by their kind.
+/// Of an action and of the log there can be much: where only rare types are wanted, each gives a page
+/// from its index, and the page is taken from those; frequent types are not far apart and are found
+/// on the way.
 fn page_text(filter: &EventFilter) -> String {
     let mut wanted: Vec<&str> = filter.types.iter().map(|r#type| r#type.as_str()).collect();
     wanted.sort_unstable();
     wanted.dedup();
     let all_rare = !wanted.is_empty() && !wanted.iter().any(|word| FREQUENT.contains(word));
-    if all_rare && filter.execution.is_none() && filter.correlation_id.is_none() {
+    if all_rare && filter.execution.is_none() && filter.correlation_id.is_none() && filter.kind.is_none() {
         // The words stand in the text: so Postgres knows that the partial index serves.
         let action = if filter.action.is_some() { lead("action", 4) + " AND " } else { String::new() };
         let arm = |word: &&str| {
@@ -89,24 +91,30 @@ fn page_text(filter: &EventFilter) -> String {
         format!("SELECT {EVENT} FROM events WHERE {conditions}position > $1 ORDER BY {order} LIMIT $2")
     };
     let action = filter.action.map(|_| only_checked("action = $4"));
+    let kind = filter.kind.as_ref().map(|_| only_checked("kind = $7"));
     let own = filter.correlation_id.as_deref().and_then(own);
     if filter.execution.is_some() {
         let correlation = filter.correlation_id.as_ref().map(|_| match own {
             Some(_) => only_checked(&format!("correlation_id = $5 OR correlation_id = {OWN} AND execution = $6")),
             None => only_checked("correlation_id = $5"),
         });
-        return by(Some(("execution", 3)), correlation.into_iter().chain(action).collect());
+        return by(Some(("execution", 3)), correlation.into_iter().chain(action).chain(kind).collect());
     }
     if filter.correlation_id.is_some() {
         // The second condition is the index's own: so Postgres knows that it serves.
-        let given = [format!("correlation_id <> {OWN}")].into_iter().chain(action.clone()).collect();
+        let given =
+            [format!("correlation_id <> {OWN}")].into_iter().chain(action.clone()).chain(kind.clone()).collect();
         let given = by(Some(("correlation_id", 5)), given);
         let Some(_) = own else { return given };
-        let own = [only_checked(&format!("correlation_id = {OWN}"))].into_iter().chain(action).collect();
+        let own = [only_checked(&format!("correlation_id = {OWN}"))].into_iter().chain(action).chain(kind).collect();
         let own = by(Some(("execution", 6)), own);
         return format!("({given}) UNION ALL ({own}) ORDER BY position LIMIT $2");
     }
-    by(filter.action.map(|_| ("action", 4)), Vec::new())
+    match (filter.action, &filter.kind) {
+        (Some(_), Some(_)) => by(Some(("action", 4)), vec!["kind = $7".to_owned()]),
+        (None, Some(_)) => by(Some(("kind", 7)), Vec::new()),
+        (action, None) => by(action.map(|_| ("action", 4)), Vec::new()),
+    }
 }
 
 /// How the schema writes [`row::OWN`](crate::row::OWN).

@@ -4,21 +4,29 @@
 //! for the plan of each.
 
 pub(crate) mod actions;
+pub(crate) mod capture;
+pub(crate) mod consumers;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod log;
 pub(crate) mod protocols;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
+pub(crate) mod triggers;
 
 use crate::{
     PostgresStore,
     error::{Fault, fault, unavailable},
     listen::{self, Follow, Heard},
-    writer::queue::{KEYS, PAUSED_UNTIL, read_key},
+    writer::{
+        consumers::CURSOR,
+        queue::{KEYS, PAUSED_UNTIL, read_key},
+    },
 };
 use action_domain::{
     action::Action,
+    capture::Values,
+    consumer::StandingConsumer,
     digest::Digest,
     event::{Event, EventType, Position},
     execution::{Execution, WorkerId},
@@ -32,6 +40,7 @@ use action_domain::{
     secret::Secret,
     time::Timestamp,
     token::Token,
+    trigger::{Standing, StandingKind},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -219,6 +228,53 @@ impl Reader for PostgresStore {
 
     async fn secrets(&self, page: Page<Name>) -> Result<Vec<Arc<Secret>>, StoreUnavailable> {
         self.all(|| secrets::page(&page), secrets::row).await
+    }
+
+    async fn webhook_at(&self, path: &str) -> Result<Option<Standing>, StoreUnavailable> {
+        self.first(|| triggers::at(path), triggers::row).await
+    }
+
+    async fn triggers_of(&self, action: ActionId) -> Result<Vec<Standing>, StoreUnavailable> {
+        self.all(|| triggers::of(action), triggers::row).await
+    }
+
+    async fn triggers(
+        &self,
+        kind: StandingKind,
+        page: Page<(ActionId, u32)>,
+    ) -> Result<Vec<Standing>, StoreUnavailable> {
+        self.all(|| triggers::page(kind, page), triggers::row).await
+    }
+
+    async fn due_schedules(&self, now: Timestamp, limit: u32) -> Result<Vec<Standing>, StoreUnavailable> {
+        self.all(|| triggers::due(now, limit), triggers::row).await
+    }
+
+    async fn next_schedule(&self) -> Result<Option<Timestamp>, StoreUnavailable> {
+        let read = |row: &PgRow| row.try_get(0).map(Timestamp::from_micros);
+        self.first(|| sqlx::query(triggers::NEXT), read).await
+    }
+
+    async fn captured_keys(&self, action: ActionId, keys: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreUnavailable> {
+        let mut known = self.all(|| capture::known(action, keys), capture::key).await?;
+        known.sort_unstable();
+        Ok(known)
+    }
+
+    async fn values(&self, action: ActionId) -> Result<Values, StoreUnavailable> {
+        Ok(self.all(|| capture::values(action), capture::value).await?.into_iter().collect())
+    }
+
+    async fn consumer(&self, name: &Name) -> Result<Option<StandingConsumer>, StoreUnavailable> {
+        self.first(|| consumers::one(name), consumers::row).await
+    }
+
+    async fn consumers(&self, page: Page<Name>) -> Result<Vec<StandingConsumer>, StoreUnavailable> {
+        self.all(|| consumers::page(&page), consumers::row).await
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<Position>, StoreUnavailable> {
+        self.first(|| sqlx::query(CURSOR).bind(name.to_owned()), |row| row.try_get(0)).await
     }
 
     async fn last_position(&self) -> Result<Position, StoreUnavailable> {

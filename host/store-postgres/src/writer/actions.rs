@@ -72,9 +72,14 @@ impl Batch<'_> {
         if current != revision {
             return Ok(Err(Conflict::RevisionMismatch { current }));
         }
-        // Its labels and what it names go with it; its revisions stay.
+        // Its labels, what it names, its triggers and what it captured go with it; its revisions stay.
         sqlx::query("DELETE FROM actions WHERE id = $1").bind(id.uuid()).execute(&mut *self.connection).await?;
         Ok(Ok(()))
+    }
+
+    /// Whether an action is there: of one that is gone nothing is kept but its revisions.
+    pub(super) async fn is_there(&mut self, id: ActionId) -> sqlx::Result<bool> {
+        Ok(self.current(id).await?.is_some())
     }
 
     async fn current(&mut self, id: ActionId) -> sqlx::Result<Option<u32>> {

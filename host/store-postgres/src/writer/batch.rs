@@ -2,12 +2,13 @@
 //!
 //! Every execution that its units guard is held from the start ([`guard::hold`]). Units of
 //! executions, payloads, the queue and events (the hot ones) are checked against that and staged.
-//! Units that touch protocols, actions or seals (the cold ones) are written at once, each in a savepoint,
-//! behind everything that was staged before them; one process at a time does so. Either way a
-//! unit sees what the units before it did, and a refused one leaves nothing.
+//! All others are written at once, each in a savepoint, behind everything that was staged before them.
+//! Of these, one process at a time writes units that touch protocols, actions or seals (the cold ones);
+//! for those of triggers, captured items and consumers their rows are held ([`guard::hold_rows`]).
+//! Either way a unit sees what the units before it did, and a refused one leaves nothing.
 //!
 //! What a batch waits for, it waits for in one order: the lock of cold units, the lock of turns,
-//! the executions by id, payloads and keys, the end of the log. So two processes do not wait for each other in a ring;
+//! the executions by id, the rows of what comes in, payloads and keys, the end of the log. So two processes do not wait for each other in a ring;
 //! should they all the same, Postgres ends one transaction and the writer does it again.
 
 use super::{
@@ -78,7 +79,7 @@ impl<'a> Batch<'a> {
     ) -> sqlx::Result<Done> {
         let units = || commands.iter().filter_map(Command::unit);
         let writes = || units().flat_map(|unit| &unit.writes);
-        if commands.iter().any(|command| matches!(command, Command::Prune(..))) || !writes().all(is_hot) {
+        if commands.iter().any(|command| matches!(command, Command::Prune(..))) || writes().any(is_cold) {
             connection.execute(COLD_LOCK).await?;
         }
         let claims = commands.iter().any(|command| matches!(command, Command::Claim(..)));
@@ -86,6 +87,7 @@ impl<'a> Batch<'a> {
             connection.execute(TURN_LOCK).await?;
         }
         let held = guard::hold(connection, units()).await?;
+        guard::hold_rows(connection, units()).await?;
         let keys = queue::used_keys(connection, units()).await?;
         let mut batch = Self { connection, stage: Stage::default(), held, keys, wrote: false };
         let mut answers = Vec::with_capacity(commands.len());
@@ -130,7 +132,7 @@ impl<'a> Batch<'a> {
         let outcome = if unit.writes.iter().all(is_hot) {
             self.hot_unit(unit, &mut own)
         } else {
-            self.cold_unit(unit, &mut own).await?
+            self.unit_at_once(unit, &mut own).await?
         };
         if let Err(conflict) = outcome {
             return Ok(Err(conflict));
@@ -149,7 +151,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    async fn cold_unit(&mut self, unit: &'a UnitOfWork, own: &mut Own) -> sqlx::Result<Result<(), Conflict>> {
+    async fn unit_at_once(&mut self, unit: &'a UnitOfWork, own: &mut Own) -> sqlx::Result<Result<(), Conflict>> {
         self.flush().await?;
         self.wrote = true;
         self.execute("SAVEPOINT unit").await?;
@@ -163,7 +165,7 @@ impl<'a> Batch<'a> {
                 }
                 checked
             } else {
-                self.write_cold(write).await?
+                self.write_at_once(write).await?
             };
             if let Err(conflict) = done {
                 self.stage.told.cancels.truncate(told);
@@ -175,7 +177,7 @@ impl<'a> Batch<'a> {
         Ok(Ok(()))
     }
 
-    async fn write_cold(&mut self, write: &Write) -> sqlx::Result<Result<(), Conflict>> {
+    async fn write_at_once(&mut self, write: &Write) -> sqlx::Result<Result<(), Conflict>> {
         match write {
             Write::AddProtocol(protocol, component) => self.add_protocol(protocol, component).await,
             Write::RemoveProtocolIfUnused(pin) => self.remove_protocol(pin).await,
@@ -188,6 +190,16 @@ impl<'a> Batch<'a> {
             Write::AddToken(token) => self.add_token(token).await,
             Write::RemoveToken(id) => self.remove_token(*id).await,
             Write::AppendSealIfNext(seal, leaves) => self.append_seal(seal, leaves).await,
+            Write::SetTriggers(action, rows) => self.set_triggers(*action, rows).await,
+            Write::FireIfDue(fire) => self.fire(fire).await,
+            Write::UseTrigger(action, place, most) => self.use_trigger(*action, *place, *most).await,
+            Write::RestartIfLast(action, place, before, new) => self.restart((*action, *place), *before, *new).await,
+            Write::AddItemKeys(action, keys) => self.add_item_keys(*action, keys).await,
+            Write::SetValues(action, changes) => self.set_values(*action, changes).await.map(Ok),
+            Write::PutConsumer(consumer, position) => self.put_consumer(consumer, *position).await,
+            Write::RemoveConsumer(name) => self.remove_consumer(name).await,
+            Write::Acknowledge(name, position) => self.acknowledge(name, *position).await,
+            Write::MoveCursorIf(name, from, to) => self.move_cursor(name, *from, *to).await,
             _ => Ok(Ok(())),
         }
     }
@@ -268,8 +280,14 @@ struct Own {
     keys: Vec<IdempotencyKey>,
 }
 
+/// Whether it is staged.
 fn is_hot(write: &Write) -> bool {
-    !matches!(
+    !is_cold(write) && !is_of_a_row(write)
+}
+
+/// Whether it is written at once, by one process at a time.
+fn is_cold(write: &Write) -> bool {
+    matches!(
         write,
         Write::AddProtocol(..)
             | Write::RemoveProtocolIfUnused(_)
@@ -282,6 +300,23 @@ fn is_hot(write: &Write) -> bool {
             | Write::AddToken(_)
             | Write::RemoveToken(_)
             | Write::AppendSealIfNext(..)
+            | Write::SetTriggers(..)
+            | Write::PutConsumer(..)
+            | Write::RemoveConsumer(_)
+    )
+}
+
+/// Whether it is written at once, and what it believes stands in a row that is held.
+fn is_of_a_row(write: &Write) -> bool {
+    matches!(
+        write,
+        Write::FireIfDue(_)
+            | Write::UseTrigger(..)
+            | Write::RestartIfLast(..)
+            | Write::AddItemKeys(..)
+            | Write::SetValues(..)
+            | Write::Acknowledge(..)
+            | Write::MoveCursorIf(..)
     )
 }
 

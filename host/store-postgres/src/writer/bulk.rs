@@ -55,7 +55,7 @@ const UPDATED_TYPES: &str = "uuid[], smallint[], bigint[], bigint[], bigint[], b
 
 /// The types of an event's columns behind the position.
 const EVENT_TYPES: &str =
-    "uuid[], text[], bigint[], uuid[], bigint[], uuid[], bytea[], uuid[], bigint[], text[], bytea[]";
+    "uuid[], text[], bigint[], uuid[], bigint[], uuid[], bytea[], uuid[], bigint[], text[], bytea[], bytea[]";
 
 /// `$7::uuid[], $8::text[]` and so on, and the number behind the last.
 fn places(first: usize, types: &str) -> (String, usize) {
@@ -80,7 +80,7 @@ pub(crate) static WRITE_ROWS: LazyLock<String> = LazyLock::new(|| {
 /// who should hear of it, which Postgres tells them after the commit.
 pub(crate) static FINISH: LazyLock<String> = LazyLock::new(|| {
     let (events, _) = places(6, EVENT_TYPES);
-    let columns = EVENT.trim_start_matches("position, ").to_owned() + ", payload";
+    let columns = EVENT.trim_start_matches("position, ").to_owned() + ", payload, kind";
     let selected: Vec<String> = columns.split(", ").map(|column| format!("e.{column}")).collect();
     format!(
         "WITH marked AS (INSERT INTO writers (id, batch) VALUES ($1, $2) \
@@ -172,6 +172,7 @@ pub(crate) async fn finish(
         .bind(events.iter().map(|e| e.context.attempt.map(i64::from)).bind_iter())
         .bind(events.iter().map(|e| e.data.get()).bind_iter())
         .bind(events.iter().map(|e| e.payload.map(|digest| digest.as_bytes().to_vec())).bind_iter())
+        .bind(events.iter().map(|e| e.kind.as_ref().map(|kind| kind.as_bytes())).bind_iter())
         .fetch_one(connection)
         .await?;
     row.try_get(0)

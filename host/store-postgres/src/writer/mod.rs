@@ -8,8 +8,10 @@
 mod actions;
 pub(crate) mod batch;
 pub(crate) mod bulk;
+pub(crate) mod capture;
 pub(crate) mod claim;
 mod connection;
+pub(crate) mod consumers;
 pub(crate) mod guard;
 pub(crate) mod protocols;
 pub(crate) mod prune;
@@ -18,6 +20,7 @@ pub(crate) mod seals;
 pub(crate) mod secrets;
 mod stage;
 pub(crate) mod tokens;
+pub(crate) mod triggers;
 
 use crate::{
     clock::DatabaseClock,
@@ -78,6 +81,7 @@ impl Command {
             Write::AddProtocol(_, bytes) | Write::AddPayload(_, bytes) | Write::AppendSealIfNext(_, bytes) => {
                 bytes.len()
             }
+            Write::SetValues(_, values) => values.values().flatten().map(bytes::Bytes::len).sum(),
             _ => 0,
         };
         let events: usize = unit.events.iter().map(|event| event.data.get().len()).sum();

@@ -129,7 +129,8 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn note_due_at(&mut self, time: Option<Timestamp>) {
+    /// Something is due then that other processes may want to know of.
+    pub(crate) fn note_due_at(&mut self, time: Option<Timestamp>) {
         self.told.due = self.told.due.into_iter().chain(time).min();
     }
 

@@ -35,12 +35,14 @@ pub(super) fn page(filter: &EventFilter, page: Page<Position>, types: &EventType
         .bind_maybe_id(filter.action.map(|id| id.uuid()))
         .bind(filter.correlation_id.clone())
         .bind_maybe_id(filter.correlation_id.as_deref().and_then(own).map(|id| id.uuid()))
+        .bind(filter.kind.clone())
 }
 
 /// By the index of the condition that lets the fewest pass. What an execution or a correlation
-/// id leaves is little, and the other conditions are checked on it. Of an action and of the log
-/// there can be much: where only rare types are wanted, each gives a page from its index, and
-/// the page is taken from those; frequent types are not far apart and are found on the way.
+/// id leaves is little, and the other conditions are checked on it. Items have indexes by their kind.
+/// Of an action and of the log there can be much: where only rare types are wanted, each gives a page
+/// from its index, and the page is taken from those; frequent types are not far apart and are found
+/// on the way.
 pub(crate) fn page_text(filter: &EventFilter, types: &EventTypes) -> String {
     let select = format!("SELECT {EVENT} FROM events");
     let end = "position > ?1 ORDER BY position LIMIT ?2";
@@ -49,23 +51,27 @@ pub(crate) fn page_text(filter: &EventFilter, types: &EventTypes) -> String {
     wanted.dedup();
     let all_rare = wanted.first().is_some_and(|code| *code > FREQUENT_MAX);
     let action = if filter.action.is_some() { "action = ?4 AND " } else { "" };
+    let kind = if filter.kind.is_some() { "kind = ?7 AND " } else { "" };
     let types = if wanted.is_empty() { String::new() } else { format!("type IN ({}) AND ", list(&wanted)) };
     let correlation = match &filter.correlation_id {
         Some(id) if own(id).is_some() => "(correlation_id = ?5 OR correlation_id = '' AND execution = ?6) AND ",
         Some(_) => "correlation_id = ?5 AND ",
         None => "",
     };
-    let by = |index: &str| format!("{select} INDEXED BY {index} WHERE {correlation}{action}{types}");
+    let by = |index: &str| format!("{select} INDEXED BY {index} WHERE {correlation}{action}{kind}{types}");
     if filter.execution.is_some() {
         by("events_by_execution") + "execution = ?3 AND " + end
     } else if let Some(id) = &filter.correlation_id {
         // The second condition is the index's own: so SQLite knows that it serves.
-        let others =
-            format!("events_by_correlation WHERE correlation_id = ?5 AND correlation_id > '' AND {action}{types}{end}");
+        let others = format!(
+            "events_by_correlation WHERE correlation_id = ?5 AND correlation_id > '' AND {action}{kind}{types}{end}"
+        );
         let own = own(id).map(|_| {
-            format!("events_by_execution WHERE execution = ?6 AND correlation_id = '' AND {action}{types}{end}")
+            format!("events_by_execution WHERE execution = ?6 AND correlation_id = '' AND {action}{kind}{types}{end}")
         });
         merged(&select, std::iter::once(others).chain(own))
+    } else if filter.kind.is_some() {
+        by(if filter.action.is_some() { "events_by_action_and_kind" } else { "events_by_kind" }) + end
     } else if all_rare {
         let index = if filter.action.is_some() { "events_by_action_and_type" } else { "events_by_type" };
         // The second condition on the type is the index's own: so SQLite knows that it serves.

@@ -4,12 +4,15 @@
 //! for the plan of each.
 
 pub(crate) mod actions;
+pub(crate) mod capture;
+pub(crate) mod consumers;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod log;
 pub(crate) mod protocols;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
+pub(crate) mod triggers;
 
 use crate::{
     Follow, SqliteStore,
@@ -17,11 +20,14 @@ use crate::{
     row::Columns,
     writer::{
         claim::PAUSED_UNTIL,
+        consumers::CURSOR,
         queue::{KEY, read_key},
     },
 };
 use action_domain::{
     action::Action,
+    capture::Values,
+    consumer::StandingConsumer,
     digest::Digest,
     event::{Event, EventType, Position},
     execution::{Execution, WorkerId},
@@ -35,6 +41,7 @@ use action_domain::{
     secret::Secret,
     time::Timestamp,
     token::Token,
+    trigger::{Standing, StandingKind},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -226,6 +233,52 @@ impl Reader for SqliteStore {
 
     async fn secrets(&self, page: Page<Name>) -> Result<Vec<Arc<Secret>>, StoreUnavailable> {
         self.all(secrets::page(&page), secrets::row).await
+    }
+
+    async fn webhook_at(&self, path: &str) -> Result<Option<Standing>, StoreUnavailable> {
+        self.first(triggers::at(path), triggers::row).await
+    }
+
+    async fn triggers_of(&self, action: ActionId) -> Result<Vec<Standing>, StoreUnavailable> {
+        self.all(triggers::of(action), triggers::row).await
+    }
+
+    async fn triggers(
+        &self,
+        kind: StandingKind,
+        page: Page<(ActionId, u32)>,
+    ) -> Result<Vec<Standing>, StoreUnavailable> {
+        self.all(triggers::page(kind, page), triggers::row).await
+    }
+
+    async fn due_schedules(&self, now: Timestamp, limit: u32) -> Result<Vec<Standing>, StoreUnavailable> {
+        self.all(triggers::due(now, limit), triggers::row).await
+    }
+
+    async fn next_schedule(&self) -> Result<Option<Timestamp>, StoreUnavailable> {
+        let read = |row: &Row<'_>| row.get(0).map(Timestamp::from_micros);
+        self.first(query(triggers::NEXT), read).await
+    }
+
+    async fn captured_keys(&self, action: ActionId, keys: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreUnavailable> {
+        let keys = keys.iter().cloned().collect();
+        self.readers.read(move |connection| capture::known(connection, action, &keys)).await
+    }
+
+    async fn values(&self, action: ActionId) -> Result<Values, StoreUnavailable> {
+        Ok(self.all(capture::values(action), capture::value).await?.into_iter().collect())
+    }
+
+    async fn consumer(&self, name: &Name) -> Result<Option<StandingConsumer>, StoreUnavailable> {
+        self.first(consumers::one(name), consumers::row).await
+    }
+
+    async fn consumers(&self, page: Page<Name>) -> Result<Vec<StandingConsumer>, StoreUnavailable> {
+        self.all(consumers::page(&page), consumers::row).await
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<Position>, StoreUnavailable> {
+        self.first(query(CURSOR).bind(name.to_owned()), |row| row.get(0)).await
     }
 
     async fn last_position(&self) -> Result<Position, StoreUnavailable> {

@@ -56,13 +56,18 @@ impl Batch<'_> {
         if current != revision {
             return Ok(Err(Conflict::RevisionMismatch { current }));
         }
-        // Its labels and what it names go with it; its revisions stay.
+        // Its labels, what it names, its triggers and what it captured go with it; its revisions stay.
         self.connection.execute("DELETE FROM actions WHERE id = ?", [id.uuid().as_bytes()])?;
         Ok(Ok(()))
     }
 
+    /// Whether an action is there: of one that is gone nothing is kept but its revisions.
+    pub(super) fn is_there(&self, id: ActionId) -> rusqlite::Result<bool> {
+        Ok(self.current(id)?.is_some())
+    }
+
     fn current(&self, id: ActionId) -> rusqlite::Result<Option<u32>> {
-        self.connection.query_row(CURRENT, [id.uuid().as_bytes()], |row| row.get(0)).optional()
+        self.connection.prepare_cached(CURRENT)?.query_row([id.uuid().as_bytes()], |row| row.get(0)).optional()
     }
 
     fn owner_of(&self, name: &Name) -> rusqlite::Result<Option<Uuid>> {

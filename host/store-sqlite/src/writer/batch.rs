@@ -1,8 +1,7 @@
 //! A batch: units and claims one after the other, in one transaction.
 //!
 //! Units of executions, payloads and events (the hot ones) are checked against what the writer
-//! knows by heart and staged. Units that touch protocols or actions (the cold ones) are written
-//! at once, each in a savepoint, behind everything that was staged before them. Either way a
+//! knows by heart and staged. Units that touch anything else (the cold ones) are written at once, each in a savepoint, behind everything that was staged before them. Either way a
 //! unit sees what the units before it did, and a refused one leaves nothing.
 
 use super::{
@@ -154,6 +153,16 @@ impl<'a> Batch<'a> {
             Write::AddToken(token) => self.add_token(token).map(Ok),
             Write::RemoveToken(id) => self.remove_token(*id),
             Write::AppendSealIfNext(seal, leaves) => self.append_seal(seal, leaves),
+            Write::SetTriggers(action, rows) => self.set_triggers(*action, rows),
+            Write::FireIfDue(fire) => self.fire(fire),
+            Write::UseTrigger(action, place, most) => self.use_trigger(*action, *place, *most),
+            Write::RestartIfLast(action, place, before, new) => self.restart((*action, *place), *before, *new),
+            Write::AddItemKeys(action, keys) => self.add_item_keys(*action, keys),
+            Write::SetValues(action, changes) => self.set_values(*action, changes).map(Ok),
+            Write::PutConsumer(consumer, position) => self.put_consumer(consumer, *position),
+            Write::RemoveConsumer(name) => self.remove_consumer(name),
+            Write::Acknowledge(name, position) => self.acknowledge(name, *position),
+            Write::MoveCursorIf(name, from, to) => self.move_cursor(name, *from, *to),
             Write::AddPayload(..)
             | Write::AddExecution(_)
             | Write::RequireLease(..)

@@ -6,7 +6,9 @@
 
 mod actions;
 pub(crate) mod batch;
+pub(crate) mod capture;
 pub(crate) mod claim;
+pub(crate) mod consumers;
 pub(crate) mod protocols;
 pub(crate) mod prune;
 pub(crate) mod queue;
@@ -16,6 +18,7 @@ pub(crate) mod secrets;
 mod stage;
 pub(crate) mod state;
 pub(crate) mod tokens;
+pub(crate) mod triggers;
 
 use crate::{
     codes::EventTypes,
@@ -80,6 +83,7 @@ impl Command {
             Write::AddProtocol(_, bytes) | Write::AddPayload(_, bytes) | Write::AppendSealIfNext(_, bytes) => {
                 bytes.len()
             }
+            Write::SetValues(_, values) => values.values().flatten().map(bytes::Bytes::len).sum(),
             _ => 0,
         };
         let events: usize = unit.events.iter().map(|event| event.data.get().len()).sum();

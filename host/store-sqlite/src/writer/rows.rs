@@ -21,7 +21,7 @@ use serde::Serialize;
 use std::sync::LazyLock;
 
 static INSERT_EXECUTION: LazyLock<String> = LazyLock::new(|| insert("executions", EXECUTION));
-static INSERT_EVENT: LazyLock<String> = LazyLock::new(|| insert("events", &format!("{EVENT}, payload")));
+static INSERT_EVENT: LazyLock<String> = LazyLock::new(|| insert("events", &format!("{EVENT}, payload, kind")));
 
 /// What an execution is (its action, revision, protocol, correlation, creation) does not change.
 pub(crate) const UPDATE_EXECUTION: &str = "UPDATE executions SET status = ?, attempt = ?, started_at = ?, \
@@ -128,6 +128,7 @@ pub(crate) fn insert_events<'a>(
             context.attempt,
             event.data.get(),
             event.payload.as_ref().map(Digest::as_bytes),
+            event.kind.as_deref(),
         ])?;
     }
     Ok(())

@@ -65,6 +65,7 @@ pub async fn events_are_filtered_and_paged(store: Arc<dyn Store>) {
     let types = [
         vec![],
         vec![EventType::MessageLogged],
+        vec![EventType::ItemCaptured, EventType::MessageLogged],
         vec![EventType::TriggerReceived, EventType::ActionExecuted, EventType::TriggerReceived],
         EventType::ALL.to_vec(),
     ];
@@ -72,8 +73,10 @@ pub async fn events_are_filtered_and_paged(store: Arc<dyn Store>) {
         for action in [None, Some(action.id), Some(w.random.action_id())] {
             for execution in [None, Some(executions[0].id), Some(w.random.execution_id())] {
                 for correlation_id in [None, Some(correlation.clone()), Some("none".to_owned())] {
-                    let types = types.clone();
-                    check(&w, &EventFilter { types, action, execution, correlation_id }, &log).await;
+                    for kind in [None, Some("entry".to_owned())] {
+                        let (types, correlation_id) = (types.clone(), correlation_id.clone());
+                        check(&w, &EventFilter { types, action, execution, correlation_id, kind }, &log).await;
+                    }
                 }
             }
         }
@@ -103,6 +106,27 @@ async fn check(w: &World, filter: &EventFilter, log: &[Event]) {
     }
     let end = Page { after: log.last().map(|event| event.position), limit: 10 };
     assert!(w.store.events(filter, end).await.unwrap().is_empty(), "behind the end");
+}
+
+/// And only items; what callers ask for may be no kind at all.
+pub async fn items_are_found_by_their_kind(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let actions = [w.action("a", "http@1.0.0"), w.action("b", "http@1.0.0")];
+    for number in 0..60 {
+        let context = w.context(&w.queued(&actions[number % 2]));
+        let of = if number % 3 == 0 { EventType::MessageLogged } else { EventType::ItemCaptured };
+        w.commit(UnitOfWork::new().event(w.event(of, context))).await;
+    }
+    let log = w.log().await;
+    let mut found = 0;
+    for kind in ["entry", "message", "reading", "info", "", "entry\u{0}"] {
+        for action in [None, Some(actions[0].id), Some(w.random.action_id())] {
+            let filter = EventFilter { kind: Some(kind.to_owned()), action, ..EventFilter::default() };
+            check(&w, &filter, &log).await;
+            found += log.iter().filter(|event| filter.matches(event)).count();
+        }
+    }
+    assert!(found >= 60, "forty items, and those of one action again: {found}");
 }
 
 /// The first of a type, and of `action_executed` the last.

@@ -5,6 +5,8 @@
 
 mod actions;
 mod audit;
+mod capture;
+mod consumers;
 mod events;
 mod executions;
 mod load;
@@ -12,11 +14,14 @@ mod protocols;
 mod queue;
 mod secrets;
 mod tokens;
+mod triggers;
 mod turns;
 mod units;
 
 pub use actions::*;
 pub use audit::*;
+pub use capture::*;
+pub use consumers::*;
 pub use events::*;
 pub use executions::*;
 pub use load::*;
@@ -24,6 +29,7 @@ pub use protocols::*;
 pub use queue::*;
 pub use secrets::*;
 pub use tokens::*;
+pub use triggers::*;
 pub use turns::*;
 pub use units::*;
 
@@ -91,6 +97,24 @@ macro_rules! conformance_suite {
             a_token_comes_back_whole_until_it_is_removed
             tokens_of_a_refused_unit_are_as_before
             tokens_are_paged
+            an_action_names_secrets_in_its_triggers_too
+            triggers_are_those_of_the_last_save
+            a_path_belongs_to_one_action
+            what_an_action_has_goes_with_it
+            triggers_are_paged_by_kind
+            schedules_are_found_when_they_are_due
+            a_schedule_fires_when_it_is_due_and_once
+            a_trigger_is_used_as_often_as_it_may_be
+            an_instance_is_followed_by_one
+            of_many_who_fire_one_does
+            an_item_is_captured_once
+            many_items_are_captured_at_once
+            of_many_who_capture_an_item_one_does
+            items_are_found_by_their_kind
+            values_are_kept_until_they_are_changed
+            a_consumer_goes_on_where_it_acknowledged
+            consumers_are_paged_and_bounded
+            a_cursor_is_moved_from_where_it_stands
             an_execution_comes_back_whole
             executions_are_filtered_and_paged
             an_execution_moves_through_all_indexes

@@ -130,3 +130,30 @@ pub async fn an_action_names_secrets_that_are_there(store: Arc<dyn Store>) {
     w.commit(both).await;
     w.commit(remove("a", 1)).await;
 }
+
+/// What a webhook is proved with is there while the webhook is.
+pub async fn an_action_names_secrets_in_its_triggers_too(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let webhook = |secret: &str| {
+        let trigger = json!({"type": "webhook", "path": "p", "verify": {"scheme": "github", "secret": secret}});
+        vec![serde_json::from_value(trigger).unwrap()]
+    };
+    let mut action = using(&w, "x", &["a"]);
+    action.spec.triggers = webhook("b");
+    w.commit(set(&w.secret("a", 1))).await;
+    let add = |action: &Action| UnitOfWork::new().write(Write::AddAction(Box::new(action.clone())));
+    assert_eq!(w.refused(add(&action)).await, Conflict::SecretMissing(name("b")));
+    w.commit(set(&w.secret("b", 1))).await;
+    w.commit(add(&action)).await;
+    for text in ["a", "b"] {
+        assert_eq!(w.refused(remove(text, 1)).await, Conflict::InUse { by: "x".into() });
+    }
+    let revise = |action: &Action| UnitOfWork::new().write(Write::AddRevisionIfCurrent(Box::new(action.clone())));
+    let mut revised = w.revised(&action);
+    revised.spec.triggers = webhook("c");
+    assert_eq!(w.refused(revise(&revised)).await, Conflict::SecretMissing(name("c")));
+    revised.spec.triggers = Vec::new();
+    w.commit(revise(&revised)).await;
+    w.commit(remove("b", 1)).await;
+    assert_eq!(w.refused(remove("a", 1)).await, Conflict::InUse { by: "x".into() });
+}

@@ -6,14 +6,17 @@ use action_domain::{
     digest::Digest,
     event::EventType,
     execution::{Execution, Status},
+    id::ActionId,
     repositories::{
-        ActionFilter, ActionKey, CommitError, Conflict, EventFilter, ExecutionFilter, Page, Store, UnitOfWork, Write,
+        ActionFilter, ActionKey, CommitError, Conflict, EventFilter, ExecutionFilter, Fire, Page, Store, UnitOfWork,
+        Write,
     },
     services::Random,
     time::Timestamp,
+    trigger::{Standing, StandingKind},
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// An empty store answers everything with nothing.
 pub async fn a_new_store_is_empty(store: Arc<dyn Store>) {
@@ -34,6 +37,13 @@ pub async fn a_new_store_is_empty(store: Arc<dyn Store>) {
     assert!(w.store.event_of(w.random.execution_id(), EventType::ActionExecuted).await.unwrap().is_none());
     assert!(w.store.component(&Digest::of(b"")).await.unwrap().is_none());
     assert!(w.store.payload(&Digest::of(b"")).await.unwrap().is_none());
+    for kind in StandingKind::ALL {
+        assert!(w.store.triggers(kind, Page { after: None, limit: 10 }).await.unwrap().is_empty());
+    }
+    assert!(w.store.due_schedules(max, 10).await.unwrap().is_empty());
+    assert_eq!(w.store.next_schedule().await.unwrap(), None);
+    assert!(w.store.values(w.random.action_id()).await.unwrap().is_empty());
+    assert!(w.store.consumers(Page { after: None, limit: 10 }).await.unwrap().is_empty());
     assert!(w.store.claim(w.claim(w.random.uuid(), 10)).await.unwrap().executions.is_empty());
     assert_eq!(w.commit(UnitOfWork::new()).await, 0);
 }
@@ -106,7 +116,7 @@ async fn clashes(w: &World) -> Vec<(Write, Conflict)> {
     let first_seal = Seal::next(None, &[], w.now(), &key);
     let before = first_seal.read().unwrap();
     let second_seal = Seal::next(Some((&before, first_seal.hash())), &[], w.now(), &key);
-    vec![
+    let mut clashes = vec![
         (w.add_protocol("http@1.0.0", b"other bytes"), Conflict::VersionExists),
         (Write::RemoveProtocolIfUnused("http@9.0.0".parse().unwrap()), Conflict::NotFound),
         (Write::RemoveProtocolIfUnused("http@1.0.0".parse().unwrap()), Conflict::InUse { by: "other".into() }),
@@ -128,6 +138,57 @@ async fn clashes(w: &World) -> Vec<(Write, Conflict)> {
         (by_status(&ended, Status::Running, 1), Conflict::StatusMismatch),
         (by_status(&queued, Status::Queued, 1), Conflict::StatusMismatch),
         (Write::AppendSealIfNext(Box::new(second_seal), Bytes::new()), Conflict::NotNextSeal),
+    ];
+    clashes.extend(clashes_of_what_comes_in(w, taken.id, other.id).await);
+    clashes
+}
+
+async fn clashes_of_what_comes_in(w: &World, taken: ActionId, other: ActionId) -> Vec<(Write, Conflict)> {
+    let row = w.schedule(taken, 1, 5);
+    let due_at = row.due_at.unwrap();
+    w.write(Write::SetTriggers(taken, vec![w.webhook(taken, 0, "path"), row])).await;
+    w.write(Write::UseTrigger(taken, 0, 1)).await;
+    w.write(Write::AddItemKeys(taken, vec!["key".into()])).await;
+    w.write(Write::SetValues(taken, [("value".to_owned(), Some("1".into()))].into())).await;
+    w.write(Write::PutConsumer(Box::new(w.consumer("reader")), 0)).await;
+    w.write(Write::MoveCursorIf("$cursor".into(), None, Some(1))).await;
+    let fire = |action, place, due_at| {
+        Write::FireIfDue(Box::new(Fire { action, place, due_at, next: None, last: Some(w.random.execution_id()) }))
+    };
+    vec![
+        (Write::SetTriggers(other, vec![w.webhook(other, 0, "path")]), Conflict::PathTaken("path".into())),
+        (fire(taken, 1, due_at.plus(Duration::from_secs(1))), Conflict::FiredBefore),
+        (fire(taken, 0, due_at), Conflict::FiredBefore),
+        (fire(other, 1, due_at), Conflict::FiredBefore),
+        (Write::UseTrigger(taken, 0, 1), Conflict::UsedUp),
+        (Write::UseTrigger(other, 0, 1), Conflict::UsedUp),
+        (Write::RestartIfLast(taken, 1, Some(w.random.execution_id()), w.random.execution_id()), Conflict::FiredBefore),
+        (Write::AddItemKeys(taken, vec!["new".into(), "key".into()]), Conflict::ItemKnown),
+        (Write::RemoveConsumer("none".parse().unwrap()), Conflict::NotFound),
+        (Write::Acknowledge("none".parse().unwrap(), 1), Conflict::NotFound),
+        (Write::MoveCursorIf("$cursor".into(), None, Some(2)), Conflict::CursorMoved),
+        (Write::MoveCursorIf("$cursor".into(), Some(2), None), Conflict::CursorMoved),
+    ]
+}
+
+/// What a unit can do beside a clash to what [`clashes_of_what_comes_in`] has left.
+fn of_what_comes_in(w: &World, id: ActionId) -> [Write; 10] {
+    let row = w.schedule(id, 1, 5);
+    let fire = Fire { action: id, place: 1, due_at: row.due_at.unwrap(), next: None, last: None };
+    [
+        Write::FireIfDue(Box::new(fire)),
+        Write::UseTrigger(id, 0, 2),
+        Write::RestartIfLast(id, 1, None, w.random.execution_id()),
+        Write::SetTriggers(
+            id,
+            vec![Standing { uses: 1, ..w.webhook(id, 0, "path") }, row, w.webhook(id, 2, "another")],
+        ),
+        Write::AddItemKeys(id, vec!["new".into()]),
+        Write::SetValues(id, [("value".to_owned(), None), ("new".to_owned(), Some("2".into()))].into()),
+        Write::Acknowledge("reader".parse().unwrap(), 7),
+        Write::PutConsumer(Box::new(w.consumer("another")), 0),
+        Write::RemoveConsumer("reader".parse().unwrap()),
+        Write::MoveCursorIf("$cursor".into(), Some(1), Some(9)),
     ]
 }
 
@@ -135,8 +196,15 @@ async fn clashes(w: &World) -> Vec<(Write, Conflict)> {
 async fn state(w: &World) -> String {
     let page = || Page { after: None, limit: 100 };
     let executions = w.store.executions(&ExecutionFilter::default(), Page { after: None, limit: 100 }).await;
+    let taken = w.store.action(&ActionKey::Name("taken".parse().unwrap())).await.unwrap().unwrap().id;
+    let captured = w.store.captured_keys(taken, &["key".into(), "new".into()]).await;
+    let readers = (w.store.consumers(Page { after: None, limit: 100 }).await, w.store.cursor("$cursor").await);
+    let paths = (w.store.webhook_at("path").await, w.store.webhook_at("another").await);
     format!(
-        "{:?} {:?} {:?} {:?}",
+        "{:?} {captured:?} {:?} {readers:?} {paths:?} {:?} {:?} {:?} {:?} {:?}",
+        w.store.triggers_of(taken).await,
+        w.store.values(taken).await,
+        w.store.next_schedule().await,
         w.store.protocols(Page { after: None, limit: 100 }).await,
         w.store.actions(&ActionFilter::default(), Page { after: None, limit: 100 }).await,
         executions,
@@ -150,6 +218,7 @@ pub async fn a_refused_unit_leaves_nothing_behind(store: Arc<dyn Store>) {
     let clashes = clashes(&w).await;
     let before = state(&w).await;
     let action = w.action("extra", "extra@1.0.0");
+    let taken = w.store.action(&ActionKey::Name("taken".parse().unwrap())).await.unwrap().unwrap().id;
     for (write, conflict) in clashes {
         let running = w.running(&action, w.random.uuid());
         let payload = Bytes::from_static(b"a payload of its own");
@@ -161,7 +230,8 @@ pub async fn a_refused_unit_leaves_nothing_behind(store: Arc<dyn Store>) {
         ];
         let cold = [w.add_protocol("extra@1.0.0", b"extra"), Write::AddAction(Box::new(action.clone()))];
         let both = [hot.to_vec(), cold.to_vec()].concat();
-        for others in [hot.to_vec(), cold.to_vec(), both] {
+        let with_incoming = [hot.to_vec(), of_what_comes_in(&w, taken).to_vec()].concat();
+        for others in [hot.to_vec(), cold.to_vec(), both, with_incoming] {
             for place in [0, others.len()] {
                 let mut writes = others.clone();
                 writes.insert(place, write.clone());

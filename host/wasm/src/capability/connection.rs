@@ -12,7 +12,7 @@ use crate::{
     bindings::v0_1::julee::action::outbound::{HostConnection, OutboundError, TlsOptions},
     state::State,
 };
-use action_domain::limits::CONNECT_TIMEOUT;
+use action_domain::{limits::CONNECT_TIMEOUT, services::NOTHING_IS_SENT};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -52,6 +52,10 @@ impl Connection {
         options: Option<&TlsOptions>,
     ) -> std::result::Result<Self, Refusal> {
         let target = gate.admit(host, port).map_err(Refusal::Denied)?;
+        if let Some(plan) = gate.plan() {
+            plan.connection("TCP", target.authority());
+            return Err(Refusal::ConnectFailed(NOTHING_IS_SENT.to_owned()));
+        }
         let mut record = Record::new(gate.clone(), "TCP", target.clone(), None);
         let opened = async {
             let choice = options.map(|options| tls::Choice::with(&gate, options)).transpose()?;

@@ -12,7 +12,7 @@ use action_domain::{
     id::ActionId,
     limits::{CONNECT_TIMEOUT, REQUESTS_MAX},
     secret::AttemptSecrets,
-    services::{Clock, Journal, Sending, SendingRefused, Stage, StageKind},
+    services::{Clock, Journal, NOTHING_IS_SENT, Plan, Sending, SendingRefused, Stage, StageKind},
     time::Timestamp,
 };
 use std::{
@@ -54,6 +54,8 @@ pub(crate) struct Gate {
     open: AtomicBool,
     permission: Permission,
     test: Option<Test>,
+    /// Where is written down what would be sent.
+    plan: Option<Arc<Plan>>,
     met: Mutex<sockets::Met>,
 }
 
@@ -147,6 +149,7 @@ impl Gate {
             open: AtomicBool::new(false),
             permission: Permission::default(),
             test: None,
+            plan: None,
             met: Mutex::default(),
         }
     }
@@ -161,6 +164,17 @@ impl Gate {
     pub(crate) fn for_test(mut self, methods: Vec<String>) -> Self {
         self.test = Some(Test { methods, stages: Mutex::default() });
         self
+    }
+
+    /// For a plan, where there is one: nothing leaves, not even a question for an address.
+    pub(crate) fn planning(mut self, plan: Option<Arc<Plan>>) -> Self {
+        self.plan = plan;
+        self
+    }
+
+    /// The plan, where nothing is to leave.
+    pub(crate) fn plan(&self) -> Option<&Plan> {
+        self.plan.as_deref()
     }
 
     /// From now on requests are let through, as far as the grants go.
@@ -264,6 +278,9 @@ impl Gate {
 
     /// Resolves a name that was let through, and keeps only addresses that may be reached.
     pub(crate) async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, Refusal> {
+        if self.plan.is_some() {
+            return Err(Refusal::ConnectFailed(NOTHING_IS_SENT.to_owned()));
+        }
         let started = Instant::now();
         let found = match &target.host {
             Host::Address(address) => vec![SocketAddr::new(*address, target.port)],

@@ -4,7 +4,7 @@
 //! To add a capability: a WIT interface, a file here that implements its `Host` for
 //! [`crate::state::State`], one line in [`crate::state::linker`], a grant.
 
-mod capture;
+pub(crate) mod capture;
 pub(crate) mod connection;
 pub(crate) mod gate;
 pub(crate) mod http;

@@ -15,7 +15,12 @@ use crate::{
     },
     state::State,
 };
-use action_domain::{event::Fact, limits::RESPONSE_BYTES_MAX};
+use action_domain::{
+    event::Fact,
+    limits::RESPONSE_BYTES_MAX,
+    payload::Payload,
+    services::{NOTHING_IS_SENT, PlannedRequest},
+};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request,
@@ -159,11 +164,16 @@ struct Prepared {
 async fn send(gate: &Arc<Gate>, pool: &Arc<Pool>, request: HttpRequest) -> Answer<HttpResponse> {
     let limit = request.timeout_ms.map_or(TIMEOUT_DEFAULT, |ms| Duration::from_millis(ms.into()));
     let tls = request.tls.clone();
+    let body = gate.plan().and(request.body.clone());
     let Prepared { https, host, port, path, mut request } = prepare(request).map_err(OutboundError::BadRequest)?;
     if let Err(denial) = gate.admit_method(request.method().as_str(), &host, port) {
         return Err(OutboundError::Denied(denial.to_string()));
     }
     let target = gate.admit(&host, port).map_err(|denial| OutboundError::Denied(denial.to_string()))?;
+    if let Some(plan) = gate.plan() {
+        plan.note(planned(https, &request, body));
+        return Err(OutboundError::ConnectFailed(NOTHING_IS_SENT.to_owned()));
+    }
     let mut record = Record::new(gate.clone(), request.method().as_str(), target.clone(), Some(&path));
     if let Err(text) = substitute::fill(&gate.secrets, &mut request) {
         record.error = Some(text.clone());
@@ -175,6 +185,20 @@ async fn send(gate: &Arc<Gate>, pool: &Arc<Pool>, request: HttpRequest) -> Answe
     record.denied = record.bytes_out == 0 && matches!(outcome, Err(OutboundError::Denied(_)));
     record.error = record.withheld.take().or_else(|| outcome.as_ref().err().map(describe));
     outcome
+}
+
+/// A request as a plan has it: before its secrets are filled in.
+fn planned(https: bool, request: &Request<Full<Bytes>>, body: Option<Vec<u8>>) -> PlannedRequest {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = request.headers();
+    let host = headers.get(HOST).map(text).unwrap_or_default();
+    let content_type = headers.get(header::CONTENT_TYPE).map_or_else(|| "application/octet-stream".to_owned(), text);
+    PlannedRequest {
+        method: request.method().as_str().to_owned(),
+        target: format!("{}://{host}{}", if https { "https" } else { "http" }, request.uri()),
+        headers: headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        body: body.map(|data| Payload { content_type: content_type.into(), data: data.into() }.recorded().0),
+    }
 }
 
 async fn exchange(

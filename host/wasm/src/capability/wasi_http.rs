@@ -8,9 +8,9 @@ use super::{
     substitute, tls,
     tls_failure::{TlsFailure, TlsFailureKind},
 };
-use action_domain::limits::RESPONSE_BYTES_MAX;
+use action_domain::{limits::RESPONSE_BYTES_MAX, services::PlannedRequest};
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::{
@@ -65,6 +65,19 @@ impl From<Refusal> for Error {
     }
 }
 
+/// A request as a plan has it. Its body is a stream that nobody reads.
+fn planned(request: &Request<WasiBody>) -> PlannedRequest {
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    PlannedRequest {
+        method: request.method().as_str().to_owned(),
+        target: request.uri().to_string(),
+        headers: request.headers().iter().map(header).collect(),
+        body: None,
+    }
+}
+
 async fn send(
     gate: Arc<Gate>,
     mut request: Request<WasiBody>,
@@ -81,6 +94,10 @@ async fn send(
     let method = request.method().clone();
     gate.admit_method(method.as_str(), authority.host(), port).map_err(|_| Error::HttpRequestDenied)?;
     let target = gate.admit(authority.host(), port).map_err(|_| Error::HttpRequestDenied)?;
+    if let Some(plan) = gate.plan() {
+        plan.note(planned(&request));
+        return Err(Error::ConnectionRefused);
+    }
     let mut record = Record::new(gate.clone(), method.as_str(), target.clone(), Some(uri.path()));
 
     let choice = https.then(|| tls::Choice::http(&gate));

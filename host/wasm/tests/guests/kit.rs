@@ -108,6 +108,8 @@ pub(crate) fn request(component: Digest, config: serde_json::Value) -> AttemptRe
         limits: LimitsPolicy::default().default,
         journal: Arc::new(Journal::new()),
         sending: None,
+        capturing: None,
+        plan: None,
     }
 }
 

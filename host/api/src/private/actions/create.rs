@@ -105,7 +105,7 @@ mod tests {
             (json!({"triggers": [{"type": "other"}]}), "/triggers/0/type"),
             (
                 json!({"triggers": [{"type": "webhook", "path": "x"}], "limits": {"fuel": 0}, "config": {"mode": 1}}),
-                "/triggers/0 /limits/fuel /config/mode",
+                "/triggers/0/verify /limits/fuel /config/mode",
             ),
             (json!({"protocol": "other"}), "/protocol"),
             (json!({"config": {"a": {"$secret": "x"}}}), "/config/a /config/a"),

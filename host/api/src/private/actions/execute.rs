@@ -117,7 +117,7 @@ fn accepted(dispatched: &Dispatched, prefer: Prefer) -> Answer {
 }
 
 /// Input that is no JSON at all is no document either: it is refused as other bodies are.
-fn problem(error: EngineError) -> Problem {
+pub(super) fn problem(error: EngineError) -> Problem {
     match error {
         EngineError::InvalidInput(issues) if issues.iter().any(|issue| issue.code == MALFORMED_JSON) => {
             Problem::bad_request(MALFORMED_JSON, "the input is said to be JSON and is not").errors(issues)

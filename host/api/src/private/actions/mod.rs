@@ -6,9 +6,11 @@ mod egress_proposal;
 pub(crate) mod execute;
 mod list;
 mod patch;
+mod plan;
 mod put;
 mod remove;
 mod revision;
+mod schedule;
 mod show;
 mod test_connection;
 mod validate_config;
@@ -34,9 +36,11 @@ pub(super) fn register(routes: Routes) -> Routes {
         .needs_within_reach(CONFIGURE, routes!(remove::delete_action))
         .needs_within_reach(READ, routes!(revision::get_action_revision))
         .needs_within_reach(READ, routes!(egress::get_action_egress))
+        .needs_within_reach(READ, routes!(schedule::get_action_schedule))
         .needs_within_reach(READ, routes!(egress_proposal::get_egress_proposal))
         .needs_within_reach(CONFIGURE, routes!(validate_config::validate_action_config))
         .needs_within_reach(CONFIGURE, routes!(test_connection::test_action_connection))
+        .needs_within_reach(CONFIGURE, routes!(plan::plan_action))
         .needs_within_reach(INVOKE, routes!(execute::execute_action))
 }
 

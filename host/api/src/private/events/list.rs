@@ -81,6 +81,7 @@ pub(super) async fn list_events(
         action: query.action(&state, &caller).await?,
         execution: query.parsed("execution", "an execution's id", execution)?,
         correlation_id: query.one("correlation_id")?,
+        kind: None,
     };
     query.finish()?;
     if accepts(&headers, "text/event-stream") {
@@ -116,7 +117,7 @@ pub(crate) fn position(text: &str) -> Answer<Position> {
 
 /// The position of `after`. One that the log does not reach comes from another log, and who
 /// waits behind it would miss what happens until then.
-pub(super) async fn reached(state: &ApiState, after: After) -> Answer<Position> {
+pub(in crate::private) async fn reached(state: &ApiState, after: After) -> Answer<Position> {
     let end = state.engine().reader().last_position().await?;
     match after {
         After::Latest => Ok(end),
@@ -166,7 +167,7 @@ pub(in crate::private) async fn page(
 }
 
 /// Reads a page piece by piece, so that one of large events is never held as a whole.
-async fn read(
+pub(in crate::private) async fn read(
     state: &ApiState,
     caller: &Caller,
     filter: &EventFilter,

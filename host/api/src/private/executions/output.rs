@@ -7,9 +7,10 @@ use crate::{
         caller::Caller,
         path::{In, execution_id},
     },
+    wire::bytes,
 };
-use axum::{body::Body, extract::State, response::Response};
-use http::{HeaderValue, StatusCode, header};
+use axum::extract::State;
+use http::StatusCode;
 
 /// Get an execution's output
 ///
@@ -33,15 +34,7 @@ pub(super) async fn get_output(State(state): State<ApiState>, caller: Caller, In
     caller.check_execution(&state, id).await?;
     let missing = || Problem::new(StatusCode::NOT_FOUND, "no_output", "the execution has given no output (yet)");
     let output = state.engine().output(id).await?.ok_or_else(missing)?;
-    let mut response = Response::new(Body::from(output.data));
-    // A protocol may name anything as its media type; what no header can hold is just bytes.
-    let content_type = HeaderValue::from_str(&output.content_type)
-        .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, content_type);
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
-    Ok(response)
+    Ok(bytes(output))
 }
 
 #[cfg(test)]

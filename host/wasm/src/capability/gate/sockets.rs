@@ -35,6 +35,9 @@ impl Gate {
             self.deny(&denial);
             Refusal::Denied(denial)
         })?;
+        if let Some(plan) = self.plan() {
+            plan.connection("DNS", target.host.to_string());
+        }
         let found = self.resolve(&target).await;
         let error = match &found {
             // Asked is asked, whatever came of it.
@@ -58,6 +61,10 @@ impl Gate {
     /// Whether a TCP connection to this address may be made.
     pub(crate) async fn admit_address(&self, address: SocketAddr) -> bool {
         let Some(target) = self.admit_known(address) else { return false };
+        if let Some(plan) = self.plan() {
+            plan.connection("TCP", target.authority());
+            return false;
+        }
         // What goes over it is not seen here: assume that something does.
         if self.begin_sending().await.is_err() {
             return false;
@@ -75,6 +82,10 @@ impl Gate {
             return true;
         }
         let Some(target) = self.admit_known(address) else { return false };
+        if let Some(plan) = self.plan() {
+            plan.connection("UDP", target.authority());
+            return false;
+        }
         if self.begin_sending().await.is_err() {
             return false;
         }

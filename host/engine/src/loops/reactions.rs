@@ -1,0 +1,223 @@
+//! Sets actions off by events: follows the log with a cursor that is kept, and looks at each event once.
+//!
+//! What one event sets off bears that event's id as its idempotency key, so that a process that dies
+//! before the cursor is moved, and others that follow beside it, set nothing off twice.
+
+use crate::{Engine, EngineError, dispatch_action::Occurrence};
+use action_domain::{
+    cloud_event::CloudEvent,
+    consumer::EVENT_TRIGGERS,
+    event::{Event, EventType, ItemData, Position},
+    id::ActionId,
+    limits::PAGE_ITEMS_MAX,
+    name::Name,
+    payload::Payload,
+    repositories::{ActionKey, CommitError, Conflict, EventFilter, Page, UnitOfWork, Write},
+    services::GuestTrigger,
+    time::Timestamp,
+    trigger::{CHAIN_DEPTH_MAX, EventTrigger, StandingKind, Trigger},
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use std::{sync::Arc, time::Duration};
+
+/// Executions that are set off at once: their writes share commits.
+const AT_ONCE: usize = 16;
+/// How long to let events gather.
+const GATHER: Duration = Duration::from_millis(10);
+/// While no action listens, this often is looked whether one does, and the cursor taken along.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The same where other processes save actions, and do not say so.
+const LOOK_SHARED_EVERY: Duration = Duration::from_secs(1);
+/// While no action listens, the cursor may be this far behind before it is taken along.
+const BEHIND_MAX: Position = 1_000;
+/// After the store was unavailable.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// A trigger that listens to events.
+struct Listener {
+    action: ActionId,
+    place: u32,
+    trigger: EventTrigger,
+    /// Of which action the events are; `Some(None)`: of one that is not there.
+    of: Option<Option<ActionId>>,
+    /// What happened before the action was there does not set it off.
+    since: Timestamp,
+}
+
+impl Engine {
+    pub(crate) async fn react_to_events(self) {
+        let mut positions = self.reader().follow();
+        let mut listeners = Vec::new();
+        loop {
+            let changed = self.inner.triggers.notified();
+            let looked = self.react(&mut listeners).await;
+            let (pause, follows) = match looked {
+                Ok(true) => (LOOK_SHARED_EVERY, true),
+                Ok(false) if self.inner.parts.exclusive_store => (LOOK_EVERY, false),
+                Ok(false) => (LOOK_SHARED_EVERY, false),
+                Err(error) => {
+                    tracing::error!(%error, "engine.reactions");
+                    (BACK_OFF, false)
+                }
+            };
+            tokio::select! {
+                () = self.inner.stopping.cancelled() => return,
+                () = changed => listeners.clear(),
+                open = positions.changed(), if follows => {
+                    if !open || !self.pause(GATHER).await {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Looks at everything that happened since the last look. Whether any action listens.
+    async fn react(&self, listeners: &mut Vec<Listener>) -> Result<bool, EngineError> {
+        // In this order: whoever is saved behind the list listens to what is behind this position.
+        let end = self.reader().last_position().await?;
+        if listeners.is_empty() {
+            *listeners = self.listeners().await?;
+        }
+        let Some(mut cursor) = self.reader().cursor(EVENT_TRIGGERS).await? else {
+            self.move_cursor(None, end).await?;
+            return Ok(!listeners.is_empty());
+        };
+        if listeners.is_empty() {
+            if end - cursor > BEHIND_MAX {
+                self.move_cursor(Some(cursor), end).await?;
+            }
+            return Ok(false);
+        }
+        while cursor < end {
+            let page = Page { after: Some(cursor), limit: PAGE_ITEMS_MAX };
+            let events = self.reader().events(&EventFilter::default(), page).await?;
+            let Some(last) = events.last().map(|event| event.position) else { break };
+            self.react_to(&events, listeners).await?;
+            if !self.move_cursor(Some(cursor), last).await? {
+                // Another process is at it.
+                break;
+            }
+            cursor = last;
+        }
+        Ok(!listeners.is_empty())
+    }
+
+    async fn react_to(&self, events: &[Event], listeners: &mut Vec<Listener>) -> Result<(), EngineError> {
+        let mut set_off = Vec::new();
+        let mut looked_again = false;
+        for event in events {
+            if !looked_again && changes_actions(event) {
+                looked_again = true;
+                *listeners = self.listeners().await?;
+            }
+            let matching = listeners.iter().filter(|listener| listener.hears(event));
+            set_off.extend(matching.map(|listener| self.set_off(listener.action, listener.place, event)));
+        }
+        stream::iter(set_off).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn set_off(&self, action: ActionId, place: u32, event: &Event) -> Result<(), EngineError> {
+        let ready = match self.ready(&ActionKey::Id(action)).await {
+            Ok(ready) => ready,
+            Err(EngineError::NotFound(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let depth = match event.context.execution {
+            Some(execution) => self.chain_depth(execution).await? + 1,
+            None => 1,
+        };
+        let data = serde_json::to_vec(&CloudEvent::from(event))
+            .map_err(|error| EngineError::Internal(format!("event {}: {error}", event.id)))?;
+        let input = Payload { content_type: CloudEvent::MEDIA_TYPE.into(), data: data.into() };
+        let mut occurrence = Occurrence::noticed(GuestTrigger::Event { event: event.id, depth }, input);
+        occurrence.cause = Some(event.id);
+        occurrence.correlation_id.clone_from(&event.context.correlation_id);
+        // No caller can send a control character.
+        occurrence.idempotency_key = Some(format!("\u{1}event {} {place}", event.id).into());
+        if depth > CHAIN_DEPTH_MAX {
+            let message = format!("{CHAIN_DEPTH_MAX} executions set one another off before this one");
+            return Ok(self.refuse(&ready, &occurrence, "chain_too_deep", message, Vec::new()).await?);
+        }
+        match self.occur(ready, occurrence, None).await {
+            // What was refused is recorded.
+            Ok(_) | Err(EngineError::InvalidInput(_) | EngineError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it was this process that moved it.
+    async fn move_cursor(&self, from: Option<Position>, to: Position) -> Result<bool, EngineError> {
+        let write = Write::MoveCursorIf(EVENT_TRIGGERS.into(), from, Some(to));
+        match self.store().commit(UnitOfWork::new().write(write)).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Conflict(Conflict::CursorMoved)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn listeners(&self) -> Result<Vec<Listener>, EngineError> {
+        let mut listeners = Vec::new();
+        let mut after = None;
+        loop {
+            let page = Page { after, limit: PAGE_ITEMS_MAX };
+            let standings = self.reader().triggers(StandingKind::Event, page).await?;
+            let full = standings.len() == PAGE_ITEMS_MAX as usize;
+            after = standings.last().map(|standing| (standing.action, standing.place));
+            for standing in standings {
+                let ready = match self.ready(&ActionKey::Id(standing.action)).await {
+                    Ok(ready) => ready,
+                    Err(EngineError::NotFound(_)) => continue,
+                    Err(error) => return Err(error),
+                };
+                let action = &ready.action;
+                let Some(Trigger::Event(trigger)) = action.spec.triggers.get(standing.place as usize) else { continue };
+                let of = match &trigger.action {
+                    Some(text) => Some(self.named(text).await?),
+                    None => None,
+                };
+                let (place, since) = (standing.place, action.created_at);
+                listeners.push(Listener { action: action.id, place, trigger: trigger.clone(), of, since });
+            }
+            if !full {
+                return Ok(listeners);
+            }
+        }
+    }
+
+    async fn named(&self, text: &str) -> Result<Option<ActionId>, EngineError> {
+        if let Ok(id) = text.parse() {
+            return Ok(Some(id));
+        }
+        let Ok(name) = text.parse::<Name>() else { return Ok(None) };
+        let action = self.reader().action(&ActionKey::Name(name)).await?;
+        Ok(action.map(|action: Arc<_>| action.id))
+    }
+}
+
+/// Whether an event may change who listens.
+fn changes_actions(event: &Event) -> bool {
+    let types = [EventType::ActionCreated, EventType::ActionUpdated, EventType::ActionDeleted];
+    types.iter().any(|of| of.as_str() == &*event.r#type)
+}
+
+impl Listener {
+    fn hears(&self, event: &Event) -> bool {
+        let trigger = &self.trigger;
+        event.time >= self.since
+            && trigger.types.iter().any(|of| of.as_str() == &*event.r#type)
+            && self.of.is_none_or(|of| of.is_some() && of == event.context.action)
+            && trigger.kind.as_ref().is_none_or(|kind| {
+                serde_json::from_str::<ItemData>(event.data.get()).is_ok_and(|item| item.kind == *kind)
+            })
+            && trigger.success.is_none_or(|success| {
+                serde_json::from_str::<Ended>(event.data.get()).is_ok_and(|ended| ended.success == success)
+            })
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Ended {
+    success: bool,
+}

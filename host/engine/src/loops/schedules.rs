@@ -1,0 +1,162 @@
+//! Fires schedules that are due. Every process looks; what one has fired the others find fired, since
+//! firing is a part of the trigger's own unit.
+
+use crate::{Engine, EngineError, dispatch_action::Occurrence};
+use action_domain::{
+    payload::Payload,
+    repositories::{ActionKey, Fire, Write},
+    schedule::{Calendar, Overlap, Schedule, fires},
+    services::GuestTrigger,
+    time::Timestamp,
+    trigger::{Standing, Trigger},
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use std::time::Duration;
+
+/// Schedules that are looked at in one go.
+const BATCH: u32 = 100;
+/// How many of them fire at once: their writes share commits.
+const AT_ONCE: usize = 16;
+/// How often is looked, if nothing is due and nobody says that a schedule changed.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// The same where other processes change schedules, and do not say so.
+const LOOK_SHARED_EVERY: Duration = Duration::from_secs(1);
+/// After the store was unavailable.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+impl Engine {
+    pub(crate) async fn fire_schedules(self) {
+        loop {
+            // Asked for before the look, so that nothing that changes meanwhile is missed.
+            let changed = self.inner.triggers.notified();
+            let pause = match self.fire_due().await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => self.until_schedule().await,
+                Err(error) => {
+                    tracing::error!(%error, "engine.schedules");
+                    BACK_OFF
+                }
+            };
+            tokio::select! {
+                () = self.inner.stopping.cancelled() => return,
+                () = changed => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Fires what is due. Whether there may be more.
+    async fn fire_due(&self) -> Result<bool, EngineError> {
+        let due = self.reader().due_schedules(self.now(), BATCH).await?;
+        let full = due.len() == BATCH as usize;
+        let all = stream::iter(due).map(|standing| self.fire(standing));
+        all.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        Ok(full)
+    }
+
+    async fn until_schedule(&self) -> Duration {
+        let at_most = if self.inner.parts.exclusive_store { LOOK_EVERY } else { LOOK_SHARED_EVERY };
+        match self.reader().next_schedule().await {
+            Ok(Some(due)) => due.since(self.now()).clamp(Duration::from_millis(1), at_most),
+            Ok(None) => at_most,
+            Err(_) => BACK_OFF,
+        }
+    }
+
+    async fn fire(&self, mut standing: Standing) -> Result<(), EngineError> {
+        let ready = match self.ready(&ActionKey::Id(standing.action)).await {
+            Ok(ready) => ready,
+            // It was removed meanwhile, and its triggers with it.
+            Err(EngineError::NotFound(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let trigger = ready.action.spec.triggers.get(standing.place as usize);
+        let (Some(Trigger::Schedule(schedule)), Some(due_at)) = (trigger, standing.due_at) else { return Ok(()) };
+        let Ok(calendar) = Calendar::of(schedule) else { return Ok(()) };
+        let plan = fires(&calendar, schedule.missed, due_at, self.now());
+        let mut due_at = due_at;
+        if let Some(missed) = plan.missed {
+            let next = plan.run.first().copied().or(plan.next);
+            let mut occurrence = occurrence(schedule, missed);
+            let last = standing.last;
+            occurrence.writes.push(fire(&standing, due_at, next, last));
+            let count = plan.missed_count;
+            let message =
+                format!("{count} fires were missed, the last of them at {missed}: the service was not running");
+            if !self.fired(self.refuse(&ready, &occurrence, "schedule_missed", message, Vec::new()).await)? {
+                return Ok(());
+            }
+            due_at = next.unwrap_or(due_at);
+        }
+        // One unit each: a process that dies between two leaves the rest due.
+        for (index, time) in plan.run.iter().enumerate() {
+            let next = plan.run.get(index + 1).copied().or(plan.next);
+            if !self.fire_once(&ready, schedule, &mut standing, (due_at, *time), next).await? {
+                return Ok(());
+            }
+            due_at = next.unwrap_or(due_at);
+        }
+        Ok(())
+    }
+
+    /// Whether it was this process that fired it.
+    async fn fire_once(
+        &self,
+        ready: &std::sync::Arc<crate::cache::Ready>,
+        schedule: &Schedule,
+        standing: &mut Standing,
+        (due_at, time): (Timestamp, Timestamp),
+        next: Option<Timestamp>,
+    ) -> Result<bool, EngineError> {
+        let mut occurrence = occurrence(schedule, time);
+        if schedule.overlap == Overlap::Skip && self.is_running_still(standing).await? {
+            occurrence.writes.push(fire(standing, due_at, next, standing.last));
+            let message = "the execution of the fire before has not ended".to_owned();
+            return self.fired(self.refuse(ready, &occurrence, "overlap", message, Vec::new()).await);
+        }
+        let id = self.inner.parts.random.execution_id();
+        occurrence.execution = Some(id);
+        occurrence.writes.push(fire(standing, due_at, next, Some(id)));
+        if schedule.overlap == Overlap::Queue {
+            occurrence.ordering_key = Some(format!("schedule {}", standing.place).into());
+        }
+        let jitter = Duration::from_millis((schedule.jitter_ms as f64 * self.inner.parts.random.fraction()) as u64);
+        occurrence.run_at = Some(time.plus(jitter));
+        standing.last = Some(id);
+        match self.occur(ready.clone(), occurrence, None).await {
+            Ok(_) | Err(EngineError::InvalidInput(_)) => Ok(true),
+            Err(EngineError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn is_running_still(&self, standing: &Standing) -> Result<bool, EngineError> {
+        let Some(last) = standing.last else { return Ok(false) };
+        let execution = self.reader().execution(last).await?;
+        Ok(execution.is_some_and(|execution| !execution.status.is_terminal()))
+    }
+
+    /// Whether it was this process that fired it, and not another one before.
+    fn fired(&self, committed: Result<(), action_domain::repositories::CommitError>) -> Result<bool, EngineError> {
+        match committed.map_err(EngineError::from) {
+            Ok(()) => Ok(true),
+            Err(EngineError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn fire(
+    standing: &Standing,
+    due_at: Timestamp,
+    next: Option<Timestamp>,
+    last: Option<action_domain::id::ExecutionId>,
+) -> Write {
+    Write::FireIfDue(Box::new(Fire { action: standing.action, place: standing.place, due_at, next, last }))
+}
+
+fn occurrence(schedule: &Schedule, due_at: Timestamp) -> Occurrence {
+    let input = schedule.input.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
+    let input = Payload { content_type: "application/json".into(), data: input.into() };
+    Occurrence::noticed(GuestTrigger::Schedule { due_at }, input)
+}

@@ -1,0 +1,67 @@
+//! The transform `jq`: expressions over JSON, by jaq.
+//!
+//! An input that is JSON is what it says; one that is text is a string; one that is empty is `null`.
+//! The output is JSON. `definitions` keeps a call cheap, `program` compiles and runs.
+
+mod definitions;
+mod json;
+mod program;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+#[expect(clippy::pedantic, reason = "generated from the contract")]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit/v0.1", world: "action-transform" });
+}
+
+use bindings::{
+    exports::julee::action::transformer::{Guest, TransformError},
+    julee::action::model::Payload,
+};
+use jaq_json::{Val, read};
+use program::Mistake;
+
+/// The component.
+struct Jq;
+
+impl Guest for Jq {
+    fn check(expression: String, variables: Vec<String>) -> Result<(), Vec<TransformError>> {
+        let compiled = program::compile(&expression, variables.iter().map(String::as_str));
+        compiled.map(drop).map_err(|mistakes| mistakes.into_iter().map(Into::into).collect())
+    }
+
+    fn apply(expression: String, input: Payload, variables: String) -> Result<Payload, TransformError> {
+        let input = value(&input)?;
+        let data = program::run(&expression, input, &variables)?;
+        Ok(Payload { content_type: "application/json".to_owned(), data })
+    }
+}
+
+/// What the expression sees of an input.
+fn value(input: &Payload) -> Result<Val, Mistake> {
+    let essence = input.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if input.data.is_empty() {
+        Ok(Val::Null)
+    } else if essence == "application/json" || essence.ends_with("+json") {
+        read::parse_single(&input.data).map_err(|error| Mistake::new(format!("the input is no JSON: {error}")))
+    } else if essence.starts_with("text/") {
+        Ok(Val::utf8_str(input.data.clone()))
+    } else {
+        Err(Mistake::new(format!("the input is {essence}, and jq takes JSON or text")))
+    }
+}
+
+impl From<Mistake> for TransformError {
+    fn from(Mistake { offset, message }: Mistake) -> Self {
+        Self { offset, message }
+    }
+}
+
+#[cfg(target_family = "wasm")]
+#[expect(unsafe_code, reason = "the generated exports are functions that are called from outside of Rust")]
+mod exported {
+    use super::{Jq, bindings};
+    bindings::export!(Jq with_types_in bindings);
+}
