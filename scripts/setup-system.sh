@@ -16,11 +16,11 @@ case ${1:-} in
     # strace shows that no answer leaves before the sync that covers it.
     # The tests of the Postgres store and of the NATS queue start servers of their own, whose programs are not in
     # everybody's PATH on Debian.
-    # The protocol redis is tried against a real server of its own.
+    # The protocols redis and mqtt are tried against real servers of their own.
     # The audit's tests change databases by hand, with sqlite3 and psql, and check proofs with Python.
     test)
         PATH=$PATH:/usr/sbin:$(printf "%s:" /usr/lib/postgresql/*/bin)
-        needed=("cc:gcc,libc6-dev" "strace:strace" "initdb:postgresql" "nats-server:nats-server" "redis-server:redis-server" "sqlite3:sqlite3" "psql:postgresql-client"
+        needed=("cc:gcc,libc6-dev" "strace:strace" "initdb:postgresql" "nats-server:nats-server" "redis-server:redis-server" "mosquitto:mosquitto" "sqlite3:sqlite3" "psql:postgresql-client"
             "python3:python3")
         ;;
     *)

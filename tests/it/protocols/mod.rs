@@ -3,8 +3,10 @@
 
 mod authority;
 mod kept;
+mod mqtt;
 mod odd;
 mod redis;
+mod webhook_out;
 mod world;
 
 use crate::kit::Service;
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Protocols that come with the service and have servers here.
-const SHIPPED: [&str; 2] = ["http", "redis"];
+const SHIPPED: [&str; 4] = ["http", "mqtt", "redis", "webhook-out"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_and_every_config_of_the_documentation_is_accepted() {
