@@ -31,5 +31,4 @@ for workspace in "${workspaces[@]}"; do
         --workspace --release ${CI:+--locked} --target wasm32-wasip2 $guest_cargo_flags
 done
 
-
 scripts/build-scripted-guests.sh "${workspaces[@]}"
