@@ -55,11 +55,11 @@ pub fn check(data: &[u8]) {
     assert!(redactor.text(&around).contains(MARKER), "{around}");
 
     // In a URL, each byte escaped or not.
-    let mut escaped = String::new();
-    for (index, byte) in secret.iter().enumerate() {
+    let written = secret.iter().enumerate().map(|(index, byte)| {
         let keep = byte.is_ascii_alphanumeric() && places.get(index).is_none_or(|place| place & 1 == 0);
-        if keep { escaped.push(char::from(*byte)) } else { escaped.push_str(&format!("%{byte:02x}")) }
-    }
+        if keep { char::from(*byte).to_string() } else { format!("%{byte:02x}") }
+    });
+    let escaped: String = written.collect();
     assert!(redactor.text(&escaped).contains(MARKER), "{escaped}");
 
     if let Ok(value) = std::str::from_utf8(secret) {
