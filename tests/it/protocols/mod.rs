@@ -4,6 +4,7 @@
 mod authority;
 mod kept;
 mod odd;
+mod postgres;
 mod redis;
 mod world;
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Protocols that come with the service and have servers here.
-const SHIPPED: [&str; 2] = ["http", "redis"];
+const SHIPPED: [&str; 3] = ["http", "postgres", "redis"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_and_every_config_of_the_documentation_is_accepted() {
