@@ -4,6 +4,8 @@
 
 FROM rust:1.95-bookworm AS build
 RUN rustup target add wasm32-wasip2
+# Some of the built-in protocols are in Python and TypeScript.
+RUN apt-get update && apt-get install -y --no-install-recommends python3-venv nodejs npm && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
 # The protocols come first: the binary carries them.

@@ -26,6 +26,7 @@ run: system-run protocols ## Build the release and start the service on SQLite i
 # The host's tests come last: their closing lines are the ones that a reader looks for.
 .PHONY: test
 test: system-test guests ## Run every test: guests natively, documentation, host, whole paths
+	scripts/test-scripted-guests.sh
 	cargo test $(LOCKED) --manifest-path protocols/Cargo.toml --target-dir protocols/target --workspace
 	cargo test $(LOCKED) --workspace --doc
 	cargo build $(LOCKED) -p action-server

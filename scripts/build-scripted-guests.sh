@@ -40,8 +40,8 @@ setup_js() {
     local lock stamp=$js_tools/.lock
     lock=$(digest sdk/js/package-lock.json)
     [ "$(cat "$stamp" 2>/dev/null)" = "$lock" ] && return
-    command -v node >/dev/null || { why="node is missing (20 or newer)"; return 1; }
-    node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' || { why="node is older than 20"; return 1; }
+    command -v node >/dev/null || { why="node is missing (18.3 or newer)"; return 1; }
+    node -e 'process.exit(+(process.versions.node.split(".")[0] < 18))' || { why="node is older than 18.3"; return 1; }
     command -v npm >/dev/null || { why="npm is missing"; return 1; }
     say "installing the tools of sdk/js/package-lock.json"
     (cd sdk/js && npm ci --ignore-scripts --no-audit --no-fund --loglevel error >&2) ||

@@ -315,7 +315,8 @@ static const action_example examples[] = {
     {"Over TLS, with a private CA",
      "{\"address\":\"logs.example.com:6514\",\"transport\":\"tls\",\"ca\":\"-----BEGIN CERTIFICATE-----\\n…\\n-----END "
      "CERTIFICATE-----\\n\",\"severity\":\"warning\",\"settle_ms\":200}"},
-    {"Over UDP, repeats welcome", "{\"address\":\"192.0.2.7:514\",\"transport\":\"udp\",\"repeat\":\"accept\"}"},
+    {"Over TCP, watched for a moment, repeats welcome",
+     "{\"address\":\"logs.example.com:514\",\"repeat\":\"accept\",\"settle_ms\":100}"},
     {0},
 };
 

@@ -24,7 +24,7 @@ pub(crate) fn files(folder: &str, extension: &str) -> Vec<String> {
         for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy();
-            if path.is_dir() && name != "target" && !name.starts_with('.') {
+            if path.is_dir() && name != "target" && name != "node_modules" && !name.starts_with('.') {
                 folders.push(path);
             } else if path.extension().is_some_and(|found| found == extension) {
                 found.push(path.strip_prefix(root()).unwrap().to_string_lossy().into_owned());

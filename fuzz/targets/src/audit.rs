@@ -76,6 +76,13 @@ impl Log {
         Self { events, seals }
     }
 
+    /// Whether what its seals cover is as it was in another one.
+    fn is_as_sealed(&self, other: &Self) -> bool {
+        let covered = Position::try_from(self.seals.len() * PERIOD).unwrap_or(Position::MAX);
+        let of = |log: &Self| log.events.iter().filter(|event| event.position <= covered).cloned().collect::<Vec<_>>();
+        of(self) == of(other)
+    }
+
     /// How many things are wrong with it, to somebody who trusts the key.
     fn findings(&self, anchors: Vec<Anchor>) -> u64 {
         let mut verifier = Verifier::new(vec![key().public()], anchors);
@@ -130,19 +137,15 @@ fn of_a_hand(hand: &[u8], log: &Log) {
     for step in hand.chunks_exact(5).take(8) {
         touch(&mut touched, step);
     }
-    // What stands behind the last seal is not known yet; no step puts anything there.
     let findings = touched.findings(Vec::new());
-    // Seals that were cut off at the end leave a whole chain: only an anchor tells.
+    // Seals that were cut off at the end leave a whole chain, and what they covered is not sealed any more: only an
+    // anchor tells, or a hole among the events.
     let cut = touched.seals.len() < log.seals.len() && log.seals.starts_with(&touched.seals);
-    assert_eq!(findings == 0, touched == *log || cut && events_fit(&touched, log), "{findings} findings");
-}
-
-/// Whether what the seals that are left cover is as it was.
-fn events_fit(touched: &Log, log: &Log) -> bool {
-    let covered = touched.seals.len() * PERIOD;
-    let of =
-        |log: &Log| log.events.iter().filter(|event| event.position as usize <= covered).cloned().collect::<Vec<_>>();
-    of(touched) == of(log) && touched.events.is_sorted_by_key(|event| event.position)
+    if touched == *log {
+        assert_eq!(findings, 0);
+    } else if !(cut && touched.is_as_sealed(log)) {
+        assert!(findings > 0);
+    }
 }
 
 fn touch(log: &mut Log, step: &[u8]) {

@@ -54,12 +54,17 @@ pub fn check(data: &[u8]) {
     let around = STANDARD.encode([before, secret, behind].concat());
     assert!(redactor.text(&around).contains(MARKER), "{around}");
 
-    // In a URL, each byte escaped or not.
-    let mut escaped = String::new();
-    for (index, byte) in secret.iter().enumerate() {
-        let keep = byte.is_ascii_alphanumeric() && places.get(index).is_none_or(|place| place & 1 == 0);
-        if keep { escaped.push(char::from(*byte)) } else { escaped.push_str(&format!("%{byte:02x}")) }
-    }
+    // In a URL, each byte that may have to be escaped in its own way. No encoding changes letters and digits.
+    let written = secret.iter().enumerate().map(|(index, byte)| {
+        let place = places.get(index).copied().unwrap_or_default();
+        match place & 3 {
+            _ if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+            1 => format!("%{byte:02X}"),
+            2 if byte.is_ascii_graphic() && !b"%\\&+".contains(byte) => char::from(*byte).to_string(),
+            _ => format!("%{byte:02x}"),
+        }
+    });
+    let escaped: String = written.collect();
     assert!(redactor.text(&escaped).contains(MARKER), "{escaped}");
 
     if let Ok(value) = std::str::from_utf8(secret) {

@@ -1,5 +1,6 @@
 //! Every input of the corpus, seeds and what was found once, is read again, in seconds; and the
 //! lists of targets agree.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking, also outside the test functions")]
 
 use action_domain::audit::{Proof, SealKey};
 use action_fuzz_targets::{TARGETS, parts};

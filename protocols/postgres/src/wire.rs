@@ -6,6 +6,9 @@ use action_protocol::net::{Stream, Wire};
 /// All that a server says in one execution. The output is as large, and an action allows 8 MiB by default.
 pub const ANSWER_BYTES_MAX: usize = 8 << 20;
 
+/// The longest message that is no row: an error with all its texts, or the columns of a wide table.
+const CONTROL_BYTES_MAX: usize = 1 << 20;
+
 /// Says that TLS is wanted.
 pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
@@ -29,7 +32,8 @@ pub fn read<W: Wire>(stream: &mut Stream<W>, budget: &mut usize) -> Result<Messa
     let head = stream.exact(5)?;
     let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
     let length = length.checked_sub(4).ok_or_else(|| nonsense("a message is shorter than its head"))?;
-    if !head[0].is_ascii_alphanumeric() {
+    // Only rows are large. What speaks another language seems to announce a lot.
+    if !head[0].is_ascii_alphanumeric() || (head[0] != b'D' && length > CONTROL_BYTES_MAX) {
         return Err(nonsense("this is not the language of Postgres"));
     }
     *budget = budget.checked_sub(length + 5).ok_or(OutboundError::TooLarge(ANSWER_BYTES_MAX as u32))?;

@@ -28,4 +28,13 @@ pub fn descriptor() -> Descriptor {
             "headers": { "X-Tenant": "acme" },
         }),
     )
+    .example(
+        "To an endpoint behind a private authority, which has a second to answer",
+        &json!({
+            "url": "https://hooks.internal.example.com/items",
+            "secret": { "$secret": "internal-hook" },
+            "tls": { "server_name": "hooks.example.com" },
+            "timeout_ms": 1000,
+        }),
+    )
 }

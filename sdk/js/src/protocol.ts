@@ -7,7 +7,7 @@ import { OutboundError } from "./http";
 import * as journal from "./journal";
 import { Payload } from "./payload";
 import { check, type FromSchema, type Schema } from "./schema";
-import { seed } from "./random";
+import { seedWith } from "./random";
 import { encode } from "./text";
 
 /** What `execute` is called with, and `reconcile` too. */
@@ -117,7 +117,7 @@ export function defineReconciler<const S extends Schema>(_config: S, reconcile: 
 
 function call<C>(raw: RawCall): Call<C> {
   // The runtime's own generator begins every instance at the same place.
-  seed(`${raw.execution} ${raw.attempt} ${Date.now()} ${performance.now()}`);
+  seedWith(() => `${raw.execution} ${raw.attempt} ${Date.now()} ${performance.now()}`);
   const input = new Payload(raw.input.contentType, raw.input.data);
   return { ...raw, traceparent: raw.traceparent ?? undefined, config: JSON.parse(raw.config) as C, input };
 }

@@ -3,6 +3,14 @@
  * would draw the same numbers. Good enough to spread retries; it makes no keys: nobody must be able to guess those.
  */
 
+/** Begins anew when the first number is drawn: most calls draw none. */
+export function seedWith(text: () => string): void {
+  Math.random = () => {
+    seed(text());
+    return Math.random();
+  };
+}
+
 /** Begins anew, at a place that this text says (sfc32, seeded by FNV-1a). */
 export function seed(text: string): void {
   let hash = 0x811c9dc5;

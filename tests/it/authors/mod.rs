@@ -5,10 +5,13 @@ mod guide;
 mod new;
 mod run;
 
-use crate::kit::{PATIENCE, service::binary};
+use crate::kit::service::binary;
 use serde_json::Value;
-use std::{ffi::OsStr, path::Path};
+use std::{ffi::OsStr, path::Path, time::Duration};
 use tokio::{process::Command, time::timeout};
+
+/// The checker compiles a component of Python, on a machine that does other things too.
+const PATIENCE: Duration = Duration::from_mins(15);
 
 /// How a command ended, and what it said.
 struct Ran {

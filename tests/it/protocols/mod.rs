@@ -5,6 +5,7 @@ mod authority;
 mod kept;
 mod mqtt;
 mod odd;
+mod postgres;
 mod redis;
 mod webhook_out;
 mod world;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Protocols that come with the service and have servers here.
-const SHIPPED: [&str; 4] = ["http", "mqtt", "redis", "webhook-out"];
+const SHIPPED: [&str; 5] = ["http", "mqtt", "postgres", "redis", "webhook-out"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_and_every_config_of_the_documentation_is_accepted() {

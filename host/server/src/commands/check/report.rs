@@ -250,47 +250,42 @@ impl Report {
     pub(super) fn show(&self, output: Output) -> std::io::Result<()> {
         let name = self.protocol.as_deref().unwrap_or("no protocol");
         Output::line(&format!("{}  {}  {}", one_line(&self.file), one_line(name), self.digest))?;
-        let mut rest = self.rules.as_slice();
-        while let Some((finding, others)) = rest.split_first() {
-            rest = others;
-            // What several rules have in common is said once.
-            let alike = |other: &&Finding| {
-                finding.standing == Standing::NotChecked
-                    && other.standing == Standing::NotChecked
-                    && other.message == finding.message
-            };
-            let same = rest.iter().take_while(alike).count();
-            let mut names = vec![finding.rule.name()];
-            names.extend(rest[..same].iter().map(|other| other.rule.name()));
-            rest = &rest[same..];
-            if same > 0 {
-                let word = output.paint(Colour::Dim, &format!("{:11}", finding.standing.word()));
-                Output::line(&format!(
-                    "{word}  {}  {}: {}",
-                    format_args!("{:15}", format!("{} rules", same + 1)),
-                    finding.message,
-                    names.join(", ")
-                ))?;
-                continue;
-            }
-            let word = output.paint(finding.standing.colour(), &format!("{:11}", finding.standing.word()));
-            Output::line(&format!("{word}  {:15}  {}", finding.rule.name(), one_line(&finding.message)))?;
-            let indent = " ".repeat(30);
-            for problem in finding.problems.iter().take(PROBLEMS_MAX) {
-                Output::line(&format!("{indent}- {}", one_line(problem)))?;
-            }
-            let more = finding.problems.len().saturating_sub(PROBLEMS_MAX);
-            if more > 0 {
-                Output::line(&format!("{indent}- and {more} more; --json has all of them"))?;
-            }
-            if let Some(advice) = finding.advice {
-                Output::line(&format!("{indent}{}", output.paint(Colour::Dim, advice)))?;
-            }
+        // What several rules have in common is said once.
+        let alike = |one: &Finding, other: &Finding| {
+            one.standing == Standing::NotChecked && other.standing == one.standing && other.message == one.message
+        };
+        for group in self.rules.chunk_by(alike) {
+            show_group(group, output)?;
         }
         let counts = [Standing::Ok, Standing::Warning, Standing::Failed, Standing::NotChecked]
             .map(|standing| format!("{} {}", self.count(standing), standing.word()));
         let (colour, verdict) = if self.passed { (Colour::Green, "passed") } else { (Colour::Red, "did not pass") };
         Output::line(&format!("{}: {}", output.paint(colour, verdict), counts.join(", ")))
+    }
+}
+
+/// One rule, or several about which the same is to be said.
+fn show_group(group: &[Finding], output: Output) -> std::io::Result<()> {
+    let [finding, others @ ..] = group else { return Ok(()) };
+    let word = output.paint(finding.standing.colour(), &format!("{:11}", finding.standing.word()));
+    let message = one_line(&finding.message);
+    if !others.is_empty() {
+        let names: Vec<&str> = group.iter().map(|finding| finding.rule.name()).collect();
+        let rules = format!("{} rules", group.len());
+        return Output::line(&format!("{word}  {rules:15}  {message}: {}", names.join(", ")));
+    }
+    Output::line(&format!("{word}  {:15}  {message}", finding.rule.name()))?;
+    let indent = " ".repeat(30);
+    for problem in finding.problems.iter().take(PROBLEMS_MAX) {
+        Output::line(&format!("{indent}- {}", one_line(problem)))?;
+    }
+    let more = finding.problems.len().saturating_sub(PROBLEMS_MAX);
+    if more > 0 {
+        Output::line(&format!("{indent}- and {more} more; --json has all of them"))?;
+    }
+    match finding.advice {
+        Some(advice) => Output::line(&format!("{indent}{}", output.paint(Colour::Dim, advice))),
+        None => Ok(()),
     }
 }
 
