@@ -6,6 +6,9 @@ mod kept;
 mod odd;
 mod postgres;
 mod redis;
+mod s3;
+mod smtp;
+mod syslog;
 mod world;
 
 use crate::kit::Service;
@@ -13,7 +16,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Protocols that come with the service and have servers here.
-const SHIPPED: [&str; 3] = ["http", "postgres", "redis"];
+const SHIPPED: [&str; 5] = ["http", "postgres", "redis", "s3", "smtp"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_and_every_config_of_the_documentation_is_accepted() {
