@@ -133,7 +133,8 @@ async fn who_is_not_let_in_and_who_is_not_known_is_told_apart() {
     let mut config = server.config("tls");
     server.tls_of(&mut config, None);
     let execution = world.run_seeing(SEES, config, &input).await;
-    assert_eq!(World::failure(&execution).0, "bad_response");
+    // With TLS 1.3 the refusal comes behind the handshake: as an alert, or as an end before it is read.
+    assert!(matches!(World::failure(&execution).0, "bad_response" | "unavailable"), "{execution}");
     let mut config = server.config("none");
     config["security"] = "starttls".into();
     let execution = world.run_seeing(SEES, config, &input).await;
