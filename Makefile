@@ -28,6 +28,7 @@ run: system-run protocols ## Build the release and start the service on SQLite i
 test: system-test guests ## Run every test: guests natively, documentation, host, whole paths
 	scripts/test-scripted-guests.sh
 	cargo test $(LOCKED) --manifest-path protocols/Cargo.toml --target-dir protocols/target --workspace
+	$(MAKE) -s -C protocols/syslog test BUILD=../target/c/syslog
 	cargo test $(LOCKED) --workspace --doc
 	cargo build $(LOCKED) -p action-server
 	if cargo nextest --version >/dev/null 2>&1; then \

@@ -30,17 +30,14 @@ pub fn execute(call: &Call<Config>, dialer: &impl Dialer) -> Result<Outcome, Fai
         // One more than is given tells whether there are more.
         results.push(run(&mut session, config, part, &parameters, rows_max.map_or(0, |max| max + 1))?);
     }
-    let output = match rows_max {
-        Some(max) => {
-            let mut rows = results.pop().unwrap_or_default().rows;
-            let truncated = rows.len() > max as usize;
-            rows.truncate(max as usize);
-            json!({ "rows": rows, "row_count": rows.len(), "truncated": truncated })
-        }
-        None => {
-            commit(&mut session, config)?;
-            json!({ "results": results.into_iter().map(Ran::result).collect::<Vec<_>>() })
-        }
+    let output = if let Some(max) = rows_max {
+        let mut rows = results.pop().unwrap_or_default().rows;
+        let truncated = rows.len() > max as usize;
+        rows.truncate(max as usize);
+        json!({ "rows": rows, "row_count": rows.len(), "truncated": truncated })
+    } else {
+        commit(&mut session, config)?;
+        json!({ "results": results.into_iter().map(Ran::result).collect::<Vec<_>>() })
     };
     session.close();
     Ok(Payload::json(&output)?.into())

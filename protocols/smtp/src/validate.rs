@@ -50,7 +50,9 @@ pub fn validate(config: &Config) -> Result<Accepted, Vec<Issue>> {
         found.issue("", "empty", "the mail has neither text nor html");
     }
     for (pointer, body) in [("/text", &config.text), ("/html", &config.html)] {
-        body.iter().for_each(|body| found.template(body, pointer));
+        if let Some(body) = body {
+            found.template(body, pointer);
+        }
     }
     for (name, value) in &config.headers {
         let pointer = below("/headers", name);

@@ -101,3 +101,18 @@ async fn python_is_contained() {
     guest.draws_anew().await;
     guest.reaches_what_is_granted_and_nothing_else().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c_is_contained() {
+    let Some(guest) = Guest::start("c-misbehave").await else { return };
+    guest
+        .is_contained(&[
+            ("loop", "fuel_exhausted"),
+            ("memory-bomb", "memory_exceeded"),
+            ("deep-recursion", "trapped"),
+            ("huge-output", "output_too_large"),
+            ("abort", "trapped"),
+            ("wild-pointer", "trapped"),
+        ])
+        .await;
+}

@@ -17,6 +17,8 @@ use tokio::{
 /// that a test which is killed leaves nothing.
 pub(super) struct Kept {
     _child: Child,
+    /// The line that said that it is ready.
+    pub(super) said: String,
 }
 
 /// A port that was free a moment ago.
@@ -53,7 +55,7 @@ impl Kept {
         let mut said = String::new();
         while let Some(line) = timeout(PATIENCE, lines.recv()).await.expect("the server says that it is ready") {
             if line.contains(ready) {
-                return Some(Self { _child: child });
+                return Some(Self { _child: child, said: line });
             }
             said = format!("{said}{line}\n");
         }

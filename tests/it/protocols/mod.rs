@@ -7,6 +7,9 @@ mod mqtt;
 mod odd;
 mod postgres;
 mod redis;
+mod s3;
+mod smtp;
+mod syslog;
 mod webhook_out;
 mod world;
 
@@ -15,7 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Protocols that come with the service and have servers here.
-const SHIPPED: [&str; 5] = ["http", "mqtt", "postgres", "redis", "webhook-out"];
+const SHIPPED: [&str; 7] = ["http", "mqtt", "postgres", "redis", "s3", "smtp", "webhook-out"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_and_every_config_of_the_documentation_is_accepted() {
