@@ -232,7 +232,8 @@ mod tests {
 
     #[test]
     fn refusals_are_counted_by_webhook_and_minute() {
-        let (refusals, action) = (Refusals::default(), ActionId::from(uuid::Uuid::nil()));
+        let (refusals, action): (_, ActionId) =
+            (Refusals::default(), "act_01h455vb4pex5vsknk084sn02q".parse().unwrap());
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         assert_eq!([refusals.count((action, 0), at(0)), refusals.count((action, 0), at(59))], [1, 2]);
         assert_eq!(refusals.count((action, 1), at(59)), 1);

@@ -177,6 +177,8 @@ fn in_a_box(mut response: Response) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Api;
+    use serde_json::Value;
 
     #[test]
     fn a_reply_is_an_answer_and_no_more() {
@@ -203,5 +205,90 @@ mod tests {
                 ("content-security-policy", "sandbox; default-src 'none'")
             ]
         );
+    }
+
+    /// The example of GitHub's documentation.
+    const SECRET: &str = "It's a Secret to Everybody";
+    const SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+
+    async fn with_hook(trigger: Value) -> Api {
+        let api = Api::new();
+        api.request("PUT", "/v1/secrets/hook").json(&json!({"value": SECRET})).send().await;
+        api.upload("echo 0.1.0").await.is(201);
+        let action = json!({"name": "a", "protocol": "echo", "config": {}, "triggers": [trigger]});
+        api.post("/v1/actions").json(&action).send().await.is(201);
+        api
+    }
+
+    async fn types(api: &Api) -> Vec<String> {
+        let events = api.all_pages("/v1/events").await;
+        events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_delivery_proves_who_sent_it_and_counts_once() {
+        let verify = json!({"scheme": "github", "secret": "hook"});
+        let api = with_hook(json!({"type": "webhook", "path": "git/push", "verify": verify})).await;
+        let public = api.public();
+        let send = |signature: &str, id: &str, body: &'static str| {
+            let call = public.post("/hooks/git/push?x=1&key=k").bearer("").content_type("text/plain").body(body);
+            call.with("x-hub-signature-256", signature).with("x-github-delivery", id).send()
+        };
+        let first = send(SIGNATURE, "1", "Hello, World!").await;
+        first.is(202);
+        let replayed = send(SIGNATURE, "1", "Hello, World!").await;
+        replayed.is(202);
+        assert_eq!(replayed.json(), first.json());
+        assert_ne!(send(SIGNATURE, "2", "Hello, World!").await.json(), first.json());
+        let before = types(&api).await.len();
+        send(SIGNATURE, "3", "Hello, world!").await.is_problem(401, "webhook_unverified");
+        send("sha256=75", "3", "Hello, World!").await.is_problem(401, "webhook_unverified");
+        assert_eq!(
+            types(&api).await[before..],
+            ["trigger_received", "trigger_refused", "trigger_received", "trigger_refused"]
+        );
+        public.post("/hooks/other").bearer("").body("x").send().await.is_problem(404, "webhook_not_found");
+        assert_eq!(types(&api).await.len(), before + 4, "a path that nobody has leaves no trace");
+        let log = json!(api.all_pages("/v1/events").await).to_string();
+        assert!(!log.contains("757107ea") && !log.contains("key=k") && log.contains("/hooks/git/push?x=1"), "{log}");
+    }
+
+    #[tokio::test]
+    async fn a_key_is_used_as_often_as_it_may_be_and_no_more() {
+        let verify = json!({"scheme": "key", "secret": "hook", "max_uses": 5});
+        let api = with_hook(json!({"type": "webhook", "path": "k", "verify": verify})).await;
+        let public = api.public();
+        let sends = (0..50).map(|_| public.post("/hooks/k").bearer("").with("x-webhook-key", SECRET).body("x").send());
+        let answers = futures_util::future::join_all(sends).await;
+        let accepted = answers.iter().filter(|answer| answer.status == 202).count();
+        assert_eq!(accepted, 5);
+        for refused in answers.iter().filter(|answer| answer.status != 202) {
+            refused.is_problem(401, "webhook_used_up");
+        }
+        let query = public.post("/hooks/k?key=wrong").bearer("").body("x").send().await;
+        query.is_problem(401, "webhook_unverified");
+    }
+
+    #[tokio::test]
+    async fn strangers_do_not_fill_the_log_and_outcomes_are_answered() {
+        let verify = json!({"scheme": "key", "secret": "hook"});
+        let hook = json!({"type": "webhook", "path": "k", "verify": verify, "respond": "outcome"});
+        let api = with_hook(hook).await;
+        let public = api.public();
+        let large = vec![b'x'; 5000];
+        for _ in 0..70 {
+            public.post("/hooks/k").bearer("").body(large.clone()).send().await.is_problem(401, "webhook_unverified");
+        }
+        let events = api.all_pages("/v1/events").await;
+        let received: Vec<_> = events.iter().filter(|event| event["type"] == "trigger_received").collect();
+        assert_eq!(received.len(), 60);
+        assert!(received.iter().all(|event| event["data"]["input"]["bytes"] == 0));
+        let answered = public.post("/hooks/k").bearer("").with("x-webhook-key", SECRET);
+        let answered = answered.content_type("text/plain").body("hello").send().await;
+        answered.is(200);
+        assert_eq!((&answered.bytes[..], answered.header("content-type")), (&b"hello"[..], "text/plain"));
+        api.request("PATCH", "/v1/actions/a").json(&json!({"enabled": false})).send().await.is(200);
+        let disabled = public.post("/hooks/k").bearer("").with("x-webhook-key", SECRET).body("x").send().await;
+        disabled.is_problem(409, "action_disabled");
     }
 }
