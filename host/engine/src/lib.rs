@@ -22,6 +22,7 @@ mod plan_action;
 mod propose_egress;
 mod prove_event;
 mod prune_events;
+mod receive_webhook;
 mod reconcile;
 mod recover;
 mod remove_protocol;
@@ -51,6 +52,7 @@ pub use error::{EngineError, RefusedMove};
 pub use plan_action::Planned;
 pub use propose_egress::ObservedEgress;
 pub use prove_event::{EventKey, prove_event};
+pub use receive_webhook::{Delivery, Hook, Received};
 pub use resolve_execution::Resolution;
 pub use retry_execution::{DeadLetters, Retried};
 pub use rewrap_secrets::Rewrapped;
@@ -136,6 +138,8 @@ struct Inner {
     queued: Notify,
     /// Rung when triggers changed.
     triggers: Notify,
+    /// Deliveries of webhooks that were refused lately.
+    refusals: receive_webhook::Refusals,
     /// A permit for each execution that is kept running.
     endless: Arc<Semaphore>,
     /// Rung when there is something to offer to the broker.
@@ -169,6 +173,7 @@ impl Engine {
             waiters,
             queued: Notify::new(),
             triggers: Notify::new(),
+            refusals: receive_webhook::Refusals::default(),
             endless: Arc::new(Semaphore::new(action_domain::limits::CONTINUOUS_MAX)),
             offers: Notify::new(),
             broker_well: AtomicBool::new(false),
