@@ -39,13 +39,14 @@ mod seal_events;
 mod set_secret;
 mod test_connection;
 mod tokens;
+mod transform;
 mod triggers;
 mod upgrade_protocol;
 mod verify_log;
 mod view;
 mod waiters;
 
-pub use admit_protocol::AdmittedProtocol;
+pub use admit_protocol::{AdmittedProtocol, Named};
 pub use create_token::{CreatedToken, NewToken};
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::{EngineError, RefusedMove};

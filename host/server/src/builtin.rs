@@ -2,12 +2,38 @@
 //! upgrade that brings newer ones.
 
 use action_domain::digest::Digest;
-use action_engine::{Engine, EngineError};
+use action_engine::{Engine, EngineError, Named};
 use anyhow::Context as _;
 use bytes::Bytes;
 
 /// File names and components; `build.rs` makes the list.
 static COMPONENTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
+
+/// The version of the transforms that come with this release.
+const TRANSFORMS_VERSION: &str = "0.1.0";
+
+/// Transforms do not describe themselves: file, name, summary and documentation of each.
+const TRANSFORMS: [[&str; 4]; 2] = [
+    [
+        "transform_jq.wasm",
+        "jq",
+        "jq expressions over JSON and text",
+        include_str!("../../../protocols/transform-jq/README.md"),
+    ],
+    [
+        "transform_template.wasm",
+        "template",
+        "Texts in the manner of Jinja",
+        include_str!("../../../protocols/transform-template/README.md"),
+    ],
+];
+
+fn named(file: &str) -> Option<Named> {
+    let [_, name, summary, documentation] = TRANSFORMS.into_iter().find(|[of, ..]| *of == file)?;
+    let [name, version, summary, documentation] =
+        [name, TRANSFORMS_VERSION, summary, documentation].map(ToOwned::to_owned);
+    Some(Named { name, version, summary, documentation })
+}
 
 /// What was done about a built-in protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +76,7 @@ async fn register_one(engine: &Engine, file: &str, bytes: Bytes) -> anyhow::Resu
     if let Some(protocol) = engine.reader().protocols_with(&digest).await?.first() {
         return Ok(Some(Registered::There(protocol.pin().to_string())));
     }
-    match engine.admit_builtin(bytes).await {
+    match engine.admit_builtin(bytes, named(file)).await {
         Ok(admitted) => {
             let pin = admitted.protocol.pin().to_string();
             tracing::info!(protocol = %pin, %digest, "built-in protocol registered");
@@ -71,5 +97,16 @@ async fn register_one(engine: &Engine, file: &str, bytes: Bytes) -> anyhow::Resu
             tracing::error!(file, %error, "built-in protocol not registered");
             Ok(None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transforms_have_the_version_of_their_sources() {
+        let manifest = include_str!("../../../protocols/Cargo.toml");
+        assert!(manifest.contains(&format!("[workspace.package]\nversion = \"{TRANSFORMS_VERSION}\"")));
     }
 }

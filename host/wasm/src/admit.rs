@@ -16,6 +16,7 @@ use action_domain::{
     egress::Egress,
     failure::{ErrorCode, ExecutionError, Issue},
     limits::{Limits, PURE_CALL_FUEL, PURE_CALL_TIMEOUT},
+    protocol::Kind,
     services::{Accepted, Admitted, Journal, RawDescriptor, RawExample, RuntimeError, ValidateError},
 };
 use bytes::Bytes;
@@ -39,17 +40,22 @@ impl WasmRuntime {
         let (bytes, trusted) = (component.clone(), trusted.to_vec());
         let looked_at = blocking(move || (Digest::of(&bytes), look_at(&bytes, &trusted))).await?;
         let (digest, inspected) = looked_at;
-        let Inspected { imports, reconciles } = inspected.map_err(RuntimeError::Refused)?;
+        let Inspected { imports, reconciles, kind } = inspected.map_err(RuntimeError::Refused)?;
         let candidate = self.components.try_out(digest, component).await?;
-        let descriptor = self.describe(&candidate.prepared).await.map_err(|error| match error.code {
+        let (function, tried) = match kind {
+            Kind::Protocol => ("describe", self.describe(&candidate.prepared).await.map(|found| Some(raw(found)))),
+            // It says nothing of itself, and has to be able to say whether nothing is an expression.
+            Kind::Transform => ("check", self.check_with(&candidate.prepared, "", &[]).await.map(|_| None)),
+        };
+        let descriptor = tried.map_err(|error| match error.code {
             ErrorCode::HostError => RuntimeError::Host(error.message),
             code => {
-                let code = format!("describe_{}", code.as_str());
+                let code = format!("{function}_{}", code.as_str());
                 RuntimeError::Refused(vec![Issue::new("", code, error.message)])
             }
         })?;
         self.components.keep(digest, candidate).await?;
-        Ok(Admitted { digest, imports, reconciles, descriptor: raw(descriptor) })
+        Ok(Admitted { digest, imports, reconciles, descriptor })
     }
 
     async fn describe(&self, prepared: &Prepared) -> Result<model::Descriptor, ExecutionError> {
@@ -92,9 +98,14 @@ impl WasmRuntime {
 
     /// An instance-to-be with a closed gate, a journal that nobody reads, and little of everything.
     fn pure(&self) -> Result<Invocation, ExecutionError> {
+        self.reaching_nothing(&PURE_CALL_LIMITS)
+    }
+
+    /// The same within these limits.
+    pub(crate) fn reaching_nothing(&self, limits: &Limits) -> Result<Invocation, ExecutionError> {
         let (egress, journal) = (Arc::new(Egress::default()), Arc::new(Journal::new()));
         let gate = Arc::new(Gate::new(egress, journal, &self.outside, self.clock.clone(), None));
-        Invocation::new(&self.engine, gate, self.pool.clone(), &PURE_CALL_LIMITS, Instant::now())
+        Invocation::new(&self.engine, gate, self.pool.clone(), limits, Instant::now())
             .map_err(|error| WasmRuntime::broken(&error))
     }
 }

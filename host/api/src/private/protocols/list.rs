@@ -2,11 +2,16 @@
 
 use crate::{
     ApiState,
-    error::Answer,
+    error::{Answer, Problem},
     request::query::Query,
     wire::{page, protocol::ProtocolSummary},
 };
+use action_domain::{
+    protocol::{Kind, Pin, Protocol},
+    repositories::Page,
+};
 use axum::extract::State;
+use std::sync::Arc;
 
 /// List protocols
 ///
@@ -18,6 +23,7 @@ use axum::extract::State;
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most items of the page: 1 to 500, 50 where left out."),
         ("after" = Option<String>, Query, description = "`next` of the page before."),
+        ("kind" = Option<String>, Query, description = "`protocol` or `transform`; both where left out."),
     ),
     responses(
         (status = 200, description = "A page.", body = page::Page<ProtocolSummary>),
@@ -25,10 +31,32 @@ use axum::extract::State;
     )
 )]
 pub(super) async fn list_protocols(State(state): State<ApiState>, mut query: Query) -> Answer {
+    let kind = match query.one("kind")?.as_deref() {
+        None => None,
+        Some("protocol") => Some(Kind::Protocol),
+        Some("transform") => Some(Kind::Transform),
+        Some(_) => return Err(Problem::bad_request("invalid_query", "`kind` is protocol or transform")),
+    };
     let (limit, page) = query.page()?;
     query.finish()?;
-    let mut protocols = state.engine().reader().protocols(page).await?;
+    let mut protocols = of_kind(&state, kind, page).await?;
     page::answer(&mut protocols, limit, |protocol| protocol.pin(), |protocol| ProtocolSummary::from(&**protocol))
+}
+
+/// A page of one kind. There are few components, so those of the other kind are read and left out.
+async fn of_kind(state: &ApiState, kind: Option<Kind>, page: Page<Pin>) -> Answer<Vec<Arc<Protocol>>> {
+    let wanted = page.limit as usize;
+    let (mut found, mut after) = (Vec::new(), page.after);
+    loop {
+        let protocols = state.engine().reader().protocols(Page { after, limit: page.limit }).await?;
+        let last = protocols.len() < wanted;
+        after = protocols.last().map(|protocol| protocol.pin());
+        found.extend(protocols.into_iter().filter(|protocol| kind.is_none_or(|kind| protocol.kind == kind)));
+        if last || found.len() >= wanted {
+            found.truncate(wanted);
+            return Ok(found);
+        }
+    }
 }
 
 #[cfg(test)]
