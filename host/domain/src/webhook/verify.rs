@@ -225,6 +225,11 @@ mod tests {
         assert_eq!(check(how(), "other", &headers, "Hello, World!", 0), Err(Unproved::Wrong));
         assert_eq!(
             check(how(), secret, &[("x-hub-signature-256", &right[..70])], "Hello, World!", 0),
+            Err(Unproved::Missing),
+            "half a byte cannot be read"
+        );
+        assert_eq!(
+            check(how(), secret, &[("x-hub-signature-256", &right[..69])], "Hello, World!", 0),
             Err(Unproved::Wrong)
         );
         assert_eq!(
