@@ -28,6 +28,7 @@ mod secrets;
 mod signatures;
 mod skew;
 mod tokens;
+mod transforms;
 mod upgrades;
 mod wasi;
 mod whole_path;

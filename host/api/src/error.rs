@@ -69,11 +69,20 @@ pub(crate) struct IssueBody<'a> {
     code: &'a str,
     /// For people.
     message: &'a str,
+    /// In a text at `pointer`, an expression for instance: the line, 1 for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    line: Option<u32>,
+    /// The character in that line, 1 for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    column: Option<u32>,
 }
 
 impl<'a> From<&'a Issue> for IssueBody<'a> {
-    fn from(Issue { pointer, code, message }: &'a Issue) -> Self {
-        Self { pointer, code, message }
+    fn from(Issue { pointer, code, message, place }: &'a Issue) -> Self {
+        let (line, column) = place.map(|place| (place.line, place.column)).unzip();
+        Self { pointer, code, message, line, column }
     }
 }
 
@@ -194,6 +203,9 @@ impl From<EngineError> for Problem {
             }
             EngineError::InvalidInput(errors) => {
                 Self::invalid("invalid_input", "the input does not fit the protocol's schema", errors)
+            }
+            EngineError::TransformFailed(message) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "transform_failed", message)
             }
             EngineError::Conflict { code, message } => Self::new(StatusCode::CONFLICT, code, message),
             EngineError::RevisionMismatch { current } => {

@@ -8,7 +8,7 @@ use crate::{
     error::{PROBLEM_JSON, no_method, no_route, panicked},
     guard::{Needs, guard},
 };
-use axum::{Router, middleware::from_fn_with_state};
+use axum::{Router, middleware::from_fn_with_state, routing::MethodRouter};
 use http::{HeaderValue, header};
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
@@ -63,6 +63,12 @@ impl Routes {
         let (schemas, mut paths, methods) = routes;
         paths.paths.values_mut().flat_map(operations).for_each(|operation| document(operation, None));
         self.router = self.router.routes((schemas, paths, methods));
+        self
+    }
+
+    /// A route for everybody and every method whose handler finds out itself who sends; it has no document.
+    pub(crate) fn proves_itself(mut self, path: &str, methods: MethodRouter<ApiState>) -> Self {
+        self.router = self.router.route(path, methods);
         self
     }
 

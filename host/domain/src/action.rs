@@ -9,12 +9,13 @@ use crate::{
     secret::reference,
     time::Timestamp,
     trigger::{self, Trigger},
-    turn::{KeyPath, Priority, Rate, Turn},
+    turn::{Priority, Rate, Turn},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,6 +28,9 @@ pub struct Action {
     pub revision: u32,
     /// The protocol, resolved when this revision was saved.
     pub protocol: Pin,
+    /// The transforms that its expressions name, resolved when this revision was saved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub transforms: BTreeMap<String, Pin>,
     /// What the protocol said this config does to the outside when repeated.
     pub effect: Effect,
     /// What was saved.
@@ -80,11 +84,11 @@ fn yes() -> bool {
     true
 }
 
-/// An expression over data. Not available yet.
+/// An expression over data, in the language of a transform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transform {
-    /// For instance `jq`.
+    /// A transform: `jq`, `jq@^0.1` or `jq@0.1.0`.
     pub language: String,
     /// In that language.
     pub expression: String,
@@ -131,7 +135,7 @@ pub struct Delivery {
     pub max_concurrent: Option<u32>,
     /// How fast executions begin, across all workers.
     pub rate: Option<Rate>,
-    /// A path into the input; executions with the same value there run one after another.
+    /// A jq expression over the input; executions with the same value run one after another.
     pub ordering_key: Option<String>,
     /// What becomes of those behind a failed one.
     pub on_order_failure: OnOrderFailure,
@@ -217,7 +221,7 @@ impl ActionSpec {
     /// the first thing.
     pub fn check(&self) -> Vec<Issue> {
         let mut issues = Vec::new();
-        self.check_what_is_not_there_yet(&mut issues);
+        self.check_expressions(&mut issues);
         if self.labels.len() > limits::LABELS_MAX {
             issues.push(Issue::new("/labels", "too_many", format!("more than {} labels", limits::LABELS_MAX)));
         }
@@ -263,29 +267,16 @@ impl ActionSpec {
             }
         }
     }
-
-    fn check_what_is_not_there_yet(&self, issues: &mut Vec<Issue>) {
-        let mut refuse = |pointer: String, what: &str| {
-            issues.push(Issue::new(pointer, "not_available", format!("{what} not available in this release")));
-        };
-        if self.input_transform.is_some() {
-            refuse("/input_transform".into(), "transforms are");
-        }
-        if self.output_transform.is_some() {
-            refuse("/output_transform".into(), "transforms are");
-        }
-    }
 }
 
 impl Delivery {
-    /// How an execution of the action takes its turn, created now with this input.
-    pub fn turn(&self, input: Option<&Value>, now: Timestamp) -> Turn {
-        let path = self.ordering_key.as_deref().and_then(|path| KeyPath::parse(path).ok());
+    /// How an execution of the action with this ordering key takes its turn, created now.
+    pub fn turn(&self, ordering_key: Option<Arc<str>>, now: Timestamp) -> Turn {
         Turn {
             priority: self.priority,
             max_concurrent: self.max_concurrent,
             rate: self.rate,
-            ordering_key: path.zip(input).and_then(|(path, input)| path.key(input)).map(Into::into),
+            ordering_key,
             order_blocks: self.on_order_failure == OnOrderFailure::Block,
             expires_at: self.expire_after_ms.map(|ms| now.plus(Duration::from_millis(ms))),
             aside: false,
@@ -316,9 +307,6 @@ impl Delivery {
             "expire_after_ms",
             "1 ms to a year",
         );
-        if let Some(Err(message)) = self.ordering_key.as_deref().map(KeyPath::parse) {
-            issues.push(Issue::new("/delivery/ordering_key", "invalid_path", message));
-        }
     }
 }
 
@@ -333,12 +321,11 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_wrong_or_not_there_yet_is_refused_with_its_place() {
+    fn what_is_wrong_is_refused_with_its_place() {
         let spec: ActionSpec = serde_json::from_value(json!({
             "name": "a", "protocol": "http",
             "config": {"headers": {"a/b": {"$secret": "x"}}},
             "triggers": [{"type": "call"}, {"type": "schedule", "cron": "61 * * * *"}],
-            "input_transform": {"language": "jq", "expression": "."},
             "grants": {"reveal": ["x", "y"], "egress": [{"host": "http://x", "ports": [0, 80, 0]}, {"host": "x"}]},
             "delivery": {"max_attempts": 0, "rate": {"per_second": 0}, "ordering_key": "x", "backoff": {"factor": 0.5}}
         }))
@@ -347,7 +334,6 @@ mod tests {
         assert_eq!(
             pointers,
             [
-                "/input_transform",
                 "/grants/egress/0/host",
                 "/grants/egress/0/ports/0",
                 "/grants/egress/0/ports/2",
@@ -356,7 +342,6 @@ mod tests {
                 "/delivery/max_attempts",
                 "/delivery/backoff/factor",
                 "/delivery/rate/per_second",
-                "/delivery/ordering_key",
             ]
         );
     }

@@ -11,12 +11,35 @@ pub struct Issue {
     pub code: String,
     /// For people.
     pub message: String,
+    /// Where in the text at [`Self::pointer`], if that is an expression and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// A place in a text, as editors count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// 1 for the first.
+    pub line: u32,
+    /// In characters; 1 for the first.
+    pub column: u32,
+}
+
+impl Place {
+    /// The place of the character at this byte of a text.
+    pub fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset.min(text.len())).unwrap_or(text);
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1);
+        let line = before.matches('\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        Self { line: count(line), column: count(column) }
+    }
 }
 
 impl Issue {
     /// An issue at `pointer`.
     pub fn new(pointer: impl Into<String>, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), code: code.into(), message: message.into() }
+        Self { pointer: pointer.into(), code: code.into(), message: message.into(), place: None }
     }
 
     /// The same issue, seen from a document in which this one stands at `prefix`.

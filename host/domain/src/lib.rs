@@ -33,6 +33,7 @@ pub mod secret;
 pub mod services;
 pub mod time;
 pub mod token;
+pub mod transform;
 pub mod trigger;
 pub mod turn;
 pub mod upgrade;

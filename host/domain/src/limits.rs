@@ -52,6 +52,12 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const PURE_CALL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Fuel for `describe` and `validate-config`.
 pub const PURE_CALL_FUEL: u64 = 100_000_000;
+/// Longest expression of a transform, in bytes.
+pub const EXPRESSION_BYTES_MAX: usize = 64 << 10;
+/// What one call of a transform may use. An endless expression of jq ends by its fuel after about a
+/// tenth of a second of computing; the wall time also bounds one that others keep from computing.
+pub const TRANSFORM_LIMITS: Limits =
+    Limits { timeout_ms: 1_000, fuel: 1_000_000_000, memory_bytes: 64 << 20, output_bytes: INPUT_BYTES_MAX as u64 };
 /// Table elements that one instance may have, all tables together.
 pub const TABLE_ELEMENTS_MAX: usize = 40_000;
 /// WebAssembly's own stack.

@@ -6,6 +6,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{fmt, str::FromStr};
 
+/// What a component is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// It speaks to one type of outside system.
+    #[default]
+    Protocol,
+    /// It is a language of expressions over data. It does not describe itself: whoever uploads it
+    /// names it, and no config is valid for it.
+    Transform,
+}
+
+impl Kind {
+    /// The word by which documents know it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Transform => "transform",
+        }
+    }
+}
+
 /// What a protocol says of itself, checked when it was admitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Descriptor {
@@ -41,6 +63,9 @@ pub struct Example {
 /// A component that was admitted. Immutable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Protocol {
+    /// What it is for.
+    #[serde(default)]
+    pub kind: Kind,
     /// What it says of itself.
     pub descriptor: Descriptor,
     /// Of the component's bytes.

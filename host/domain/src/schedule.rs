@@ -256,9 +256,19 @@ mod tests {
     #[test]
     fn daylight_saving_neither_loses_nor_doubles_a_day() {
         let cases: &[(&str, &str, &str, &[&str])] = &[
-            ("30 2 * * *", "Europe/Berlin", "2026-03-27T12:00:00Z", &["03-28 02:30+0100", "03-29 03:00+0200", "03-30 02:30+0200"]),
+            (
+                "30 2 * * *",
+                "Europe/Berlin",
+                "2026-03-27T12:00:00Z",
+                &["03-28 02:30+0100", "03-29 03:00+0200", "03-30 02:30+0200"],
+            ),
             ("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", &["10-25 02:30+0200", "10-26 02:30+0100"]),
-            ("0 * * * *", "Europe/Berlin", "2026-10-24T23:30:00Z", &["10-25 02:00+0200", "10-25 02:00+0100", "10-25 03:00+0100"]),
+            (
+                "0 * * * *",
+                "Europe/Berlin",
+                "2026-10-24T23:30:00Z",
+                &["10-25 02:00+0200", "10-25 02:00+0100", "10-25 03:00+0100"],
+            ),
             ("0 * * * *", "Europe/Berlin", "2026-03-29T00:30:00Z", &["03-29 03:00+0200", "03-29 04:00+0200"]),
             ("30 2 * * *", "America/New_York", "2026-03-07T12:00:00Z", &["03-08 03:00-0400", "03-09 02:30-0400"]),
             ("30 1 * * *", "America/New_York", "2026-10-31T12:00:00Z", &["11-01 01:30-0400", "11-02 01:30-0500"]),
@@ -277,9 +287,8 @@ mod tests {
         let calendar = Calendar::of(&schedule(json!({"cron": "*/15 * * * * *"}))).unwrap();
         let first = calendar.after(at("2026-11-25T00:00:00Z")).unwrap();
         assert_eq!(first, at("2026-11-25T00:00:15Z"));
-        let pointers = |document| -> Vec<String> {
-            schedule(document).check().into_iter().map(|issue| issue.pointer).collect()
-        };
+        let pointers =
+            |document| -> Vec<String> { schedule(document).check().into_iter().map(|issue| issue.pointer).collect() };
         assert_eq!(pointers(json!({"cron": "61 * * * *", "timezone": "Mars/Base"})), ["/timezone", "/cron"]);
         assert_eq!(pointers(json!({})), ["/cron"]);
         assert_eq!(pointers(json!({"cron": "* * * * *", "every_ms": 1000})), ["/every_ms"]);

@@ -213,11 +213,16 @@ impl KeyPath {
                 Step::Element(index) => value.get(index)?,
             };
         }
-        match value {
-            serde_json::Value::Null => None,
-            serde_json::Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        }
+        key_of(value)
+    }
+}
+
+/// What a value is as a key: the text of a string, the JSON of anything else; nothing is no key.
+pub fn key_of(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     }
 }
 

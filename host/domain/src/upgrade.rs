@@ -156,6 +156,7 @@ mod tests {
             digest: Digest::of(version.as_bytes()),
             bytes: 0,
             imports: imports.iter().map(|import| (*import).to_owned()).collect(),
+            kind: crate::protocol::Kind::Protocol,
             reconciles: false,
             uploaded_at: Timestamp::from_micros(0),
         }
@@ -166,7 +167,8 @@ mod tests {
         let spec: ActionSpec = serde_json::from_value(spec).unwrap();
         let now = Timestamp::from_micros(0);
         let (id, effect) = (ActionId::from_uuid(uuid::Uuid::nil()), Effect::Read);
-        Action { id, revision: 1, protocol: protocol.pin(), effect, spec, created_at: now, updated_at: now }
+        let transforms = std::collections::BTreeMap::new();
+        Action { id, revision: 1, protocol: protocol.pin(), transforms, effect, spec, created_at: now, updated_at: now }
     }
 
     fn url() -> Value {

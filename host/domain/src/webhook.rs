@@ -1,5 +1,8 @@
 //! Webhooks: where they listen, and how a delivery proves who sent it.
 
+pub mod request;
+pub mod verify;
+
 use crate::{failure::Issue, name::Name, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +145,11 @@ impl Verify {
 }
 
 impl Webhook {
+    /// What the caller is answered. Where the component verifies, only it knows what.
+    pub fn responds(&self) -> Respond {
+        if self.verify.scheme == Scheme::Protocol { Respond::Outcome } else { self.respond }
+    }
+
     /// What is wrong with it; the pointers are into it.
     pub fn check(&self) -> Vec<Issue> {
         let mut issues = Vec::new();
@@ -175,7 +183,9 @@ mod tests {
             assert_eq!(pointers(json!({"path": path, "verify": {"scheme": "protocol"}})), ["/path"], "{path}");
         }
         assert_eq!(
-            pointers(json!({"path": "a", "verify": {"scheme": "none", "secret": "s", "max_uses": 0, "tolerance_s": 9}})),
+            pointers(
+                json!({"path": "a", "verify": {"scheme": "none", "secret": "s", "max_uses": 0, "tolerance_s": 9}})
+            ),
             ["/verify/secret", "/verify/tolerance_s", "/verify/max_uses", "/verify/max_uses"]
         );
         assert_eq!(pointers(json!({"path": "a", "verify": {"scheme": "stripe"}})), ["/verify/secret"]);

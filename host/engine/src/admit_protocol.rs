@@ -11,7 +11,7 @@ use action_domain::{
     failure::Issue,
     limits::ISSUES_MAX,
     name::Name,
-    protocol::{Descriptor, Example, Pin, Protocol},
+    protocol::{Descriptor, Example, Kind, Pin, Protocol},
     repositories::{CommitError, Conflict, UnitOfWork, Write},
     secret,
     services::{Admitted, RawDescriptor, RuntimeError},
@@ -38,6 +38,19 @@ pub struct AdmittedProtocol {
     pub created: bool,
 }
 
+/// What whoever uploads a transform says of it.
+#[derive(Debug, Clone, Default)]
+pub struct Named {
+    /// The language's name.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// One line for a list.
+    pub summary: String,
+    /// Markdown.
+    pub documentation: String,
+}
+
 /// Where a component comes from.
 #[derive(Debug, Clone, Copy)]
 enum Origin {
@@ -48,23 +61,30 @@ enum Origin {
 impl Engine {
     /// Inspects a component, and keeps it as a protocol if it is acceptable. A refused one
     /// leaves nothing behind but its event.
+    /// A transform does not describe itself: `named` says what it is; of a protocol it says nothing.
     pub async fn admit_protocol(
         &self,
         component: Bytes,
+        named: Option<Named>,
         correlation_id: Option<Arc<str>>,
         by: &Actor,
     ) -> Result<AdmittedProtocol, EngineError> {
-        self.admit(component, correlation_id, Origin::Uploaded, by).await
+        self.admit(component, named, correlation_id, Origin::Uploaded, by).await
     }
 
     /// The same for a component that comes with the binary, which vouches for it.
-    pub async fn admit_builtin(&self, component: Bytes) -> Result<AdmittedProtocol, EngineError> {
-        self.admit(component, None, Origin::BuiltIn, &Actor::System).await
+    pub async fn admit_builtin(
+        &self,
+        component: Bytes,
+        named: Option<Named>,
+    ) -> Result<AdmittedProtocol, EngineError> {
+        self.admit(component, named, None, Origin::BuiltIn, &Actor::System).await
     }
 
     async fn admit(
         &self,
         component: Bytes,
+        named: Option<Named>,
         correlation_id: Option<Arc<str>>,
         origin: Origin,
         by: &Actor,
@@ -85,11 +105,11 @@ impl Engine {
             Origin::BuiltIn => runtime.admit_builtin(component.clone()).await,
         };
         let checked = match admitted {
-            Ok(admitted) => check_descriptor(&admitted.descriptor).map(|descriptor| (admitted, descriptor)),
+            Ok(admitted) => describe(&admitted, named).map(|(kind, descriptor)| (admitted, kind, descriptor)),
             Err(RuntimeError::Refused(issues)) => Err(issues),
             Err(error) => return Err(error.into()),
         };
-        let (admitted, descriptor) = match checked {
+        let (admitted, kind, descriptor) = match checked {
             Ok(checked) => checked,
             Err(mut errors) => {
                 self.inner.parts.runtime.forget(digest).await;
@@ -99,8 +119,13 @@ impl Engine {
                 return Err(EngineError::ComponentRefused(errors));
             }
         };
+        if self.reader().protocol_versions(&descriptor.name).await?.iter().any(|version| version.kind != kind) {
+            self.inner.parts.runtime.forget(digest).await;
+            let message = format!("`{}` is the name of {}", descriptor.name, other_kind(kind));
+            return Err(EngineError::Conflict { code: "name_taken", message });
+        }
         let Admitted { digest, imports, reconciles, .. } = admitted;
-        let protocol = Protocol { descriptor, digest, bytes, imports, reconciles, uploaded_at: self.now() };
+        let protocol = Protocol { kind, descriptor, digest, bytes, imports, reconciles, uploaded_at: self.now() };
         let fact = Fact::ProtocolUploaded { protocol: protocol.pin(), digest, bytes };
         let unit = UnitOfWork::new()
             .write(Write::AddProtocol(Box::new(protocol.clone()), component))
@@ -149,6 +174,39 @@ impl Engine {
             versions = self.reader().protocol_versions(name).await?;
         }
         Ok(versions)
+    }
+}
+
+const fn other_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Protocol => "a transform",
+        Kind::Transform => "a protocol",
+    }
+}
+
+/// What a component is, as it says or as whoever uploads it says.
+fn describe(admitted: &Admitted, named: Option<Named>) -> Result<(Kind, Descriptor), Vec<Issue>> {
+    let wrong = |code: &str, message: &str| vec![Issue::new("/name", code, message)];
+    match (&admitted.descriptor, named) {
+        (Some(raw), None) => Ok((Kind::Protocol, check_descriptor(raw)?)),
+        (Some(_), Some(_)) => Err(wrong("names_itself", "a protocol says its name itself: leave name and version out")),
+        (None, None) => {
+            let message = "a transform does not describe itself: say ?name=…&version=… with the upload";
+            Err(wrong("required", message))
+        }
+        (None, Some(named)) => {
+            let Named { name, version, summary, documentation } = named;
+            // No config is valid for what is no protocol.
+            let raw = RawDescriptor {
+                name,
+                version,
+                summary,
+                documentation,
+                config_schema: "false".to_owned(),
+                ..RawDescriptor::default()
+            };
+            Ok((Kind::Transform, check_descriptor(&raw)?))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use action_domain::{
 use moka::sync::Cache as Moka;
 use serde_json::value::RawValue;
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -36,6 +37,8 @@ pub(crate) struct Ready {
     pub(crate) secrets: Vec<Name>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,
+    /// The transforms that its expressions name, by language.
+    pub(crate) transforms: BTreeMap<String, Digest>,
 }
 
 pub(crate) struct Cache {
@@ -116,6 +119,10 @@ impl Engine {
         }
         let protocol = self.protocol(&action.protocol).await?;
         let schemas = self.schemas(&protocol)?;
+        let mut transforms = BTreeMap::new();
+        for (language, pin) in &action.transforms {
+            transforms.insert(language.clone(), self.protocol(pin).await?.digest);
+        }
         let egress = Egress::of_action(&protocol.descriptor.config_schema, &action.spec.config, &action.spec.grants);
         let ready = Arc::new(Ready {
             config: action.spec.config.to_string().into(),
@@ -125,6 +132,7 @@ impl Engine {
             action,
             protocol,
             schemas,
+            transforms,
         });
         self.inner.cache.revisions.insert(key, ready.clone());
         Ok(ready)

@@ -10,7 +10,7 @@ use action_domain::{
     digest::Digest,
     event::{Context, Fact},
     execution::{Execution, Status},
-    failure::Issue,
+    failure::{ErrorCode, Issue},
     id::{EventId, ExecutionId},
     payload::Payload,
     repositories::{ActionKey, CommitError, Conflict, IdempotencyKey, UnitOfWork, Write},
@@ -140,7 +140,8 @@ impl Engine {
         // Refused before anything is written: the caller may try again, and nothing runs twice.
         let busy = EngineError::Busy { retry_after: RETRY_AFTER };
         let _waiter = self.inner.waiters.try_acquire().map_err(|_| busy)?;
-        let execution = self.new_execution(&ready, &occurrence);
+        let key = self.key_or_refuse(&ready, &occurrence).await?;
+        let execution = self.new_execution(&ready, &occurrence, key);
         if !self.may_begin_at_once(&execution).await? {
             return self.enqueue_and_wait(execution, &occurrence, wait).await;
         }
@@ -203,7 +204,8 @@ impl Engine {
     }
 
     async fn enqueue(&self, ready: &Ready, occurrence: &Occurrence) -> Result<Dispatched, EngineError> {
-        let execution = self.new_execution(ready, occurrence);
+        let key = self.key_or_refuse(ready, occurrence).await?;
+        let execution = self.new_execution(ready, occurrence, key);
         let queued = Fact::ExecutionQueued { run_at: execution.run_at.unwrap_or(execution.created_at) };
         if let Accepted::Before(id) = self.accept(&execution, occurrence, &queued).await? {
             return self.execution(id).await.map(Dispatched::from);
@@ -237,15 +239,25 @@ impl Engine {
         }
     }
 
+    /// The key by which it is ordered; without one that should be there the trigger is refused.
+    async fn key_or_refuse(&self, ready: &Ready, occurrence: &Occurrence) -> Result<Option<Arc<str>>, EngineError> {
+        let error = match self.ordering_key(ready, &occurrence.trigger, &occurrence.input).await {
+            Ok(key) => return Ok(key),
+            Err(error) => error,
+        };
+        if error.code != ErrorCode::TransformFailed {
+            return Err(EngineError::Internal(error.message));
+        }
+        self.refuse(ready, occurrence, error.code.as_str(), error.message.clone(), Vec::new()).await?;
+        Err(EngineError::TransformFailed(error.message))
+    }
+
     /// A queued execution that is due now.
-    pub(crate) fn new_execution(&self, ready: &Ready, occurrence: &Occurrence) -> Execution {
+    pub(crate) fn new_execution(&self, ready: &Ready, occurrence: &Occurrence, key: Option<Arc<str>>) -> Execution {
         let id = occurrence.execution.unwrap_or_else(|| self.inner.parts.random.execution_id());
         let now = self.now();
         let delivery = &ready.action.spec.delivery;
-        // Read only where an order depends on it.
-        let input = || serde_json::from_slice(&occurrence.input.data).ok();
-        let input: Option<serde_json::Value> = delivery.ordering_key.as_ref().and_then(|_| input());
-        let mut turn = delivery.turn(input.as_ref(), now);
+        let mut turn = delivery.turn(key, now);
         if let (None, Some(key)) = (&delivery.ordering_key, &occurrence.ordering_key) {
             (turn.ordering_key, turn.order_blocks) = (Some(key.clone()), false);
         }
@@ -381,7 +393,9 @@ pub(crate) fn input_issues(ready: &Ready, input: &Payload) -> Vec<Issue> {
     if !input.is_json() {
         return Vec::new();
     }
-    let issues = match &ready.schemas.input {
+    // What an input transform gives is what has to fit the schema.
+    let schema = ready.schemas.input.as_ref().filter(|_| ready.action.spec.input_transform.is_none());
+    let issues = match schema {
         Some(validator) => serde_json::from_slice(&input.data).map(|value| issues_of(validator, &value)),
         // Its order depends on a value in it, so it has to be readable.
         None if ready.action.spec.delivery.ordering_key.is_some() => {

@@ -28,6 +28,9 @@ pub enum EngineError {
     /// The input does not fit the protocol's schema.
     #[error("the input does not fit the protocol's schema")]
     InvalidInput(Vec<Issue>),
+    /// An expression of the action failed over the input.
+    #[error("{0}")]
+    TransformFailed(String),
     /// It clashes with what is there.
     #[error("{message}")]
     Conflict {

@@ -23,6 +23,7 @@ mod plan_action;
 mod propose_egress;
 mod prove_event;
 mod prune_events;
+mod receive_webhook;
 mod reconcile;
 mod recover;
 mod remove_protocol;
@@ -39,13 +40,14 @@ mod seal_events;
 mod set_secret;
 mod test_connection;
 mod tokens;
+mod transform;
 mod triggers;
 mod upgrade_protocol;
 mod verify_log;
 mod view;
 mod waiters;
 
-pub use admit_protocol::{AdmittedProtocol, check_descriptor};
+pub use admit_protocol::{AdmittedProtocol, Named, check_descriptor};
 pub use create_token::{CreatedToken, NewToken};
 pub use dispatch_action::{Dispatch, Dispatched, MALFORMED_JSON};
 pub use error::{EngineError, RefusedMove};
@@ -53,6 +55,7 @@ pub use expected::Expectation;
 pub use plan_action::Planned;
 pub use propose_egress::ObservedEgress;
 pub use prove_event::{EventKey, prove_event};
+pub use receive_webhook::{Delivery, Hook, Received};
 pub use resolve_execution::Resolution;
 pub use retry_execution::{DeadLetters, Retried};
 pub use rewrap_secrets::Rewrapped;
@@ -140,6 +143,8 @@ struct Inner {
     queued: Notify,
     /// Rung when triggers changed.
     triggers: Notify,
+    /// Deliveries of webhooks that were refused lately.
+    refusals: receive_webhook::Refusals,
     /// A permit for each execution that is kept running.
     endless: Arc<Semaphore>,
     /// Rung when there is something to offer to the broker.
@@ -174,6 +179,7 @@ impl Engine {
             waiters,
             queued: Notify::new(),
             triggers: Notify::new(),
+            refusals: receive_webhook::Refusals::default(),
             endless: Arc::new(Semaphore::new(action_domain::limits::CONTINUOUS_MAX)),
             offers: Notify::new(),
             broker_well: AtomicBool::new(false),

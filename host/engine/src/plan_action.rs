@@ -55,11 +55,16 @@ impl Engine {
             Ok(armed) => armed,
             Err(error) => return Ok(nothing(error)),
         };
-        let mut execution = self.new_execution(&ready, &Occurrence::noticed(GuestTrigger::Call, input.clone()));
+        let given = match self.transformed_input(&ready, &GuestTrigger::Call, input.clone()).await {
+            Ok(given) => given,
+            Err(error) => return Ok(nothing(error)),
+        };
+        // Nothing waits for it and it waits for nothing: its order does not matter.
+        let mut execution = self.new_execution(&ready, &Occurrence::noticed(GuestTrigger::Call, input), None);
         execution.begin_attempt(self.now());
         let journal = Arc::new(Journal::without(armed.secrets.clone()));
         let plan = Arc::new(Plan::without(armed.secrets.clone()));
-        let mut request = self.attempt_request(&ready, &armed, &execution, GuestTrigger::Call, input, &journal);
+        let mut request = self.attempt_request(&ready, &armed, &execution, GuestTrigger::Call, given, &journal);
         request.plan = Some(plan.clone());
         let (store, action) = (self.inner.parts.store.clone(), execution.action);
         let dry = Arc::new(Dry { store, action, captured: Mutex::default() });

@@ -38,12 +38,12 @@ impl Engine {
         concluded.reconciled = Some(Reconciled::Unknown);
         let came = match came {
             Some(came) => Ok(came),
-            None => self.trigger_of(execution.id).await,
+            None => self.given_to(ready, execution).await,
         };
         let (trigger, input) = match came {
             Ok(came) => came,
-            Err(error) => {
-                tracing::error!(execution = %execution.id, %error, "engine.reconcile.input");
+            Err(message) => {
+                tracing::error!(execution = %execution.id, message, "engine.reconcile.input");
                 return Ok(());
             }
         };
@@ -88,5 +88,12 @@ impl Engine {
         let fact = Fact::ExecutionResolved { r#as: r#as.to_owned() };
         events.push(self.event_by(&Actor::System, context_of(execution, None), &fact));
         Ok(())
+    }
+
+    /// What set an execution off, and what its protocol was given.
+    async fn given_to(&self, ready: &Ready, execution: &Execution) -> Result<(GuestTrigger, Payload), String> {
+        let (trigger, input) = self.trigger_of(execution.id).await.map_err(|error| error.to_string())?;
+        let given = self.transformed_input(ready, &trigger, input).await.map_err(|error| error.message)?;
+        Ok((trigger, given))
     }
 }

@@ -171,7 +171,10 @@ impl Engine {
             () = self.inner.stopping.cancelled() => Err(Stop::Released),
         };
         match asked {
-            Ok(()) => self.conclude(execution, &lost, events, Some(ready)).await,
+            Ok(()) => {
+                self.transform_output(ready, &execution, None, &mut lost).await;
+                self.conclude(execution, &lost, events, Some(ready)).await
+            }
             Err(Stop::Cancelled) => self.conclude_cancelled(execution, events).await,
             Err(Stop::Released | Stop::LeaseLost) => None,
         }
@@ -197,6 +200,7 @@ impl Engine {
         // A place of its own: the attempt's has been told to stop.
         let mut place = self.inner.running.enter(execution.id, false);
         self.ask_if_in_doubt(ready, &execution, &mut lost, None, &mut events, &mut place).await.ok()?;
+        self.transform_output(ready, &execution, None, &mut lost).await;
         self.conclude(execution, &lost, events, Some(ready)).await
     }
 }

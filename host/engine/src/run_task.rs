@@ -80,12 +80,16 @@ impl Engine {
         trigger: GuestTrigger,
         input: Payload,
     ) -> Option<ExecutionView> {
+        let given = match self.transformed_input(ready, &trigger, input).await {
+            Ok(given) => given,
+            Err(error) => return self.conclude(execution, &Concluded::of_error(error), Vec::new(), Some(ready)).await,
+        };
         let armed = match self.arm(ready).await {
             Ok(armed) => Arc::new(armed),
             Err(error) => return self.conclude(execution, &Concluded::of_error(error), Vec::new(), Some(ready)).await,
         };
         let journal = Arc::new(Journal::without(armed.secrets.clone()));
-        let mut request = self.attempt_request(ready, &armed, &execution, trigger.clone(), input.clone(), &journal);
+        let mut request = self.attempt_request(ready, &armed, &execution, trigger.clone(), given.clone(), &journal);
         request.capturing = execution.lease.map(|lease| self.keeper(&execution, lease, &armed));
         request.sending = execution.lease.map(|lease| {
             Arc::new(RecordSending { engine: self.clone(), execution: execution.clone(), lease }) as Arc<dyn Sending>
@@ -97,9 +101,14 @@ impl Engine {
         let ended = match ran {
             Ok(report) => {
                 let mut ended = Concluded { endless, ..Concluded::of_report(armed.clean(report)) };
-                let came = Some((trigger, input));
-                let asked = self.ask_if_in_doubt(ready, &execution, &mut ended, came, &mut events, &mut place);
-                asked.await.map(|()| ended)
+                let came = Some((trigger.clone(), given));
+                match self.ask_if_in_doubt(ready, &execution, &mut ended, came, &mut events, &mut place).await {
+                    Ok(()) => {
+                        self.transform_output(ready, &execution, Some(&trigger), &mut ended).await;
+                        Ok(ended)
+                    }
+                    Err(why) => Err(why),
+                }
             }
             Err(why) => Err(why),
         };
@@ -240,22 +249,24 @@ impl Engine {
             unit = unit.write(Write::SlowDown(execution.action, until));
         }
         let mut output = None;
+        // What failed keeps an output only where its transform failed: the effect has taken place.
+        let ended = matches!(step, Step::Succeed | Step::GiveUp);
+        if let Some((recorded, apart)) = concluded.output.as_ref().filter(|_| ended).map(Payload::recorded) {
+            output = Some(recorded);
+            if let Some((digest, bytes)) = apart {
+                unit = unit.write(Write::AddPayload(digest, bytes));
+            }
+        }
         let fact = match step {
             Step::Succeed => {
                 execution.status = Status::Succeeded;
                 execution.ended_at = Some(now);
-                if let Some((recorded, apart)) = concluded.output.as_ref().map(Payload::recorded) {
-                    output = Some(recorded);
-                    if let Some((digest, bytes)) = apart {
-                        unit = unit.write(Write::AddPayload(digest, bytes));
-                    }
-                }
                 Self::executed(true, &execution, output.clone(), concluded.reply.clone())
             }
             Step::GiveUp => {
                 execution.status = Status::Failed;
                 execution.ended_at = Some(now);
-                Self::executed(false, &execution, None, None)
+                Self::executed(false, &execution, output.clone(), None)
             }
             Step::RetryAt(at) => {
                 execution.status = Status::Waiting;

@@ -12,12 +12,12 @@ use action_domain::{
     failure::Issue,
     id::ActionId,
     limits::ISSUES_MAX,
-    protocol::{Pin, Protocol, Reference},
+    protocol::{Kind, Pin, Protocol, Reference},
     repositories::{ActionKey, CommitError, Conflict, UnitOfWork, Write},
     trigger::{self, Standing, Trigger},
     upgrade::{Comparison, PowerChange},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// An action as it was saved.
 #[derive(Debug, Clone)]
@@ -84,12 +84,13 @@ impl Engine {
     }
 
     async fn make(&self, spec: ActionSpec, kept: Kept, by: &Actor) -> Result<SavedAction, EngineError> {
-        let checked = self.check(&spec, None).await?;
+        let checked = self.check(&spec, None, None).await?;
         let now = self.now();
         let action = Action {
             id: self.inner.parts.random.action_id(),
             revision: 1,
             protocol: checked.protocol.pin(),
+            transforms: checked.transforms,
             effect: checked.accepted.effect,
             spec,
             created_at: now,
@@ -197,7 +198,8 @@ impl Engine {
             return Err(EngineError::RevisionMismatch { current: current.revision });
         }
         let kept = (version == Version::AsItIs).then_some(&current.protocol);
-        let checked = match self.check(&spec, kept).await {
+        let transforms = kept.map(|_| &current.transforms);
+        let checked = match self.check(&spec, kept, transforms).await {
             Err(EngineError::Invalid(issues)) => return Err(self.refused(current, &spec, kept, issues).await?),
             checked => checked?,
         };
@@ -205,6 +207,7 @@ impl Engine {
             id: current.id,
             revision: current.revision + 1,
             protocol: checked.protocol.pin(),
+            transforms: checked.transforms,
             effect: checked.accepted.effect,
             spec,
             created_at: current.created_at,
@@ -316,15 +319,21 @@ impl Engine {
 
     /// Everything that is wrong with a spec; it is saved nowhere.
     pub async fn check_action(&self, spec: &ActionSpec) -> Result<(), EngineError> {
-        self.check(spec, None).await.map(drop)
+        self.check(spec, None, None).await.map(drop)
     }
 
     /// Everything that is wrong with a spec, or what was found out about it, under the protocol
     /// that is kept, or else that it names.
-    async fn check(&self, spec: &ActionSpec, kept: Option<&Pin>) -> Result<Checked, EngineError> {
+    async fn check(
+        &self,
+        spec: &ActionSpec,
+        kept: Option<&Pin>,
+        transforms: Option<&BTreeMap<String, Pin>>,
+    ) -> Result<Checked, EngineError> {
         let mut issues = spec.check();
         issues.extend(self.inner.parts.limits.check(&spec.limits));
         issues.extend(self.missing_trigger_secrets(&spec.triggers).await?);
+        let transforms = self.check_expressions(spec, transforms, &mut issues).await?;
         let found = match kept {
             Some(pin) => Ok(self.protocol(pin).await?),
             None => self.resolve(&spec.protocol).await?,
@@ -344,7 +353,7 @@ impl Engine {
                 return Err(EngineError::Invalid(issues));
             }
         };
-        if issues.is_empty() { Ok(Checked { protocol, accepted }) } else { Err(EngineError::Invalid(issues)) }
+        if issues.is_empty() { Ok(Checked { protocol, transforms, accepted }) } else { Err(EngineError::Invalid(issues)) }
     }
 
     /// The protocol that an action names.
@@ -353,7 +362,13 @@ impl Engine {
             Ok(reference) => reference,
             Err(error) => return Ok(Err(Issue::new("/protocol", "invalid_reference", format!("{error}")))),
         };
-        let versions = self.protocol_versions(&reference.name).await?;
+        let mut versions = self.protocol_versions(&reference.name).await?;
+        let there = versions.len();
+        versions.retain(|version| version.kind == Kind::Protocol);
+        if versions.is_empty() && there > 0 {
+            let message = format!("`{}` is a transform and no protocol", reference.name);
+            return Ok(Err(Issue::new("/protocol", "not_a_protocol", message)));
+        }
         let chosen = reference.choose(versions.iter().map(|protocol| &protocol.descriptor.version)).cloned();
         let protocol = versions.iter().find(|protocol| Some(&protocol.descriptor.version) == chosen.as_ref());
         Ok(protocol.cloned().ok_or_else(|| {
@@ -370,6 +385,7 @@ impl Engine {
 
 struct Checked {
     protocol: Arc<Protocol>,
+    transforms: BTreeMap<String, Pin>,
     accepted: action_domain::services::Accepted,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{Engine, EngineError};
 use action_domain::{
+    failure::ErrorCode,
     event::{EventType, ExecutedData},
     execution::{Execution, Status},
     id::ExecutionId,
@@ -24,8 +25,11 @@ impl Engine {
     /// An execution with its output.
     pub async fn execution(&self, id: ExecutionId) -> Result<ExecutionView, EngineError> {
         let execution = self.reader().execution(id).await?.ok_or(EngineError::NotFound("execution"))?;
+        // Where its output transform failed, it keeps what the protocol gave.
+        let transform_failed = execution.error.as_ref().is_some_and(|error| error.code == ErrorCode::TransformFailed);
         let recorded = match execution.status {
             Status::Succeeded => self.recorded(id).await?,
+            Status::Failed if transform_failed => self.recorded(id).await?,
             _ => None,
         };
         let (output, reply) = recorded.map_or((None, None), |recorded| (recorded.output, recorded.reply));

@@ -70,7 +70,7 @@ impl ProtocolRuntime for Leaky {
             config_schema: schema.to_string(),
             ..RawDescriptor::default()
         };
-        Ok(Admitted { digest: Digest::of(&component), imports: Vec::new(), reconciles: false, descriptor })
+        Ok(Admitted { digest: Digest::of(&component), imports: Vec::new(), reconciles: false, descriptor: Some(descriptor) })
     }
 
     async fn prepare(&self, _: Digest) -> Result<(), RuntimeError> {
@@ -166,7 +166,7 @@ impl World {
     /// An engine with a secret `token`, and the protocol.
     async fn with_token(&self) -> Engine {
         let engine = self.engine(keys(OLD_KEY), 1);
-        engine.admit_protocol(Bytes::from_static(b"leaky"), None, &Actor::System).await.unwrap();
+        engine.admit_protocol(Bytes::from_static(b"leaky"), None, None, &Actor::System).await.unwrap();
         engine.set_secret(&name("token"), VALUE.as_bytes(), &Actor::System).await.unwrap();
         engine
     }
@@ -383,7 +383,7 @@ async fn without_a_key_only_secrets_are_refused() {
     let engine = world.engine(Keyring::default(), 1);
     let refused = engine.set_secret(&name("token"), VALUE.as_bytes(), &Actor::System).await.unwrap_err();
     assert!(matches!(&refused, EngineError::Conflict { code: "secret_key_missing", .. }), "{refused:?}");
-    engine.admit_protocol(Bytes::from_static(b"leaky"), None, &Actor::System).await.unwrap();
+    engine.admit_protocol(Bytes::from_static(b"leaky"), None, None, &Actor::System).await.unwrap();
     engine.create_action(spec(json!({}), &[]), &Actor::System).await.unwrap();
     assert!(execute(&engine).await.view.execution.error.is_none());
     assert!(!world.record().await.contains("secret_set"));

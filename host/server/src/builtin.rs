@@ -6,7 +6,7 @@
 //! it before waits for it (`Engine::expect_protocol`).
 
 use action_domain::{digest::Digest, name::Name};
-use action_engine::{Engine, EngineError, Expectation};
+use action_engine::{Engine, EngineError, Expectation, Named};
 use anyhow::Context as _;
 use bytes::Bytes;
 use std::io::Read as _;
@@ -44,6 +44,37 @@ impl Component {
     }
 }
 
+/// The version of the transforms that come with this release.
+const TRANSFORMS_VERSION: &str = "0.1.0";
+
+/// Transforms do not describe themselves: folder, name, summary and documentation of each.
+const TRANSFORMS: [[&str; 4]; 2] = [
+    [
+        "transform-jq",
+        "jq",
+        "jq expressions over JSON and text",
+        include_str!("../../../protocols/transform-jq/README.md"),
+    ],
+    [
+        "transform-template",
+        "template",
+        "Texts in the manner of Jinja",
+        include_str!("../../../protocols/transform-template/README.md"),
+    ],
+];
+
+fn named(folder: &str) -> Option<Named> {
+    let [_, name, summary, documentation] = TRANSFORMS.into_iter().find(|[of, ..]| *of == folder)?;
+    let [name, version, summary, documentation] =
+        [name, TRANSFORMS_VERSION, summary, documentation].map(ToOwned::to_owned);
+    Some(Named { name, version, summary, documentation })
+}
+
+/// What a built-in of this folder is called once it is registered.
+fn registered_as(folder: &'static str) -> &'static str {
+    TRANSFORMS.into_iter().find(|[of, ..]| *of == folder).map_or(folder, |[_, name, ..]| name)
+}
+
 /// What was done about a built-in protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Registered {
@@ -78,14 +109,15 @@ pub(crate) async fn register(engine: &Engine) -> anyhow::Result<Vec<Registered>>
         if let Some(protocol) = engine.reader().protocols_with(&component.digest()?).await?.first() {
             done.push(Registered::There(protocol.pin().to_string()));
         } else if component.bytes > SMALL_BYTES_MAX {
-            engine.expect_protocol(component.name.parse()?, component.bytes as u64, Expectation::Waiting);
-            done.push(Registered::Expected(component.name.to_owned()));
+            let name = registered_as(component.name);
+            engine.expect_protocol(name.parse()?, component.bytes as u64, Expectation::Waiting);
+            done.push(Registered::Expected(name.to_owned()));
         } else if let Ok(registered) = admit(engine, component).await? {
             done.push(registered);
         }
     }
     for name in NOT_BUILT {
-        engine.expect_protocol(name.parse()?, 0, Expectation::NotBuilt);
+        engine.expect_protocol(registered_as(name).parse()?, 0, Expectation::NotBuilt);
     }
     Ok(done)
 }
@@ -104,7 +136,7 @@ pub(crate) async fn prepare(engine: Engine, unasked: bool, stopping: Cancellatio
 }
 
 async fn prepare_one(engine: &Engine, name: &Name) -> Result<(), String> {
-    let component = COMPONENTS.iter().find(|component| component.name == name.as_str());
+    let component = COMPONENTS.iter().find(|component| registered_as(component.name) == name.as_str());
     let component = component.ok_or_else(|| "it is not in this binary".to_owned())?;
     match admit(engine, component).await {
         Ok(admitted) => admitted.map(drop),
@@ -119,7 +151,7 @@ async fn prepare_one(engine: &Engine, name: &Name) -> Result<(), String> {
 async fn admit(engine: &Engine, component: &'static Component) -> anyhow::Result<Result<Registered, String>> {
     let (name, digest) = (component.name, component.digest);
     let bytes = tokio::task::spawn_blocking(|| component.unpack()).await??;
-    match engine.admit_builtin(bytes).await {
+    match engine.admit_builtin(bytes, named(component.name)).await {
         Ok(admitted) => {
             let pin = admitted.protocol.pin().to_string();
             tracing::info!(protocol = %pin, %digest, "built-in protocol registered");
@@ -141,5 +173,16 @@ async fn admit(engine: &Engine, component: &'static Component) -> anyhow::Result
             tracing::error!(name, %error, "built-in protocol not registered");
             Ok(Err(error.to_string()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transforms_have_the_version_of_their_sources() {
+        let manifest = include_str!("../../../protocols/Cargo.toml");
+        assert!(manifest.contains(&format!("[workspace.package]\nversion = \"{TRANSFORMS_VERSION}\"")));
     }
 }

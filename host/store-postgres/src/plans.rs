@@ -7,8 +7,11 @@
 
 use crate::{
     open::{PostgresOptions, Server},
-    read::{Statement, actions, events, executions, log, protocols, secrets, tokens},
-    writer::{bulk, claim, guard, protocols as removing, prune, queue, seals, secrets as keeping, tokens as revoking},
+    read::{Statement, actions, capture, consumers, events, executions, log, protocols, secrets, tokens, triggers},
+    writer::{
+        bulk, capture as keeping_items, claim, consumers as moving, guard, protocols as removing, prune, queue, seals,
+        secrets as keeping, tokens as revoking, triggers as firing,
+    },
 };
 use action_domain::{
     event::EventType,
@@ -16,6 +19,7 @@ use action_domain::{
     id::{ActionId, ExecutionId, TokenId},
     repositories::{ActionFilter, ActionKey, EventFilter, ExecutionFilter, Page},
     time::Timestamp,
+    trigger::StandingKind,
 };
 use action_testkit::postgres::{Database, Server as TestServer};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Execute as _, Executor as _, PgConnection, Row as _, postgres::PgRow};
@@ -218,6 +222,73 @@ fn event_cases() -> Vec<Case> {
     cases
 }
 
+/// A twentieth of the events are items, of two kinds.
+const ITEMS: &str = "INSERT INTO events (position, id, type, time, action, execution, data, kind) \
+     SELECT 200000 + g, pg_temp.id(g), 'item_captured', g, pg_temp.id(g % 20), pg_temp.id(g), '{}', \
+        CASE WHEN g % 2 = 0 THEN 'entry' ELSE 'message' END::bytea FROM generate_series(1, 10000) AS g";
+
+fn item_cases() -> Vec<Case> {
+    let one = ExecutionId::from_uuid(id(7));
+    let mut cases = Vec::new();
+    for types in [vec![], vec![EventType::ItemCaptured], EventType::ALL.to_vec()] {
+        for action in [None, Some(ActionId::from_uuid(id(7)))] {
+            for execution in [None, Some(one)] {
+                for correlation_id in [None, Some("c".to_owned())] {
+                    let index = match (execution, &correlation_id, action) {
+                        (Some(_), _, _) => "events_by_execution",
+                        (None, Some(_), _) => "events_by_correlation",
+                        (None, None, Some(_)) => "events_by_action_and_kind",
+                        (None, None, None) => "events_by_kind",
+                    };
+                    let kind = Some("entry".to_owned());
+                    let filter = EventFilter { types: types.clone(), action, execution, correlation_id, kind };
+                    cases.push(reading(events::page(&filter, Page { after: Some(50_000), limit: 50 }), &[index]));
+                }
+            }
+        }
+    }
+    cases
+}
+
+const TRIGGERS: &str = "INSERT INTO triggers SELECT pg_temp.id(g / 4), g % 4, 1 + g % 4, \
+        CASE WHEN g % 4 = 0 THEN ('p' || g)::bytea END, CASE WHEN g % 4 = 1 THEN g END, NULL, 0 \
+     FROM generate_series(4, 20000) AS g";
+
+/// The tables of what comes in, as they are when they are large.
+fn coming_in_cases() -> Vec<Case> {
+    let (action, name) = (ActionId::from_uuid(id(7)), "c7".parse().unwrap());
+    let page = |after| Page { after, limit: 50 };
+    vec![
+        reading(triggers::at("p8"), &["triggers_by_path"]),
+        reading(triggers::of(action), &["triggers_pkey"]),
+        reading(triggers::page(StandingKind::Event, page(None)), &["triggers_by_kind"]),
+        reading(triggers::page(StandingKind::Event, page(Some((action, 2)))), &["triggers_by_kind"]),
+        reading(triggers::due(Timestamp::from_micros(50), 20), &["triggers_due"]),
+        reading(sqlx::query(triggers::NEXT), &["triggers_due"]),
+        writing(firing::TAKEN_PATHS, &["triggers_by_path"]),
+        writing(firing::REMOVE, &["triggers_pkey"]),
+        writing(firing::FIRE, &["triggers_pkey"]),
+        writing(firing::USE, &["triggers_pkey"]),
+        writing(firing::RESTART, &["triggers_pkey"]),
+        sorting(writing(guard::TRIGGERS, &["triggers_pkey"])),
+        sorting(writing(guard::ACTIONS, &["actions_pkey"])),
+        sorting(writing(guard::CONSUMERS, &["consumers_pkey"])),
+        reading(capture::known(action, &["k7".into(), "k8".into()]), &["item_keys_pkey"]),
+        reading(capture::values(action), &["action_values_pkey"]),
+        writing(keeping_items::ADD_KEYS, &["actions_pkey"]),
+        writing(keeping_items::SET, &["actions_pkey"]),
+        writing(keeping_items::REMOVE, &["action_values_pkey"]),
+        reading(consumers::one(&name), &["consumers_pkey"]),
+        reading(consumers::page(&Page { after: Some(name), limit: 50 }), &["consumers_pkey"]),
+        writing(moving::CHANGE, &["consumers_pkey"]),
+        writing(moving::REMOVE, &["consumers_pkey"]),
+        writing(moving::ACKNOWLEDGE, &["consumers_pkey"]),
+        writing(moving::CURSOR, &["cursors_pkey"]),
+        writing(moving::MOVE_CURSOR, &["cursors_pkey"]),
+        writing(moving::REMOVE_CURSOR, &["cursors_pkey"]),
+    ]
+}
+
 fn other_cases() -> Vec<Case> {
     let name = || "http".parse().unwrap();
     let pin = "http@1.0.0".parse().unwrap();
@@ -284,6 +355,29 @@ async fn tokens_are_found_by_their_ids() {
 }
 
 #[tokio::test]
+async fn items_are_found_over_the_indexes_of_their_kinds() {
+    let (database, _) = database().await;
+    let mut connection = fill(&database, &[EVENTS, ITEMS]).await;
+    check(&mut connection, item_cases()).await;
+}
+
+#[tokio::test]
+async fn what_comes_in_is_found_over_indexes() {
+    let (database, _) = database().await;
+    let statements = [
+        "INSERT INTO action_revisions SELECT pg_temp.id(g), 1, '{}' FROM generate_series(0, 5000) AS g",
+        "INSERT INTO actions SELECT pg_temp.id(g), 'a' || g, 1, 'p', '1.0.0', true FROM generate_series(0, 5000) AS g",
+        TRIGGERS,
+        "INSERT INTO item_keys SELECT pg_temp.id(g % 20), ('k' || g)::bytea FROM generate_series(1, 50000) AS g",
+        "INSERT INTO action_values SELECT pg_temp.id(g % 500), ('k' || g)::bytea, '' FROM generate_series(1, 20000) AS g",
+        "INSERT INTO consumers SELECT 'c' || g, '{}', g, g FROM generate_series(1, 10000) AS g",
+        "INSERT INTO cursors SELECT 'c' || g, g FROM generate_series(1, 10000) AS g",
+    ];
+    let mut connection = fill(&database, &statements).await;
+    check(&mut connection, coming_in_cases()).await;
+}
+
+#[tokio::test]
 async fn executions_are_found_over_indexes() {
     let (database, _) = database().await;
     let mut connection = fill(&database, &[EXECUTIONS, EVENTS, PACES, KEYS]).await;
@@ -325,7 +419,7 @@ async fn a_plan_that_was_made_for_empty_tables_serves_full_ones() {
     let (_database, server) = database().await;
     for options in [server.reader(), server.writer()] {
         let mut connection = options.connect().await.unwrap();
-        for cases in [execution_cases(), event_cases(), other_cases(), token_cases()] {
+        for cases in [execution_cases(), event_cases(), other_cases(), token_cases(), item_cases(), coming_in_cases()] {
             check(&mut connection, cases.into_iter().filter(|case| case.kept).collect()).await;
         }
     }

@@ -8,7 +8,7 @@ use action_domain::{
     event::{Context, EventType, Position},
     execution::{Execution, Status},
     repositories::{
-        Claim, CommitError, Conflict, EventFilter, IdempotencyKey, Page, Prune, Reader as _, Signal, Store as _,
+        Claim, CommitError, Conflict, EventFilter, Fire, IdempotencyKey, Page, Prune, Reader as _, Signal, Store as _,
         UnitOfWork, Write,
     },
     services::Random as _,
@@ -418,5 +418,120 @@ async fn a_payload_that_is_needed_again_is_not_removed() {
             recorded: Box::new(move |_| recorded.clone()),
         };
         assert_eq!(stores[2].prune(prune).await.unwrap().payloads, 1);
+    }
+}
+
+/// However many look for what is due; and each hears of a schedule that another process saved.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_fires_in_one_process() {
+    const FIRES: u64 = 20;
+    let (_database, stores, w) = three().await;
+    let mut listeners = Vec::new();
+    for store in &stores {
+        let mut signals = store.signals();
+        while timeout(Duration::from_millis(300), signals.next()).await.is_ok() {}
+        listeners.push(signals);
+    }
+    let action = w.action("a", "http@1.0.0");
+    let saved = UnitOfWork::new()
+        .write(Write::AddAction(Box::new(action.clone())))
+        .write(Write::SetTriggers(action.id, (0..3).map(|place| w.schedule(action.id, place, 0)).collect()));
+    w.commit(saved).await;
+    for signals in &mut listeners {
+        assert_eq!(timeout(Duration::from_secs(2), signals.next()).await.unwrap(), Signal::Due);
+    }
+    w.clock.advance(Duration::from_secs(FIRES));
+    let mut tasks = Vec::new();
+    for store in stores.iter().chain(&stores).cloned() {
+        let (w, action) = (w.clone(), action.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut mine = Vec::new();
+            loop {
+                let due = store.due_schedules(w.now(), 2).await.unwrap();
+                let Some(row) = due.last() else { return mine };
+                let due_at = row.due_at.unwrap();
+                let next = Some(due_at.plus(Duration::from_secs(1)));
+                let execution = w.queued(&action);
+                let fire = Fire { action: action.id, place: row.place, due_at, next, last: Some(execution.id) };
+                let unit = UnitOfWork::new()
+                    .write(Write::AddExecution(Box::new(execution)))
+                    .write(Write::FireIfDue(Box::new(fire)))
+                    .event(w.any_event());
+                match store.commit(unit).await {
+                    Ok(_) => mine.push((row.place, due_at)),
+                    Err(error) => assert!(matches!(error, CommitError::Conflict(Conflict::FiredBefore)), "{error}"),
+                }
+            }
+        }));
+    }
+    let mut fired = Vec::new();
+    for task in tasks {
+        fired.extend(timeout(LONG, task).await.unwrap().unwrap());
+    }
+    let expected = 3 * (FIRES as usize + 1);
+    assert_eq!(fired.len(), expected);
+    assert_eq!(fired.into_iter().collect::<BTreeSet<_>>().len(), expected, "no time of a schedule twice");
+    assert_eq!(stores[0].last_position().await.unwrap(), expected as i64);
+}
+
+/// Executions of two actions in several processes capture the same items in either order, while the
+/// actions are saved: each item comes once, and nobody waits in a ring.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_item_is_captured_in_one_process() {
+    let (_database, stores, w) = three().await;
+    let mut actions = [w.action("a", "http@1.0.0"), w.action("b", "http@1.0.0")];
+    for action in &actions {
+        w.write(Write::AddAction(Box::new(action.clone()))).await;
+    }
+    let ids = actions.each_ref().map(|action| action.id);
+    for round in 0..15 {
+        let key: Arc<str> = format!("k{round}").into();
+        let mut tasks = Vec::new();
+        for number in 0..12 {
+            let mut order = ids;
+            if number % 2 == 0 {
+                order.reverse();
+            }
+            let value = [("seen".to_owned(), Some(Bytes::from(vec![round])))];
+            let captured = |id| [Write::AddItemKeys(id, vec![key.clone()]), Write::SetValues(id, value.clone().into())];
+            let unit = UnitOfWork { writes: order.map(captured).concat(), events: vec![w.any_event()] };
+            let store = stores[number % 3].clone();
+            tasks.push(tokio::spawn(async move { store.commit(unit).await }));
+        }
+        for action in &mut actions {
+            *action = w.revised(action);
+            let save = UnitOfWork::new().write(Write::AddRevisionIfCurrent(Box::new(action.clone())));
+            stores[usize::from(round) % 3].commit(save).await.unwrap();
+        }
+        let mut won = 0;
+        for task in tasks {
+            match timeout(LONG, task).await.unwrap().unwrap() {
+                Ok(_) => won += 1,
+                Err(error) => assert!(matches!(error, CommitError::Conflict(Conflict::ItemKnown)), "{error}"),
+            }
+        }
+        assert_eq!(won, 1);
+        assert_eq!(stores[1].values(ids[0]).await.unwrap()["seen"][..], [round]);
+    }
+    assert_eq!(w.log().await.len(), 15);
+}
+
+/// An action goes while others capture for it: nothing of it is left, and nobody is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_captured_for_an_action_that_goes_is_not_kept() {
+    let (_database, stores, w) = three().await;
+    for round in 0..20 {
+        let action = w.action("a", "http@1.0.0");
+        w.write(Write::AddAction(Box::new(action.clone()))).await;
+        let key: Arc<str> = "k".into();
+        let captured = UnitOfWork::new()
+            .write(Write::AddItemKeys(action.id, vec![key.clone()]))
+            .write(Write::SetValues(action.id, [("v".to_owned(), Some(Bytes::new()))].into()));
+        let gone = UnitOfWork::new().write(Write::RemoveActionIfCurrent(action.id, 1));
+        let (kept, removed) = tokio::join!(stores[0].commit(captured), stores[1].commit(gone));
+        kept.unwrap();
+        removed.unwrap();
+        assert!(stores[2].captured_keys(action.id, &[key]).await.unwrap().is_empty(), "{round}");
+        assert!(stores[2].values(action.id).await.unwrap().is_empty(), "{round}");
     }
 }

@@ -4,9 +4,10 @@
 use crate::{
     codes::EventTypes,
     open::SqliteOptions,
-    read::{actions, events, executions, log, protocols, secrets, tokens},
+    read::{actions, capture, consumers, events, executions, log, protocols, secrets, tokens, triggers},
     writer::{
-        batch, claim, protocols as removing, prune, queue, rows, seals, secrets as keeping, state, tokens as revoking,
+        actions as saving, batch, capture as keeping_items, claim, consumers as moving, protocols as removing, prune,
+        queue, rows, seals, secrets as keeping, state, tokens as revoking, triggers as firing,
     },
 };
 use action_domain::{
@@ -170,6 +171,58 @@ fn events_are_read_over_indexes() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn items_are_read_over_the_indexes_of_their_kinds() {
+    let mut plans = Plans::open();
+    let types = EventTypes::load(&plans.connection).unwrap();
+    for wanted in [vec![], vec![EventType::ItemCaptured], EventType::ALL.to_vec()] {
+        for action in [None, Some(ActionId::from_uuid(Uuid::nil()))] {
+            for execution in [None, Some(ExecutionId::from_uuid(Uuid::nil()))] {
+                for correlation_id in [None, Some("c".to_owned())] {
+                    let kind = Some("entry".to_owned());
+                    let index = match (execution, &correlation_id, action) {
+                        (Some(_), _, _) => "events_by_execution (execution=? AND rowid>?)",
+                        (None, Some(_), _) => "events_by_correlation (correlation_id=? AND rowid>?)",
+                        (None, None, Some(_)) => "events_by_action_and_kind (action=? AND kind=? AND rowid>?)",
+                        (None, None, None) => "events_by_kind (kind=? AND rowid>?)",
+                    };
+                    let filter = EventFilter { types: wanted.clone(), action, execution, correlation_id, kind };
+                    plans.searches(&events::page_text(&filter, &types), &[index]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn triggers_are_found_by_what_sets_them_off() {
+    let mut plans = Plans::open();
+    plans.searches(&triggers::at_text(), &["triggers_by_path (path=?)"]);
+    plans.searches(&triggers::of_text(), &["PRIMARY KEY (action=?)"]);
+    plans.searches(&triggers::page_text(), &["triggers_by_kind (kind=? AND (action,place)>(?,?))"]);
+    plans.searches(&triggers::due_text(), &["triggers_due (due_at<?)"]);
+    plans.searches(triggers::NEXT, &["triggers_due (due_at>?)"]);
+    plans.searches(firing::OWNER_OF_PATH, &["triggers_by_path (path=?)"]);
+    plans.searches(firing::REMOVE, &["PRIMARY KEY (action=?)"]);
+    for sql in [firing::FIRE, firing::USE, firing::RESTART] {
+        plans.searches(sql, &["PRIMARY KEY (action=? AND place=?)"]);
+    }
+    plans.searches(saving::CURRENT, &["PRIMARY KEY (id=?)"]);
+}
+
+#[test]
+fn what_was_captured_and_who_reads_it_is_found_by_its_key() {
+    let mut plans = Plans::open();
+    plans.searches(capture::KNOWN, &["PRIMARY KEY (action=? AND key=?)"]);
+    plans.searches(capture::VALUES, &["(action=?)"]);
+    plans.searches(keeping_items::REMOVE, &["(action=? AND key=?)"]);
+    plans.searches(consumers::ONE, &["PRIMARY KEY (name=?)"]);
+    plans.searches(consumers::PAGE, &["PRIMARY KEY (name>?)"]);
+    for sql in [moving::CHANGE, moving::REMOVE, moving::ACKNOWLEDGE, moving::CURSOR, moving::REMOVE_CURSOR] {
+        plans.searches(sql, &["PRIMARY KEY (name=?)"]);
     }
 }
 

@@ -16,6 +16,7 @@ use action_domain::{
     egress::Egress,
     failure::{ErrorCode, ExecutionError, Issue},
     limits::{Limits, PURE_CALL_FUEL, PURE_CALL_TIMEOUT},
+    protocol::Kind,
     services::{Accepted, Admitted, Journal, RawDescriptor, RawExample, RuntimeError, ValidateError},
 };
 use bytes::Bytes;
@@ -72,21 +73,28 @@ impl WasmRuntime {
         let (bytes, trusted) = (component.clone(), trusted.to_vec());
         let looked_at = blocking(move || (Digest::of(&bytes), look_at(&bytes, &trusted))).await?;
         let (digest, inspected) = looked_at;
-        let Inspected { imports, reconciles } = inspected.map_err(RuntimeError::Refused)?;
+        let Inspected { imports, reconciles, kind } = inspected.map_err(RuntimeError::Refused)?;
         let candidate = self.components.try_out(digest, component, then).await?;
-        let descriptor =
-            self.describe(&candidate.prepared, Arc::default()).await.map_err(|error| match error.code {
-                ErrorCode::HostError => RuntimeError::Host(error.message),
-                code => {
-                    let code = format!("describe_{}", code.as_str());
-                    RuntimeError::Refused(vec![Issue::new("", code, error.message)])
-                }
-            })?;
+        let (function, tried) = match kind {
+            Kind::Protocol => {
+                let found = self.describe(&candidate.prepared, Arc::default()).await;
+                ("describe", found.map(|found| Some(raw(found))))
+            }
+            // It says nothing of itself, and has to be able to say whether nothing is an expression.
+            Kind::Transform => ("check", self.check_with(&candidate.prepared, "", &[]).await.map(|_| None)),
+        };
+        let descriptor = tried.map_err(|error| match error.code {
+            ErrorCode::HostError => RuntimeError::Host(error.message),
+            code => {
+                let code = format!("{function}_{}", code.as_str());
+                RuntimeError::Refused(vec![Issue::new("", code, error.message)])
+            }
+        })?;
         match then {
             Then::Used => self.components.keep(digest, candidate).await?,
             Then::Perhaps => self.components.keep_aside(digest, candidate).await?,
         }
-        Ok(Admitted { digest, imports, reconciles, descriptor: raw(descriptor) })
+        Ok(Admitted { digest, imports, reconciles, descriptor })
     }
 
     /// What it tries to reach meanwhile, in vain, stands in the journal.
@@ -136,8 +144,17 @@ impl WasmRuntime {
 
     /// An instance-to-be with a closed gate and little of everything.
     fn pure(&self, journal: Arc<Journal>) -> Result<Invocation, ExecutionError> {
+        self.reaching_nothing(&PURE_CALL_LIMITS, journal)
+    }
+
+    /// The same within these limits.
+    pub(crate) fn reaching_nothing(
+        &self,
+        limits: &Limits,
+        journal: Arc<Journal>,
+    ) -> Result<Invocation, ExecutionError> {
         let gate = Arc::new(Gate::new(Arc::new(Egress::default()), journal, &self.outside, self.clock.clone(), None));
-        Invocation::new(&self.engine, gate, self.pool.clone(), &PURE_CALL_LIMITS, Instant::now())
+        Invocation::new(&self.engine, gate, self.pool.clone(), limits, Instant::now())
             .map_err(|error| WasmRuntime::broken(&error))
     }
 }

@@ -25,6 +25,10 @@ pub(crate) const MEMORY_BYTES_MAX: usize = 1 << 30;
 /// from the attempts', so that a busy service still answers those who configure it.
 pub(crate) const ASIDE_INSTANCES: u32 = 16;
 
+/// Instances of transforms that run at once. Each computes and waits for nothing, so a few times the
+/// cores of a large machine are enough, and endless ones cannot take the places of attempts.
+pub(crate) const TRANSFORM_INSTANCES: u32 = 32;
+
 /// Most core modules of one component. A Python component has about twenty.
 const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 32;
 
@@ -84,7 +88,7 @@ pub(crate) fn features() -> WasmFeatures {
 
 /// As many attempts at once as were asked for, or as many as this machine can hold.
 pub(crate) fn concurrency(asked: u32) -> u32 {
-    let by_addresses = MEMORIES_MAX / 2 - ASIDE_INSTANCES - CONTINUOUS_MAX as u32;
+    let by_addresses = MEMORIES_MAX / 2 - ASIDE_INSTANCES - TRANSFORM_INSTANCES - CONTINUOUS_MAX as u32;
     // Half of the maps are left to everything else in the process.
     let by_maps = u32::try_from(max_map_count() / 2 / MAPS_PER_EXECUTION).unwrap_or(u32::MAX);
     let most = by_addresses.min(by_maps).max(1);
@@ -103,7 +107,7 @@ fn max_map_count() -> u64 {
 }
 
 fn pool(concurrency: u32) -> PoolingAllocationConfig {
-    let slots = concurrency + ASIDE_INSTANCES + CONTINUOUS_MAX as u32;
+    let slots = concurrency + ASIDE_INSTANCES + TRANSFORM_INSTANCES + CONTINUOUS_MAX as u32;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots);
     pool.total_stacks(slots);

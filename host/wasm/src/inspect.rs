@@ -5,7 +5,7 @@
 //! and the validator's own limits (the size and depth of a type) after that.
 
 use crate::engine;
-use action_domain::{failure::Issue, limits::ISSUES_MAX, services::RuntimeError};
+use action_domain::{failure::Issue, limits::ISSUES_MAX, protocol::Kind, services::RuntimeError};
 use wasmparser::{
     ComponentExternalKind, Encoding, Parser, Payload, Validator,
     component_types::{ComponentEntityType, ComponentInstanceTypeId},
@@ -21,6 +21,13 @@ const NAMES_MAX: usize = 1000;
 const PROTOCOL_API: &str = "julee:action/protocol-api@0.1.0";
 /// What it may export.
 const RECONCILER: &str = "julee:action/reconciler@0.1.0";
+
+/// What every transform exports, and nothing beside it.
+const TRANSFORMER: &str = "julee:action/transformer@0.1.0";
+
+/// What a language's runtime needs where it computes only: the prefixes of what a transform may import.
+const OF_TRANSFORMS: [&str; 6] =
+    ["julee:action/model@", "wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/"];
 
 /// The service's own interfaces that a component may import.
 const OWN: [&str; 5] = ["model", "journal", "capture", "secrets", "outbound"];
@@ -68,6 +75,8 @@ pub(crate) struct Inspected {
     pub(crate) imports: Vec<String>,
     /// Whether it exports `reconciler`.
     pub(crate) reconciles: bool,
+    /// What it is for.
+    pub(crate) kind: Kind,
 }
 
 /// Looks at a component. Takes about 20 ms a megabyte.
@@ -86,12 +95,24 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, Vec<Issue>> {
     let mut issues: Vec<_> = names.imports.iter().filter_map(|name| unknown_import(name)).collect();
     let (wanted, given) = (wanted.as_ref(), given.as_ref());
     let reconciles = names.exports.iter().any(|name| name == RECONCILER);
-    issues.extend(compare(PROTOCOL_API, "protocol-api", wanted, given));
+    let exports = |wanted: &str| names.exports.iter().any(|name| name == wanted);
+    let kind = if exports(TRANSFORMER) { Kind::Transform } else { Kind::Protocol };
+    match kind {
+        Kind::Protocol => issues.extend(compare(PROTOCOL_API, "protocol-api", wanted, given)),
+        Kind::Transform => {
+            issues.extend(compare(TRANSFORMER, "transformer", wanted, given));
+            issues.extend(names.imports.iter().filter_map(|name| beyond_a_transform(name)));
+            if exports(PROTOCOL_API) {
+                let message = "exports both `protocol-api` and `transformer`: a component is one of them";
+                issues.push(Issue::new("", "two_kinds", message));
+            }
+        }
+    }
     if reconciles {
         issues.extend(compare(RECONCILER, "reconciler", wanted, given));
     }
     issues.truncate(ISSUES_MAX);
-    if issues.is_empty() { Ok(Inspected { imports: names.imports, reconciles }) } else { Err(issues) }
+    if issues.is_empty() { Ok(Inspected { imports: names.imports, reconciles, kind }) } else { Err(issues) }
 }
 
 struct Names {
@@ -176,6 +197,15 @@ fn unknown_import(name: &str) -> Option<Issue> {
                    random, sockets)";
     let name: String = name.chars().take(200).collect();
     Some(Issue::new("", "unknown_import", format!("imports `{name}`, which this service does not offer; {offered}")))
+}
+
+/// A transform computes: it is given no way to reach anything.
+fn beyond_a_transform(name: &str) -> Option<Issue> {
+    if OF_TRANSFORMS.iter().any(|prefix| name.starts_with(prefix)) || unknown_import(name).is_some() {
+        return None;
+    }
+    let message = format!("imports `{name}`, and a transform reaches nothing");
+    Some(Issue::new("", "not_for_transforms", message))
 }
 
 /// What is missing from an exported interface, or has another type than the contract's.

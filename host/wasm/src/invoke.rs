@@ -95,7 +95,7 @@ impl Invocation {
 
     /// Makes the instance.
     pub(crate) async fn instantiate(store: &mut Store<State>, prepared: &Prepared) -> wasmtime::Result<ActionProtocol> {
-        prepared.pre.instantiate_async(store).await
+        prepared.protocol()?.instantiate_async(store).await
     }
 
     /// The store to call into, and what times the call.

@@ -26,6 +26,7 @@ mod prepared;
 mod reconcile;
 mod signature;
 mod state;
+mod transform;
 
 pub use compile::{COMPILE_WALL_MAX, Compiler, compile_child_main};
 
@@ -45,10 +46,12 @@ use action_domain::{
     egress::EgressPolicy,
     failure::{ErrorCode, ExecutionError, Issue},
     limits::{COMPILED_BYTES_MAX, CONTINUOUS_MAX},
+    payload::Payload,
     services::{
         Accepted, Admitted, AttemptReport, AttemptRequest, Clock, ComponentSource, ConnectionTest, ProtocolRuntime,
-        ReconcileReport, RuntimeError, TestRequest, ValidateError,
+        ReconcileReport, RuntimeError, TestRequest, TransformError, TransformRequest, ValidateError,
     },
+    transform::Mistake,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -91,6 +94,7 @@ pub struct WasmRuntime {
     clock: Arc<dyn Clock>,
     attempts: Semaphore,
     aside: Semaphore,
+    transforms: Semaphore,
     concurrency: u32,
 }
 
@@ -133,6 +137,7 @@ impl WasmRuntime {
             // What is kept running has places of its own.
             attempts: Semaphore::new(concurrency as usize + CONTINUOUS_MAX),
             aside: Semaphore::new(engine::ASIDE_INSTANCES as usize),
+            transforms: Semaphore::new(engine::TRANSFORM_INSTANCES as usize),
             concurrency,
         })
     }
@@ -208,6 +213,19 @@ impl ProtocolRuntime for WasmRuntime {
 
     async fn run(&self, request: AttemptRequest) -> AttemptReport {
         self.attempt(request).await
+    }
+
+    async fn check_expression(
+        &self,
+        transform: Digest,
+        expression: Arc<str>,
+        variables: &[&str],
+    ) -> Result<Vec<Mistake>, RuntimeError> {
+        self.check(transform, &expression, variables).await
+    }
+
+    async fn transform(&self, request: TransformRequest) -> Result<Payload, TransformError> {
+        self.apply(request).await
     }
 
     async fn reconcile(&self, request: AttemptRequest) -> ReconcileReport {

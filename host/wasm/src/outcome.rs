@@ -77,7 +77,8 @@ fn frames(error: &wasmtime::Error) -> String {
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(", called by ")) }
 }
 
-fn short(text: &str) -> String {
+/// Not longer than a text of a component's may be in the record.
+pub(crate) fn short(text: &str) -> String {
     match text.char_indices().nth(MESSAGE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -132,7 +133,7 @@ pub(crate) fn issues(issues: Vec<model::Issue>) -> Vec<Issue> {
     issues
         .into_iter()
         .take(ISSUES_MAX)
-        .map(|issue| Issue { pointer: short(&issue.pointer), code: short(&issue.code), message: short(&issue.message) })
+        .map(|issue| Issue { pointer: short(&issue.pointer), code: short(&issue.code), message: short(&issue.message), place: None })
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     admit::Then,
-    bindings::{reconciler::ReconcilingIndices, v0_1::ActionProtocolPre},
+    bindings::{reconciler::ReconcilingIndices, transform::ActionTransformPre, v0_1::ActionProtocolPre},
     cache::Cache,
     compile::{BUILT_IN_WALL_MAX, Workshop},
     inspect,
@@ -32,10 +32,40 @@ const KIB_MAX: u64 = 512 << 10;
 
 /// A component, linked.
 pub(crate) struct Prepared {
-    pub(crate) pre: ActionProtocolPre<State>,
-    /// Where it exports `reconciler`, whose type was compared when it was admitted.
-    pub(crate) reconciler: Option<ReconcilingIndices>,
+    exports: Exports,
     code_bytes: usize,
+}
+
+/// What can be called; the types were compared when it was admitted.
+enum Exports {
+    Protocol { pre: ActionProtocolPre<State>, reconciler: Option<ReconcilingIndices> },
+    Transform(ActionTransformPre<State>),
+}
+
+impl Prepared {
+    /// As a protocol, if it is one.
+    pub(crate) fn protocol(&self) -> wasmtime::Result<&ActionProtocolPre<State>> {
+        match &self.exports {
+            Exports::Protocol { pre, .. } => Ok(pre),
+            Exports::Transform(_) => Err(wasmtime::Error::msg("the component is a transform and no protocol")),
+        }
+    }
+
+    /// As a transform, if it is one.
+    pub(crate) fn transform(&self) -> wasmtime::Result<&ActionTransformPre<State>> {
+        match &self.exports {
+            Exports::Transform(pre) => Ok(pre),
+            Exports::Protocol { .. } => Err(wasmtime::Error::msg("the component is a protocol and no transform")),
+        }
+    }
+
+    /// What it can reconcile by, if it can.
+    pub(crate) fn reconciler(&self) -> Option<&ReconcilingIndices> {
+        match &self.exports {
+            Exports::Protocol { reconciler, .. } => reconciler.as_ref(),
+            Exports::Transform(_) => None,
+        }
+    }
 }
 
 /// All that are ready, and how to get more.
@@ -61,9 +91,14 @@ impl Shared {
 
     fn link_loaded(&self, digest: &Digest, code: &Trusted, component: &Component) -> wasmtime::Result<Arc<Prepared>> {
         let pre = self.linker.instantiate_pre(component)?;
-        let reconciler = ReconcilingIndices::new(&pre).ok();
-        let pre = ActionProtocolPre::new(pre)?;
-        let prepared = Arc::new(Prepared { pre, reconciler, code_bytes: code.bytes().len() });
+        let exports = match ActionTransformPre::new(pre.clone()) {
+            Ok(pre) => Exports::Transform(pre),
+            Err(_) => Exports::Protocol {
+                reconciler: ReconcilingIndices::new(&pre).ok(),
+                pre: ActionProtocolPre::new(pre)?,
+            },
+        };
+        let prepared = Arc::new(Prepared { exports, code_bytes: code.bytes().len() });
         let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         linked.retain(|_, prepared| prepared.strong_count() > 0);
         linked.insert(*digest, Arc::downgrade(&prepared));

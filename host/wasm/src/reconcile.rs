@@ -26,7 +26,7 @@ impl WasmRuntime {
             Ok(prepared) => prepared,
             Err(error) => return never_ran(unusable(error)),
         };
-        let Some(reconciler) = &prepared.reconciler else {
+        let Some(reconciler) = prepared.reconciler() else {
             let message = "the protocol cannot reconcile: it does not export `reconciler`";
             return never_ran(ExecutionError::new(ErrorCode::HostError, message));
         };
@@ -57,7 +57,7 @@ async fn run(
     let (store, stopwatch) = invocation.parts();
     let answer = stopwatch
         .phase(limits.timeout(), async {
-            let instance = prepared.pre.instance_pre().instantiate_async(&mut *store).await?;
+            let instance = prepared.protocol()?.instance_pre().instantiate_async(&mut *store).await?;
             let reconciling = reconciler.load(&mut *store, &instance)?;
             reconciling.julee_action_reconciler().call_reconcile(store, call).await
         })

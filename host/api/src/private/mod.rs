@@ -10,6 +10,7 @@ mod protocols;
 mod secrets;
 pub(crate) mod service;
 mod tokens;
+mod transforms;
 
 pub(crate) use events::list::position;
 
@@ -36,8 +37,9 @@ pub fn private_router(state: ApiState) -> Router {
 }
 
 fn routes(state: ApiState) -> Routes {
-    let parts: [fn(Routes) -> Routes; 10] = [
+    let parts: [fn(Routes) -> Routes; 11] = [
         protocols::register,
+        transforms::register,
         actions::register,
         secrets::register,
         executions::register,

@@ -1,7 +1,10 @@
 //! Routes for the outside: those who only call actions. What they may do is a part of what the
 //! private listener offers, with the same handlers; nothing else of it is reachable here.
 
+mod hooks;
+
 use crate::{ApiState, Router, Scope, Scopes, private, routes::Routes};
+use axum::routing::any;
 use utoipa_axum::routes;
 
 const INVOKE: Scopes = Scopes::of(&[Scope::Invoke]);
@@ -12,6 +15,7 @@ pub fn public_router(state: ApiState) -> Router {
         .needs_within_reach(INVOKE, routes!(private::actions::execute::execute_action))
         .needs_within_reach(INVOKE, routes!(private::executions::show::get_execution))
         .open(routes!(private::service::healthz::healthz))
+        .proves_itself("/hooks/{*path}", any(hooks::receive))
         .build();
     router
 }

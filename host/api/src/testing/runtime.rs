@@ -59,7 +59,7 @@ impl ProtocolRuntime for FakeRuntime {
             digest: Digest::of(&component),
             imports: Vec::new(),
             reconciles: false,
-            descriptor: RawDescriptor {
+            descriptor: Some(RawDescriptor {
                 name: name.into(),
                 version: version.into(),
                 summary: "Gives back what it gets".into(),
@@ -67,7 +67,7 @@ impl ProtocolRuntime for FakeRuntime {
                 config_schema: config_schema().to_string(),
                 input_schema: (name != "plain").then(|| json!({"type": "object"}).to_string()),
                 ..RawDescriptor::default()
-            },
+            }),
         })
     }
 

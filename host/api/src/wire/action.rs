@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What makes an action. The members of its answer that the service alone sets (`id`,
-/// `revision`, `effect`, `created_at`, `updated_at`, `warnings`) may be there and do not count.
+/// `revision`, `transforms`, `effect`, `created_at`, `updated_at`, `warnings`) may be there and do not count.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ActionSpec)]
@@ -41,10 +41,11 @@ pub(crate) struct ActionSpec {
     /// What sets it off, beside a call, which always may.
     #[serde(default)]
     triggers: Vec<Trigger>,
-    /// Applied to what comes in. Not available yet.
+    /// Applied to what comes in, before the protocol gets it.
     #[serde(default)]
     input_transform: Option<Transform>,
-    /// Applied to what the protocol gives. Not available yet.
+    /// Applied to what the protocol gives. Where it fails, so does the execution: what the protocol did is not
+    /// repeated, and its output is kept.
     #[serde(default)]
     output_transform: Option<Transform>,
     /// What it may reach beside the config's own hosts.
@@ -64,6 +65,10 @@ pub(crate) struct ActionSpec {
     #[serde(default, rename = "revision")]
     #[schema(value_type = Value)]
     _revision: IgnoredAny,
+    /// Set by the service alone; what is written here does not count.
+    #[serde(default, rename = "transforms")]
+    #[schema(value_type = Value)]
+    _transforms: IgnoredAny,
     /// Set by the service alone; what is written here does not count.
     #[serde(default, rename = "effect")]
     #[schema(value_type = Value)]
@@ -112,11 +117,12 @@ impl ActionSpec {
     }
 }
 
-/// An expression over data. Not available yet.
+/// An expression over data.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Transform {
-    /// For instance `jq`.
+    /// A transform: `jq`, `jq@^0.1` or `jq@0.1.0`; resolved when the action is saved.
+    #[schema(example = "jq")]
     language: String,
     /// In that language.
     expression: String,

@@ -23,6 +23,7 @@ pub(crate) mod seal;
 pub(crate) mod secret;
 pub(crate) mod shared;
 pub(crate) mod token;
+pub(crate) mod transform;
 pub(crate) mod trigger;
 pub(crate) mod upgrade;
 

@@ -16,6 +16,9 @@ pub(crate) struct ProtocolSummary {
     /// Its version.
     #[schema(example = "0.1.0")]
     version: String,
+    /// `protocol`, or `transform`: a language of expressions.
+    #[schema(example = "protocol")]
+    kind: &'static str,
     /// One line.
     summary: String,
     /// SHA-256 of the component.
@@ -33,6 +36,7 @@ impl From<&Protocol> for ProtocolSummary {
         let descriptor = &protocol.descriptor;
         Self {
             name: descriptor.name.to_string(),
+            kind: protocol.kind.as_str(),
             version: descriptor.version.to_string(),
             summary: descriptor.summary.clone(),
             digest: protocol.digest.to_string(),

@@ -52,8 +52,8 @@ pub(crate) struct Delivery {
     max_concurrent: Option<u32>,
     /// How fast executions begin, across all workers.
     rate: Option<Rate>,
-    /// A path into the input, like `.customer.id`. Executions with the same value there run one after another, in the
-    /// order in which they came.
+    /// A jq expression over the input, like `.customer.id`. Executions with the same value run one after another, in
+    /// the order in which they came; those for which it is `null` have no order.
     #[schema(example = ".customer.id")]
     ordering_key: Option<String>,
     /// What becomes of those behind a failed one.
@@ -250,8 +250,8 @@ mod tests {
         assert_eq!(save("rate", json!({"rate": {"per_second": 1}})).await.json()["delivery"]["rate"]["burst"], 1);
         for (delivery, pointers) in [
             (
-                json!({"max_concurrent": 0, "rate": {"per_second": 0, "burst": 0}, "ordering_key": "x", "expire_after_ms": 0}),
-                &["/expire_after_ms", "/max_concurrent", "/ordering_key", "/rate/burst", "/rate/per_second"][..],
+                json!({"max_concurrent": 0, "rate": {"per_second": 0, "burst": 0}, "expire_after_ms": 0}),
+                &["/expire_after_ms", "/max_concurrent", "/rate/burst", "/rate/per_second"][..],
             ),
             (
                 json!({"rate": {"burst": 1}, "on_order_failure": "stop", "priority": "urgent", "queue": "a"}),

@@ -15,6 +15,7 @@ use action_domain::{
     action::Action,
     failure::{Effect, Issue},
     id::ActionId,
+    protocol::Pin,
     time::Timestamp,
     upgrade::PowerChange,
 };
@@ -46,6 +47,9 @@ pub(crate) struct ActionBody<'a> {
     /// The protocol, resolved when this revision was saved.
     #[schema(example = "http@0.1.0")]
     protocol: String,
+    /// The transforms that its expressions name, resolved when this revision was saved.
+    #[schema(value_type = BTreeMap<String, String>)]
+    transforms: &'a BTreeMap<String, Pin>,
     /// What the protocol says that repeating does to the outside: `read`, `idempotent`, `keyed` or `unsafe`.
     #[schema(value_type = String, example = "idempotent")]
     effect: Effect,
@@ -93,6 +97,7 @@ impl<'a> From<&'a Action> for ActionBody<'a> {
             description: &spec.description,
             labels: &spec.labels,
             protocol: action.protocol.to_string(),
+            transforms: &action.transforms,
             effect: action.effect,
             config: &spec.config,
             triggers: spec.triggers.iter().map(Trigger::from).collect(),

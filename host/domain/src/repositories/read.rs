@@ -3,9 +3,9 @@
 use super::IdempotencyKey;
 use crate::{
     action::Action,
-    digest::Digest,
     capture::Values,
     consumer::StandingConsumer,
+    digest::Digest,
     event::{Event, EventType, ItemData, NewEvent, Position},
     execution::{Execution, Lease, Status},
     id::{ActionId, ExecutionId, TokenId},

@@ -13,6 +13,7 @@ use crate::{
     repositories::StoreUnavailable,
     secret::AttemptSecrets,
     time::Timestamp,
+    transform::Mistake,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -52,6 +53,29 @@ pub trait ProtocolRuntime: Send + Sync {
     /// Runs an attempt: `validate-config`, then `execute`, in one instance. The way out opens
     /// only for the second. Dropping the future ends the component.
     async fn run(&self, request: AttemptRequest) -> AttemptReport;
+
+    /// Checks an expression that may name these variables, with [`TRANSFORM_LIMITS`](crate::limits::TRANSFORM_LIMITS):
+    /// every mistake that the transform finds. One that ends badly over an expression is a mistake too.
+    ///
+    /// # Errors
+    /// Where the transform cannot be run.
+    async fn check_expression(
+        &self,
+        _transform: Digest,
+        _expression: Arc<str>,
+        _variables: &[&str],
+    ) -> Result<Vec<Mistake>, RuntimeError> {
+        Err(RuntimeError::Host("this runtime has no transforms".to_owned()))
+    }
+
+    /// Applies an expression in a fresh instance that reaches nothing, with
+    /// [`TRANSFORM_LIMITS`](crate::limits::TRANSFORM_LIMITS).
+    ///
+    /// # Errors
+    /// Where the expression gives nothing.
+    async fn transform(&self, _request: TransformRequest) -> Result<Payload, TransformError> {
+        Err(RuntimeError::Host("this runtime has no transforms".to_owned()).into())
+    }
 
     /// Asks a protocol that exports `reconciler` what became of an attempt in doubt: `reconcile`
     /// alone, within the limits, the grants and the journal of the request. Its `sending` is not
@@ -136,8 +160,35 @@ pub struct Admitted {
     pub imports: Vec<String>,
     /// Whether it exports `reconciler`.
     pub reconciles: bool,
-    /// What `describe` gave, unchecked.
-    pub descriptor: RawDescriptor,
+    /// What `describe` gave, unchecked. `None`: it is a transform, which does not describe itself.
+    pub descriptor: Option<RawDescriptor>,
+}
+
+/// One application of a transform.
+#[derive(Debug, Clone)]
+pub struct TransformRequest {
+    /// The transform.
+    pub component: Digest,
+    /// In its language.
+    pub expression: Arc<str>,
+    /// What it is applied to.
+    pub input: Payload,
+    /// A JSON object whose members the expression can name.
+    pub variables: Arc<str>,
+}
+
+/// Why a transform gave nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TransformError {
+    /// The expression is wrong, or does not fit the input.
+    #[error("{}", .0.message)]
+    Mistake(Mistake),
+    /// It ended badly: a limit, a trap.
+    #[error("{}", .0.message)]
+    Ended(ExecutionError),
+    /// It could not be run.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
 }
 
 /// What `describe` gave: text that may or may not be what it should.

@@ -7,6 +7,7 @@ use crate::{Engine, EngineError, dispatch_action::Occurrence};
 use action_domain::{
     cloud_event::CloudEvent,
     consumer::EVENT_TRIGGERS,
+    failure::ErrorCode,
     event::{Event, EventType, ItemData, Position},
     id::ActionId,
     limits::PAGE_ITEMS_MAX,
@@ -134,6 +135,20 @@ impl Engine {
         let mut occurrence = Occurrence::noticed(GuestTrigger::Event { event: event.id, depth }, input);
         occurrence.cause = Some(event.id);
         occurrence.correlation_id.clone_from(&event.context.correlation_id);
+        let filter = match ready.action.spec.triggers.get(place as usize) {
+            Some(Trigger::Event(trigger)) => trigger.filter.as_deref(),
+            _ => None,
+        };
+        if let Some(filter) = filter {
+            match self.matches(&ready, &occurrence.trigger, filter, &occurrence.input).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) if error.code == ErrorCode::TransformFailed => {
+                    return Ok(self.refuse(&ready, &occurrence, error.code.as_str(), error.message, Vec::new()).await?);
+                }
+                Err(error) => return Err(EngineError::Internal(error.message)),
+            }
+        }
         // No caller can send a control character.
         occurrence.idempotency_key = Some(format!("\u{1}event {} {place}", event.id).into());
         if depth > CHAIN_DEPTH_MAX {
@@ -142,7 +157,7 @@ impl Engine {
         }
         match self.occur(ready, occurrence, None).await {
             // What was refused is recorded.
-            Ok(_) | Err(EngineError::InvalidInput(_) | EngineError::Conflict { .. }) => Ok(()),
+            Ok(_) | Err(EngineError::InvalidInput(_) | EngineError::TransformFailed(_) | EngineError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

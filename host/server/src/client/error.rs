@@ -1,7 +1,7 @@
 //! Why the service gave no answer, or another one than was hoped for.
 
 use crate::output::printable;
-use action_domain::failure::Issue;
+use action_domain::failure::{Issue, Place};
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -64,17 +64,25 @@ pub(crate) struct ProblemIssue {
     /// For people.
     #[serde(default)]
     pub(crate) message: String,
+    /// In a text at `pointer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<u32>,
+    /// In that line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) column: Option<u32>,
 }
 
 impl From<Issue> for ProblemIssue {
-    fn from(Issue { pointer, code, message }: Issue) -> Self {
-        Self { pointer, code, message }
+    fn from(Issue { pointer, code, message, place }: Issue) -> Self {
+        let (line, column) = place.map(|place| (place.line, place.column)).unzip();
+        Self { pointer, code, message, line, column }
     }
 }
 
 impl From<ProblemIssue> for Issue {
-    fn from(ProblemIssue { pointer, code, message }: ProblemIssue) -> Self {
-        Self { pointer, code, message }
+    fn from(ProblemIssue { pointer, code, message, line, column }: ProblemIssue) -> Self {
+        let place = line.zip(column).map(|(line, column)| Place { line, column });
+        Self { pointer, code, message, place }
     }
 }
 
@@ -122,9 +130,10 @@ impl Problem {
 
 impl fmt::Display for ProblemIssue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pointer, code, message } = self;
+        let Self { pointer, code, message, line, column } = self;
         let place = if pointer.is_empty() { "(document)" } else { pointer };
-        write!(f, "{}: {} ({code})", printable(place), printable(message))
+        let in_text = line.zip(*column).map(|(line, column)| format!(" line {line}, column {column}"));
+        write!(f, "{}{}: {} ({code})", printable(place), in_text.unwrap_or_default(), printable(message))
     }
 }
 

@@ -92,7 +92,7 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<
         let set = engine.set_secret(name, value, &Actor::Cli).await;
         set.map_err(explain).with_context(|| format!("the secret {name}"))?;
     }
-    let admitted = engine.admit_protocol(component, None, &Actor::Cli).await.map_err(explain)?;
+    let admitted = engine.admit_protocol(component, None, None, &Actor::Cli).await.map_err(explain)?;
     let spec = ActionSpec {
         name: ACTION.parse()?,
         enabled: true,

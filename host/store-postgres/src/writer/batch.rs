@@ -8,8 +8,9 @@
 //! Either way a unit sees what the units before it did, and a refused one leaves nothing.
 //!
 //! What a batch waits for, it waits for in one order: the lock of cold units, the lock of turns,
-//! the executions by id, the rows of what comes in, payloads and keys, the end of the log. So two processes do not wait for each other in a ring;
-//! should they all the same, Postgres ends one transaction and the writer does it again.
+//! the executions by id, the rows of what comes in, payloads and keys, the end of the log. So two
+//! processes do not wait for each other in a ring; should they all the same, Postgres ends one
+//! transaction and the writer does it again.
 
 use super::{
     Command,

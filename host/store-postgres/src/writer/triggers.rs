@@ -17,8 +17,9 @@ pub(crate) const TAKEN_PATHS: &str = "SELECT path FROM triggers WHERE path = ANY
 pub(crate) const REMOVE: &str = "DELETE FROM triggers WHERE action = $1";
 const ADD: &str = "INSERT INTO triggers (action, place, kind, path, due_at, last, uses) \
      SELECT $1, * FROM unnest($2::bigint[], $3::smallint[], $4::bytea[], $5::bigint[], $6::uuid[], $7::bigint[])";
-pub(crate) const FIRE: &str =
-    "UPDATE triggers SET due_at = $4, last = coalesce($5, last) WHERE action = $1 AND place = $2 AND due_at = $3";
+/// The row is found by its place; when it is due is only checked.
+pub(crate) const FIRE: &str = "UPDATE triggers SET due_at = $4, last = coalesce($5, last) \
+     WHERE action = $1 AND place = $2 AND (due_at = $3) IS TRUE";
 pub(crate) const USE: &str = "UPDATE triggers SET uses = uses + 1 WHERE action = $1 AND place = $2 AND uses < $3";
 pub(crate) const RESTART: &str =
     "UPDATE triggers SET last = $4 WHERE action = $1 AND place = $2 AND last IS NOT DISTINCT FROM $3";

@@ -4,7 +4,7 @@
 //! hold it up, and no statement changes threads. The thread has a higher priority where the
 //! system allows it: whoever waits for a commit waits for this thread.
 
-mod actions;
+pub(crate) mod actions;
 pub(crate) mod batch;
 pub(crate) mod capture;
 pub(crate) mod claim;

@@ -2,4 +2,5 @@
 
 pub(crate) mod names;
 pub(crate) mod reconciler;
+pub(crate) mod transform;
 pub(crate) mod v0_1;

@@ -2,7 +2,7 @@
 
 use crate::{
     ApiState,
-    error::Answer,
+    error::{Answer, Problem},
     request::query::Query,
     wire::{
         ok,
@@ -10,9 +10,14 @@ use crate::{
         protocol::ProtocolSummary,
     },
 };
+use action_domain::{
+    protocol::{Kind, Pin, Protocol},
+    repositories::Page,
+};
 use action_engine::Expectation;
 use axum::extract::State;
 use serde::Serialize;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// A part of the list of protocols.
@@ -61,6 +66,7 @@ impl MissingProtocol {
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most items of the page: 1 to 500, 50 where left out."),
         ("after" = Option<String>, Query, description = "`next` of the page before."),
+        ("kind" = Option<String>, Query, description = "`protocol` or `transform`; both where left out."),
     ),
     responses(
         (status = 200, description = "A page.", body = ProtocolPage),
@@ -68,14 +74,36 @@ impl MissingProtocol {
     )
 )]
 pub(super) async fn list_protocols(State(state): State<ApiState>, mut query: Query) -> Answer {
+    let kind = match query.one("kind")?.as_deref() {
+        None => None,
+        Some("protocol") => Some(Kind::Protocol),
+        Some("transform") => Some(Kind::Transform),
+        Some(_) => return Err(Problem::bad_request("invalid_query", "`kind` is protocol or transform")),
+    };
     let (limit, page) = query.page()?;
     query.finish()?;
-    let mut protocols = state.engine().reader().protocols(page).await?;
+    let mut protocols = of_kind(&state, kind, page).await?;
     let next = page::cut(&mut protocols, limit).map(|last| last.pin().encode());
     let items = protocols.iter().map(|protocol| ProtocolSummary::from(&**protocol)).collect();
     let expected = state.engine().expected_protocols();
     let missing = expected.into_iter().map(|(name, state)| MissingProtocol::new(name.to_string(), state)).collect();
     ok(&ProtocolPage { items, next, missing })
+}
+
+/// A page of one kind. There are few components, so those of the other kind are read and left out.
+async fn of_kind(state: &ApiState, kind: Option<Kind>, page: Page<Pin>) -> Answer<Vec<Arc<Protocol>>> {
+    let wanted = page.limit as usize;
+    let (mut found, mut after) = (Vec::new(), page.after);
+    loop {
+        let protocols = state.engine().reader().protocols(Page { after, limit: page.limit }).await?;
+        let last = protocols.len() < wanted;
+        after = protocols.last().map(|protocol| protocol.pin());
+        found.extend(protocols.into_iter().filter(|protocol| kind.is_none_or(|kind| protocol.kind == kind)));
+        if last || found.len() >= wanted {
+            found.truncate(wanted);
+            return Ok(found);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::{
         body,
         caller::Caller,
         headers::{correlation_id, is_one_of},
+        query::Query,
     },
     wire::{
         json, location,
@@ -15,7 +16,7 @@ use crate::{
     },
 };
 use action_domain::limits::COMPONENT_BYTES_MAX;
-use action_engine::EngineError;
+use action_engine::{EngineError, Named};
 use axum::extract::{Request, State};
 use http::{StatusCode, header};
 use std::time::Duration;
@@ -27,11 +28,19 @@ use std::time::Duration;
 /// its event. Where there is an earlier version, `upgrade` says what this one changes; no action
 /// moves to it by itself. A version is immutable: the same bytes again are answered with 200, others for the
 /// same name and version with 409.
+///
+/// A component that exports `transformer` is a transform, a language of expressions (`kind`). It does
+/// not describe itself: `name` and `version` say what it is.
 #[utoipa::path(
     post,
     path = "/v1/protocols",
     tag = "protocols",
-    params(("X-Correlation-Id" = Option<String>, Header, description = "Taken over into the event.")),
+    params(
+        ("name" = Option<String>, Query, description = "Of a transform: its name."),
+        ("version" = Option<String>, Query, description = "Of a transform: its semantic version."),
+        ("summary" = Option<String>, Query, description = "Of a transform: one line for a list."),
+        ("X-Correlation-Id" = Option<String>, Header, description = "Taken over into the event."),
+    ),
     request_body(
         content_type = "application/wasm",
         content = Vec<u8>,
@@ -42,16 +51,27 @@ use std::time::Duration;
             headers(("Location" = String, description = "Where it is."))),
         (status = 200, description = "The same bytes were there already.", body = UploadedBody,
             headers(("Location" = String, description = "Where it is."))),
-        (status = 400, description = "A broken body or header: `body_broken`, `invalid_correlation_id`."),
+        (status = 400, description = "A broken body, header or query: `body_broken`, `invalid_correlation_id`, \
+            `invalid_query`."),
         (status = 408, description = "The body did not come in time: `body_timeout`."),
-        (status = 409, description = "This version is there with other bytes: `version_exists`."),
+        (status = 409, description = "This version is there with other bytes: `version_exists`; or the name is that of a component of the \
+            other kind: `name_taken`."),
         (status = 413, description = "More than 64 MiB: `body_too_large`."),
         (status = 415, description = "Not said to be a component: `unsupported_media_type`."),
         (status = 422, description = "The component is refused, for all of `errors`: `component_refused`, \
             `component_broken`."),
     )
 )]
-pub(super) async fn upload_protocol(State(state): State<ApiState>, request: Request) -> Answer {
+pub(super) async fn upload_protocol(State(state): State<ApiState>, mut query: Query, request: Request) -> Answer {
+    let (name, version, summary) = (query.one("name")?, query.one("version")?, query.one("summary")?);
+    query.finish()?;
+    let given = name.is_some() || version.is_some() || summary.is_some();
+    let named = given.then(|| Named {
+        name: name.unwrap_or_default(),
+        version: version.unwrap_or_default(),
+        summary: summary.unwrap_or_default(),
+        documentation: String::new(),
+    });
     let (parts, body) = request.into_parts();
     let caller = Caller::of(&parts)?;
     if !is_one_of(&parts.headers, &["application/wasm", "application/octet-stream"]) {
@@ -66,7 +86,7 @@ pub(super) async fn upload_protocol(State(state): State<ApiState>, request: Requ
     let admitting = tokio::spawn(async move {
         let _permit = permit;
         let engine = state.engine();
-        let admitted = engine.admit_protocol(component, correlation_id, caller.actor()).await?;
+        let admitted = engine.admit_protocol(component, named, correlation_id, caller.actor()).await?;
         let upgrade = match engine.upgrade(&admitted.protocol.pin(), None).await {
             Ok(upgrade) => Some(upgrade),
             Err(EngineError::NotFound(_)) => None,

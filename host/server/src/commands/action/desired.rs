@@ -72,7 +72,7 @@ mod tests {
     fn defaults_and_what_the_service_adds_are_no_differences() {
         let file = json!({"name": "a", "protocol": "http@0.1.0", "config": {"url": null}, "limits": {"fuel": 1}});
         let service = json!({
-            "id": "act_x", "revision": 3, "effect": "read", "created_at": "t", "updated_at": "t", "warnings": [],
+            "id": "act_x", "revision": 3, "transforms": {}, "effect": "read", "created_at": "t", "updated_at": "t", "warnings": [],
             "name": "a", "enabled": true, "description": "", "labels": {}, "protocol": "http@0.1.0",
             "config": {"url": null}, "triggers": [], "input_transform": null, "output_transform": null,
             "grants": {"egress": [], "private_networks": false, "reveal": []},
