@@ -39,7 +39,8 @@ impl Signer<'_> {
             vec![("host", host), ("x-amz-content-sha256", body_hash.clone()), ("x-amz-date", time.clone())];
         headers.extend(self.token.clone().map(|token| ("x-amz-security-token", token)));
         let signed = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let lines = lines.concat();
         let path = if url.path.is_empty() { "/" } else { url.path };
         let query = url.query.unwrap_or_default();
         let canonical = format!("{}\n{path}\n{query}\n{lines}\n{signed}\n{body_hash}", request.method);

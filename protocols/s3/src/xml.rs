@@ -41,15 +41,12 @@ fn unescaped(text: &str) -> String {
             };
             Some((character, behind))
         });
-        rest = match character {
-            Some((character, behind)) => {
-                plain.push(character);
-                behind
-            }
-            None => {
-                plain.push('&');
-                behind
-            }
+        rest = if let Some((character, behind)) = character {
+            plain.push(character);
+            behind
+        } else {
+            plain.push('&');
+            behind
         };
     }
     plain + rest

@@ -94,9 +94,9 @@ impl Postgres {
             "-h",
         ]);
         command.arg(socket.parent().unwrap()).stdin(Stdio::null());
-        statements.iter().for_each(|statement| {
+        for statement in statements {
             command.args(["-c", statement]);
-        });
+        }
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
