@@ -145,10 +145,14 @@ async fn a_strangers_transform_is_held_by_its_limits() {
     let taken = upload_as(api, "?name=http&version=9.0.0", component()).await;
     taken.problem(409, "name_taken");
     let made = upload_as(api, "?name=wayward&version=1.0.0&summary=Odd", component()).await.json(201);
-    assert_eq!((&made["kind"], &made["name"], &made["summary"]), (&json!("transform"), &json!("wayward"), &json!("Odd")));
+    assert_eq!(
+        (&made["kind"], &made["name"], &made["summary"]),
+        (&json!("transform"), &json!("wayward"), &json!("Odd"))
+    );
     assert_eq!(upload_as(api, "?name=wayward&version=1.0.0", component()).await.json(200), made);
     let listed = api.get("/v1/protocols?kind=transform").await.json(200);
-    let names: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        listed["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["jq", "template", "wayward"]);
 
     for (expression, code, said) in [

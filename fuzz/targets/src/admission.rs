@@ -55,7 +55,8 @@ pub fn check(data: &[u8]) {
 
 fn of_a_refusal(issues: &[Issue], most: usize) {
     assert!((1..=most).contains(&issues.len()), "{}", issues.len());
-    for Issue { pointer, code, message } in issues {
+    for Issue { pointer, code, message, place } in issues {
+        assert!(place.is_none(), "a component has no lines: {place:?}");
         assert!(pointer.is_empty() && !code.is_empty() && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
         assert!(!message.is_empty() && message.len() <= MESSAGE_BYTES_MAX, "{}", message.len());
         assert_ne!(code, "host_error", "{message}");

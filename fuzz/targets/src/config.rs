@@ -124,7 +124,8 @@ fn of_a_config(schema: &Value, config: &Value) {
 }
 
 fn is_sound(issue: &Issue) {
-    let Issue { pointer, code, message } = issue;
+    let Issue { pointer, code, message, place } = issue;
+    assert!(place.is_none_or(|place| place.line > 0 && place.column > 0), "{issue:?}");
     assert!(pointer.is_empty() || pointer.starts_with('/'), "{issue:?}");
     assert!(!code.is_empty() && !message.is_empty(), "{issue:?}");
 }

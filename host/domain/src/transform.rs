@@ -54,7 +54,9 @@ impl ActionSpec {
     /// to its text. An ordering key that is a plain path needs none.
     pub fn expressions(&self) -> Vec<(String, String, Expression<'_>)> {
         let mut found = Vec::new();
-        for (at, transform) in [("/input_transform", &self.input_transform), ("/output_transform", &self.output_transform)] {
+        for (at, transform) in
+            [("/input_transform", &self.input_transform), ("/output_transform", &self.output_transform)]
+        {
             if let Some(Transform { language, expression }) = transform {
                 let expression = Expression { language, text: expression };
                 found.push((format!("{at}/language"), format!("{at}/expression"), expression));
@@ -102,7 +104,8 @@ mod tests {
             "delivery": {"ordering_key": ".a | .b"}
         }))
         .unwrap();
-        let found: Vec<_> = spec.expressions().into_iter().map(|(_, at, expression)| (at, expression.language)).collect();
+        let found: Vec<_> =
+            spec.expressions().into_iter().map(|(_, at, expression)| (at, expression.language)).collect();
         let expected = [
             ("/input_transform/expression", "template"),
             ("/triggers/1/filter", "jq"),

@@ -73,11 +73,7 @@ impl Engine {
     }
 
     /// The same for a component that comes with the binary, which vouches for it.
-    pub async fn admit_builtin(
-        &self,
-        component: Bytes,
-        named: Option<Named>,
-    ) -> Result<AdmittedProtocol, EngineError> {
+    pub async fn admit_builtin(&self, component: Bytes, named: Option<Named>) -> Result<AdmittedProtocol, EngineError> {
         self.admit(component, named, None, Origin::BuiltIn, &Actor::System).await
     }
 

@@ -353,7 +353,11 @@ impl Engine {
                 return Err(EngineError::Invalid(issues));
             }
         };
-        if issues.is_empty() { Ok(Checked { protocol, transforms, accepted }) } else { Err(EngineError::Invalid(issues)) }
+        if issues.is_empty() {
+            Ok(Checked { protocol, transforms, accepted })
+        } else {
+            Err(EngineError::Invalid(issues))
+        }
     }
 
     /// The protocol that an action names.

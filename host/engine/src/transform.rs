@@ -110,11 +110,7 @@ impl Engine {
     }
 
     /// The newest version of a transform that fits what a document names.
-    async fn resolve_transform(
-        &self,
-        language: &str,
-        at: &str,
-    ) -> Result<Result<Arc<Protocol>, Issue>, EngineError> {
+    async fn resolve_transform(&self, language: &str, at: &str) -> Result<Result<Arc<Protocol>, Issue>, EngineError> {
         let Ok(reference) = language.parse::<Reference>() else {
             let message = "a transform is named `name`, `name@1.2.3` or `name@^1.2`";
             return Ok(Err(Issue::new(at, "invalid_reference", message)));
@@ -156,7 +152,8 @@ impl Engine {
         filter: &str,
         input: &Payload,
     ) -> Result<bool, ExecutionError> {
-        let output = self.apply(ready, JQ, filter, input.clone(), trigger).await.map_err(|error| named("the filter", error))?;
+        let output =
+            self.apply(ready, JQ, filter, input.clone(), trigger).await.map_err(|error| named("the filter", error))?;
         Ok(!matches!(output.data.trim_ascii(), b"false" | b"null"))
     }
 
@@ -223,7 +220,8 @@ impl Engine {
         match self.apply(ready, language, expression, output, &trigger).await {
             Ok(output) => concluded.output = Some(output),
             Err(error) => {
-                let message = format!("{}; the output is what the protocol gave", named("the output transform", error).message);
+                let message =
+                    format!("{}; the output is what the protocol gave", named("the output transform", error).message);
                 concluded.error = Some(ExecutionError::new(ErrorCode::TransformFailed, message));
                 concluded.reconciled = None;
             }

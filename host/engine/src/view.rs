@@ -2,9 +2,9 @@
 
 use crate::{Engine, EngineError};
 use action_domain::{
-    failure::ErrorCode,
     event::{EventType, ExecutedData},
     execution::{Execution, Status},
+    failure::ErrorCode,
     id::ExecutionId,
     payload::{Payload, RecordedPayload},
     services::WebhookReply,

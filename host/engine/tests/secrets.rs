@@ -70,7 +70,12 @@ impl ProtocolRuntime for Leaky {
             config_schema: schema.to_string(),
             ..RawDescriptor::default()
         };
-        Ok(Admitted { digest: Digest::of(&component), imports: Vec::new(), reconciles: false, descriptor: Some(descriptor) })
+        Ok(Admitted {
+            digest: Digest::of(&component),
+            imports: Vec::new(),
+            reconciles: false,
+            descriptor: Some(descriptor),
+        })
     }
 
     async fn prepare(&self, _: Digest) -> Result<(), RuntimeError> {

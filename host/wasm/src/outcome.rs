@@ -133,7 +133,12 @@ pub(crate) fn issues(issues: Vec<model::Issue>) -> Vec<Issue> {
     issues
         .into_iter()
         .take(ISSUES_MAX)
-        .map(|issue| Issue { pointer: short(&issue.pointer), code: short(&issue.code), message: short(&issue.message), place: None })
+        .map(|issue| Issue {
+            pointer: short(&issue.pointer),
+            code: short(&issue.code),
+            message: short(&issue.message),
+            place: None,
+        })
         .collect()
 }
 

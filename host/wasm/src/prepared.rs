@@ -93,10 +93,9 @@ impl Shared {
         let pre = self.linker.instantiate_pre(component)?;
         let exports = match ActionTransformPre::new(pre.clone()) {
             Ok(pre) => Exports::Transform(pre),
-            Err(_) => Exports::Protocol {
-                reconciler: ReconcilingIndices::new(&pre).ok(),
-                pre: ActionProtocolPre::new(pre)?,
-            },
+            Err(_) => {
+                Exports::Protocol { reconciler: ReconcilingIndices::new(&pre).ok(), pre: ActionProtocolPre::new(pre)? }
+            }
         };
         let prepared = Arc::new(Prepared { exports, code_bytes: code.bytes().len() });
         let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,6 +16,7 @@ use action_domain::{
 };
 use bytes::Bytes;
 use serde::de::IgnoredAny;
+use std::sync::Arc;
 
 impl WasmRuntime {
     pub(crate) async fn check(
@@ -62,10 +63,8 @@ impl WasmRuntime {
         let _place = self.transforms.acquire().await.map_err(|_| ended(WasmRuntime::shutting_down()))?;
         let mut invocation = self.reaching_nothing(&TRANSFORM_LIMITS, Arc::default()).map_err(ended)?;
         let (expression, variables) = (request.expression.to_string(), request.variables.to_string());
-        let input = model::Payload {
-            content_type: request.input.content_type.to_string(),
-            data: request.input.data.into(),
-        };
+        let input =
+            model::Payload { content_type: request.input.content_type.to_string(), data: request.input.data.into() };
         let (store, stopwatch) = invocation.parts();
         let answer = stopwatch.phase(TRANSFORM_LIMITS.timeout(), async {
             let transform = prepared.transform()?.instantiate_async(&mut *store).await?;
@@ -97,7 +96,8 @@ fn checked(output: model::Payload) -> Result<Payload, TransformError> {
         let message = format!("it gave {} bytes, and {most} are the most", output.data.len());
         return Err(ended(ExecutionError::new(ErrorCode::OutputTooLarge, message)));
     }
-    let json = |data: &[u8]| std::str::from_utf8(data).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+    let json =
+        |data: &[u8]| std::str::from_utf8(data).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
     if is_json(&output.content_type) && !json(&output.data) {
         let message = "it gave what it says is JSON and is not".to_owned();
         return Err(TransformError::Mistake(Mistake { offset: None, message }));

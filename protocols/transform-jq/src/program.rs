@@ -39,19 +39,21 @@ pub(crate) fn compile<'v>(
     let variables: Vec<String> = variables.into_iter().map(|name| format!("${name}")).collect();
     let natives = jaq_core::funs::<Data>().chain(jaq_std::funs::<Data>()).chain(jaq_json::funs::<Data>());
     let arena = Arena::default();
-    let modules = Loader::new(definitions::reached(expression))
-        .load(&arena, File { code: expression, path: () })
-        .map_err(|errors| errors.into_iter().flat_map(|(_, error)| unreadable(expression, error)).collect::<Vec<_>>())?;
+    let modules =
+        Loader::new(definitions::reached(expression)).load(&arena, File { code: expression, path: () }).map_err(
+            |errors| errors.into_iter().flat_map(|(_, error)| unreadable(expression, error)).collect::<Vec<_>>(),
+        )?;
     Compiler::default()
         .with_funs(natives)
         .with_global_vars(variables.iter().map(String::as_str))
         .compile(modules)
         .map_err(|errors| {
             let undefined = errors.into_iter().flat_map(|(_, undefined)| undefined);
-            undefined.map(|(name, what)| {
-                Mistake::at(expression, name, format!("there is no {} `{name}`{}", what.as_str(), arity(&what)))
-            })
-            .collect()
+            undefined
+                .map(|(name, what)| {
+                    Mistake::at(expression, name, format!("there is no {} `{name}`{}", what.as_str(), arity(&what)))
+                })
+                .collect()
         })
 }
 
@@ -92,7 +94,8 @@ fn misplaced(expression: &str, wanted: &str, found: &str) -> Mistake {
 /// Runs an expression over a value, with variables that are the members of an object. It gives
 /// exactly one value.
 pub(crate) fn run(expression: &str, input: Val, variables: &str) -> Result<Vec<u8>, Mistake> {
-    let variables = read::parse_single(variables.as_bytes()).map_err(|error| Mistake::new(format!("variables: {error}")))?;
+    let variables =
+        read::parse_single(variables.as_bytes()).map_err(|error| Mistake::new(format!("variables: {error}")))?;
     let (names, values) = members(&variables)?;
     let filter = compile(expression, names.iter().map(String::as_str)).map_err(|mistakes| {
         mistakes.into_iter().next().unwrap_or_else(|| Mistake::new("the expression is not valid"))
@@ -100,12 +103,16 @@ pub(crate) fn run(expression: &str, input: Val, variables: &str) -> Result<Vec<u
     let context = Ctx::<Data>::new(&filter.lut, Vars::new(values));
     let mut outputs = filter.id.run((context, input)).map(unwrap_valr);
     let output = match outputs.next() {
-        None => return Err(Mistake::new("it gives no value, and exactly one is needed; `[…]` makes one of any number")),
+        None => {
+            return Err(Mistake::new("it gives no value, and exactly one is needed; `[…]` makes one of any number"));
+        }
         Some(output) => output.map_err(|error| Mistake::new(error.to_string()))?,
     };
     match outputs.next() {
         None => json::write(&output).map_err(Mistake::new),
-        Some(_) => Err(Mistake::new("it gives more than one value, and exactly one is needed; `[…]` makes one of them")),
+        Some(_) => {
+            Err(Mistake::new("it gives more than one value, and exactly one is needed; `[…]` makes one of them"))
+        }
     }
 }
 

@@ -33,7 +33,12 @@ impl Broker {
             let files = authority.write(folder.path(), &authority.identity("mqtt", &["127.0.0.1", "mqtt.test"]));
             let [ca, certificate, key] = files.map(|path| path.display().to_string());
             let passwords = folder.path().join("passwords");
-            let made = Command::new("mosquitto_passwd").arg("-b").arg("-c").arg(&passwords).args(["service", PASSWORD]).status();
+            let made = Command::new("mosquitto_passwd")
+                .arg("-b")
+                .arg("-c")
+                .arg(&passwords)
+                .args(["service", PASSWORD])
+                .status();
             assert!(made.unwrap().success());
             let config = folder.path().join("mosquitto.conf");
             let lines = format!(
@@ -91,8 +96,12 @@ async fn what_is_published_comes_to_whoever_subscribed() {
     let read = world.run_seeing(SEES, subscribe.clone(), &json!(null)).await;
     assert_eq!(World::output(&read)["messages"], 3, "a message of qos 0 is not kept");
     let items = world.service.private.get("/v1/items?kind=order").await.json(200);
-    let topics: Vec<&str> =
-        items["items"].as_array().unwrap().iter().map(|item| item["content"]["json"]["topic"].as_str().unwrap()).collect();
+    let topics: Vec<&str> = items["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["content"]["json"]["topic"].as_str().unwrap())
+        .collect();
     assert_eq!(topics, ["orders/0", "orders/1", "orders/2"]);
     assert_eq!(items["items"][2]["content"]["json"]["json"], json!({"id": 2}));
     let again = world.run_seeing(SEES, subscribe, &json!(null)).await;
@@ -137,14 +146,14 @@ async fn who_is_not_let_in_and_what_is_no_broker_is_told_apart() {
     let report = world.test_seeing(&["wrong"], &config).await;
     assert_eq!(report["error"]["failure"]["kind"], "unauthenticated", "{report}");
 
-    let config = |address: String| {
-        json!({"address": address, "security": "none", "timeout_ms": 300, "publish": {"topic": "a"}})
-    };
+    let config =
+        |address: String| json!({"address": address, "security": "none", "timeout_ms": 300, "publish": {"topic": "a"}});
     let away = world.run(config(odd::nobody()), &json!(null)).await;
     assert_eq!(World::failure(&away), ("unavailable", "retry"));
     let silent = world.run(config(odd::silent().await), &json!(null)).await;
     assert_eq!(World::failure(&silent), ("unavailable", "retry"), "nothing was published yet");
-    for garbage in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x28", b"\x20\xff\xff\xff\xff"] {
+    for garbage in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x28", b"\x20\xff\xff\xff\xff"]
+    {
         let odd = world.run(config(odd::says(garbage).await), &json!(null)).await;
         assert_eq!(World::failure(&odd).0, "bad_response", "{odd}");
     }
@@ -225,8 +234,7 @@ async fn a_subscriber_that_is_moved_and_killed_loses_nothing_and_doubles_nothing
         api.send(call.header("prefer", "respond-async").json(&json!({"n": n}))).await.json(202);
     }
     let items = captured(before + MESSAGES).await;
-    let numbers: Vec<u64> =
-        items.iter().filter_map(|item| item["content"]["json"]["json"].as_u64()).collect();
+    let numbers: Vec<u64> = items.iter().filter_map(|item| item["content"]["json"]["json"].as_u64()).collect();
     let distinct: BTreeSet<u64> = numbers.iter().copied().collect();
     assert_eq!(distinct.len(), MESSAGES, "none is lost: {numbers:?}");
     // The publisher may have said one twice (its effect is such, and the action says so): those are two messages.

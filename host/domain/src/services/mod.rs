@@ -12,7 +12,8 @@ pub use plan::{NOTHING_IS_SENT, Plan, PlannedRequest};
 pub use runtime::{
     Accepted, Admitted, AttemptReport, AttemptRequest, Capturing, ComponentSource, ConnectionReport, ConnectionTest,
     GuestTrigger, Outcome, ProtocolRuntime, RawDescriptor, RawExample, ReconcileReport, Reconciliation, RuntimeError,
-    Sending, SendingRefused, Stage, StageKind, TestRequest, ValidateError, Verdict, WebhookReply, WebhookRequest, TransformError, TransformRequest,
+    Sending, SendingRefused, Stage, StageKind, TestRequest, TransformError, TransformRequest, ValidateError, Verdict,
+    WebhookReply, WebhookRequest,
 };
 pub use vault::{Vault, VaultError};
 

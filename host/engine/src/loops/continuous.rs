@@ -52,7 +52,7 @@ impl Engine {
             after = standings.last().map(|standing| (standing.action, standing.place));
             for standing in standings {
                 there.push(standing.action);
-                self.keep(&standing, restarts).await?;
+                self.keep_running(&standing, restarts).await?;
             }
             if !full {
                 restarts.retain(|action, _| there.contains(action));
@@ -61,7 +61,11 @@ impl Engine {
         }
     }
 
-    async fn keep(&self, standing: &Standing, restarts: &mut HashMap<ActionId, Restart>) -> Result<(), EngineError> {
+    async fn keep_running(
+        &self,
+        standing: &Standing,
+        restarts: &mut HashMap<ActionId, Restart>,
+    ) -> Result<(), EngineError> {
         let ready = match self.ready(&ActionKey::Id(standing.action)).await {
             Ok(ready) => ready,
             Err(EngineError::NotFound(_)) => return Ok(()),

@@ -7,8 +7,8 @@ use crate::{Engine, EngineError, dispatch_action::Occurrence};
 use action_domain::{
     cloud_event::CloudEvent,
     consumer::EVENT_TRIGGERS,
-    failure::ErrorCode,
     event::{Event, EventType, ItemData, Position},
+    failure::ErrorCode,
     id::ActionId,
     limits::PAGE_ITEMS_MAX,
     name::Name,
@@ -144,7 +144,9 @@ impl Engine {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 Err(error) if error.code == ErrorCode::TransformFailed => {
-                    return Ok(self.refuse(&ready, &occurrence, error.code.as_str(), error.message, Vec::new()).await?);
+                    return Ok(self
+                        .refuse(&ready, &occurrence, error.code.as_str(), error.message, Vec::new())
+                        .await?);
                 }
                 Err(error) => return Err(EngineError::Internal(error.message)),
             }
@@ -157,7 +159,10 @@ impl Engine {
         }
         match self.occur(ready, occurrence, None).await {
             // What was refused is recorded.
-            Ok(_) | Err(EngineError::InvalidInput(_) | EngineError::TransformFailed(_) | EngineError::Conflict { .. }) => Ok(()),
+            Ok(_)
+            | Err(EngineError::InvalidInput(_) | EngineError::TransformFailed(_) | EngineError::Conflict { .. }) => {
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -28,7 +28,10 @@ fn expressions_give_what_jq_gives() {
         (".missing // \"none\"", r#""none""#),
         ("to_entries | map(.key) | sort", r#"["id","lines","note"]"#),
         ("$action.name + \" by \" + $trigger.type", r#""notify by call""#),
-        ("[nan, infinite, 12345678901234567890, 1.50, \"\u{1}\"]", "[null,1.7976931348623157e308,12345678901234567890,1.50,\"\\u0001\"]"),
+        (
+            "[nan, infinite, 12345678901234567890, 1.50, \"\u{1}\"]",
+            "[null,1.7976931348623157e308,12345678901234567890,1.50,\"\\u0001\"]",
+        ),
         ("@base64 \"x\\(.id)\"", r#""xNw==""#),
         ("limit(1; repeat(1))", "1"),
     ] {

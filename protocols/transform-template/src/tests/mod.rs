@@ -3,7 +3,8 @@
 use crate::template::{Mistake, Rendered, check, render};
 
 const VARIABLES: &str = r#"{"action":{"name":"notify"},"trigger":{"type":"call"}}"#;
-const ORDER: &str = r#"{"id": 7, "customer": {"name": "A & \"B\""}, "lines": [{"sku": "a"}, {"sku": "b"}], "action": 1}"#;
+const ORDER: &str =
+    r#"{"id": 7, "customer": {"name": "A & \"B\""}, "lines": [{"sku": "a"}, {"sku": "b"}], "action": 1}"#;
 
 fn render_json(template: &str, input: &str) -> Result<Rendered, Mistake> {
     render(template, "application/json", input.as_bytes(), VARIABLES)
@@ -23,8 +24,12 @@ fn a_template_sees_the_input_and_what_set_it_off() {
 
 #[test]
 fn what_it_gives_is_written_as_it_says() {
-    let json = render_json("{# application/json #}{\"text\": {{ customer.name }}, \"n\": {{ lines|length }}}", ORDER).unwrap();
-    assert_eq!(json, Rendered { content_type: "application/json".into(), text: r#"{"text": "A & \"B\"", "n": 2}"#.into() });
+    let json =
+        render_json("{# application/json #}{\"text\": {{ customer.name }}, \"n\": {{ lines|length }}}", ORDER).unwrap();
+    assert_eq!(
+        json,
+        Rendered { content_type: "application/json".into(), text: r#"{"text": "A & \"B\"", "n": 2}"#.into() }
+    );
     let html = render_json("{# text/html; charset=utf-8 #}<p>{{ customer.name }}", ORDER).unwrap();
     assert_eq!(html.text, "<p>A &amp; &quot;B&quot;");
     assert_eq!(html.content_type, "text/html; charset=utf-8");

@@ -221,6 +221,8 @@ impl Subject {
             limits: limits(timeout),
             journal,
             sending: None,
+            capturing: None,
+            plan: None,
         }
     }
 }

@@ -43,15 +43,18 @@ pub(super) async fn check(bench: Bench, given: &[(String, Value)], input: Option
         }
         Err(error) => bail!("the component could not be tried: {error}"),
     };
+    let Some(described) = &admitted.descriptor else {
+        bail!("the component is a transform, which the service would take: the rules that are checked are for protocols");
+    };
     let kib = bench.component_bytes() >> 10;
     let imports = admitted.imports.len();
     let message =
         format!("{kib} KiB, exports the contract's world, imports {} that are offered", count(imports, "interface"));
     findings.push(Problems::default().finding(Rule::Component, "", &message));
     findings.push(Problems::default().finding(Rule::Describe, "", "ends, and gives a descriptor"));
-    let (deterministic, met) = says::deterministic(&bench, &admitted.descriptor).await;
+    let (deterministic, met) = says::deterministic(&bench, described).await;
     findings.push(deterministic);
-    let descriptor = match check_descriptor(&admitted.descriptor) {
+    let descriptor = match check_descriptor(described) {
         Ok(descriptor) => descriptor,
         Err(issues) => {
             findings.push(says::pure("watched describe", &met));
