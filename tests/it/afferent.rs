@@ -20,7 +20,7 @@ async fn every(service: &Service, path: &str) -> Vec<Value> {
         let page = service.private.get(&format!("{path}{separator}limit=500&after={after}")).await.json(200);
         found.extend(page["items"].as_array().unwrap().clone());
         match page["next"].as_str() {
-            Some(next) => after = next.to_owned(),
+            Some(next) => next.clone_into(&mut after),
             None => return found,
         }
     }

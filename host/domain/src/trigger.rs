@@ -227,7 +227,6 @@ pub fn standings(
     let row = |(place, trigger): (usize, &Trigger)| {
         let kept = before.iter().find(|(other, _)| other == trigger).map(|(_, standing)| standing);
         let (kind, path, due_at) = match trigger {
-            Trigger::Call {} => return None,
             Trigger::Webhook(webhook) => (StandingKind::Webhook, Some(webhook.path.clone()), None),
             Trigger::Schedule(schedule) if enabled => (StandingKind::Schedule, None, next_due(schedule, now)),
             Trigger::Event(_) if enabled => (StandingKind::Event, None, None),

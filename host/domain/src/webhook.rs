@@ -65,7 +65,7 @@ pub enum Scheme {
     None,
     /// `?key=` or `X-Webhook-Key` is the secret.
     Key,
-    /// [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+    /// [Standard Webhooks](https://www.standardwebhooks.com/).
     StandardWebhooks,
     /// `X-Hub-Signature-256`.
     Github,

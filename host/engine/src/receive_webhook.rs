@@ -56,7 +56,7 @@ pub enum Received {
     /// It set an execution off, or did so before.
     Dispatched {
         /// The execution.
-        dispatched: Dispatched,
+        dispatched: Box<Dispatched>,
         /// What the sender is to be answered.
         respond: Respond,
         /// Whether the component says who sent it.
@@ -75,17 +75,24 @@ pub enum Received {
 
 /// How many deliveries were refused in the minute that is now, by webhook.
 #[derive(Default)]
-pub(crate) struct Refusals(Mutex<(i64, HashMap<(ActionId, u32), u32>)>);
+pub(crate) struct Refusals(Mutex<Minute>);
+
+#[derive(Default)]
+struct Minute {
+    /// Since 1970.
+    number: i64,
+    refused: HashMap<(ActionId, u32), u32>,
+}
 
 impl Refusals {
     /// Counts one more; which one it is in its minute.
     fn count(&self, webhook: (ActionId, u32), now: Timestamp) -> u32 {
         let minute = now.as_micros().div_euclid(60_000_000);
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.0 != minute {
-            *counted = (minute, HashMap::new());
+        if counted.number != minute {
+            *counted = Minute { number: minute, refused: HashMap::new() };
         }
-        let count = counted.1.entry(webhook).or_default();
+        let count = counted.refused.entry(webhook).or_default();
         *count = count.saturating_add(1);
         *count
     }
@@ -141,7 +148,7 @@ impl Engine {
         match self.occur(ready.clone(), occurrence, wait).await {
             Ok(dispatched) => {
                 let component_verifies = scheme == Scheme::Protocol;
-                Ok(Received::Dispatched { dispatched, respond, component_verifies })
+                Ok(Received::Dispatched { dispatched: Box::new(dispatched), respond, component_verifies })
             }
             Err(EngineError::Conflict { code: "used_up", .. }) => {
                 let (code, message) = ("webhook_used_up", "the key was used as often as it may be".to_owned());

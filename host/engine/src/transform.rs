@@ -245,8 +245,7 @@ impl Engine {
         self.inner.parts.runtime.transform(request).await.map_err(|error| {
             let message = match error {
                 TransformError::Mistake(mistake) => mistake.told(expression),
-                TransformError::Ended(error) => error.message,
-                TransformError::Runtime(RuntimeError::Broken(error)) => error.message,
+                TransformError::Ended(error) | TransformError::Runtime(RuntimeError::Broken(error)) => error.message,
                 TransformError::Runtime(error) => {
                     return ExecutionError::new(ErrorCode::HostError, error.to_string());
                 }

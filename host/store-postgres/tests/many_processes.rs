@@ -442,8 +442,8 @@ async fn a_schedule_fires_in_one_process() {
     }
     w.clock.advance(Duration::from_secs(FIRES));
     let mut tasks = Vec::new();
-    for store in stores.iter().chain(&stores).cloned() {
-        let (w, action) = (w.clone(), action.clone());
+    for store in stores.iter().chain(&stores) {
+        let (store, w, action) = (store.clone(), w.clone(), action.clone());
         tasks.push(tokio::spawn(async move {
             let mut mine = Vec::new();
             loop {

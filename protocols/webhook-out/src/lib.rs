@@ -1,5 +1,5 @@
 //! The protocol `webhook-out`: delivers the input to somebody's webhook endpoint, signed as
-//! [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)
+//! [Standard Webhooks](https://www.standardwebhooks.com/)
 //! say.
 //!
 //! Everything here is pure but for the [`Transport`] and the [`Sign`] that are handed in; `README.md`

@@ -79,7 +79,7 @@ pub(super) async fn receive(State(state): State<ApiState>, Path(path): Path<Stri
         Received::Refused { code, message } => Err(Problem::new(StatusCode::UNAUTHORIZED, code, message)),
         Received::Dispatched { dispatched, respond: Respond::Accepted, .. } => accepted(&dispatched),
         Received::Dispatched { dispatched, component_verifies, .. } => {
-            outcome(&state, dispatched, component_verifies).await
+            outcome(&state, *dispatched, component_verifies).await
         }
     }
 }

@@ -157,7 +157,9 @@ fn tag(key: &[u8], parts: &[&[u8]]) -> Result<[u8; 32], Unproved> {
         return Err(Unproved::Wrong);
     }
     let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Unproved::Wrong)?;
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     Ok(mac.finalize().into_bytes().into())
 }
 

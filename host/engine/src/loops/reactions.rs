@@ -34,13 +34,31 @@ const BEHIND_MAX: Position = 1_000;
 /// After the store was unavailable.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
+/// Whose events a trigger listens to.
+#[derive(Clone, Copy)]
+enum Of {
+    Anybody,
+    Action(ActionId),
+    /// It names an action that is not there.
+    Nobody,
+}
+
+impl Of {
+    fn is(self, action: Option<ActionId>) -> bool {
+        match self {
+            Self::Anybody => true,
+            Self::Action(of) => action == Some(of),
+            Self::Nobody => false,
+        }
+    }
+}
+
 /// A trigger that listens to events.
 struct Listener {
     action: ActionId,
     place: u32,
     trigger: EventTrigger,
-    /// Of which action the events are; `Some(None)`: of one that is not there.
-    of: Option<Option<ActionId>>,
+    of: Of,
     /// What happened before the action was there does not set it off.
     since: Timestamp,
 }
@@ -194,8 +212,8 @@ impl Engine {
                 let action = &ready.action;
                 let Some(Trigger::Event(trigger)) = action.spec.triggers.get(standing.place as usize) else { continue };
                 let of = match &trigger.action {
-                    Some(text) => Some(self.named(text).await?),
-                    None => None,
+                    Some(text) => self.named(text).await?.map_or(Of::Nobody, Of::Action),
+                    None => Of::Anybody,
                 };
                 let (place, since) = (standing.place, action.created_at);
                 listeners.push(Listener { action: action.id, place, trigger: trigger.clone(), of, since });
@@ -227,7 +245,7 @@ impl Listener {
         let trigger = &self.trigger;
         event.time >= self.since
             && trigger.types.iter().any(|of| of.as_str() == &*event.r#type)
-            && self.of.is_none_or(|of| of.is_some() && of == event.context.action)
+            && self.of.is(event.context.action)
             && trigger.kind.as_ref().is_none_or(|kind| {
                 serde_json::from_str::<ItemData>(event.data.get()).is_ok_and(|item| item.kind == *kind)
             })

@@ -83,7 +83,7 @@ impl Engine {
             let count = plan.missed_count;
             let message =
                 format!("{count} fires were missed, the last of them at {missed}: the service was not running");
-            if !self.fired(self.refuse(&ready, &occurrence, "schedule_missed", message, Vec::new()).await)? {
+            if !Self::fired(self.refuse(&ready, &occurrence, "schedule_missed", message, Vec::new()).await)? {
                 return Ok(());
             }
             due_at = next.unwrap_or(due_at);
@@ -112,7 +112,7 @@ impl Engine {
         if schedule.overlap == Overlap::Skip && self.is_running_still(standing).await? {
             occurrence.writes.push(fire(standing, due_at, next, standing.last));
             let message = "the execution of the fire before has not ended".to_owned();
-            return self.fired(self.refuse(ready, &occurrence, "overlap", message, Vec::new()).await);
+            return Self::fired(self.refuse(ready, &occurrence, "overlap", message, Vec::new()).await);
         }
         let id = self.inner.parts.random.execution_id();
         occurrence.execution = Some(id);
@@ -137,7 +137,7 @@ impl Engine {
     }
 
     /// Whether it was this process that fired it, and not another one before.
-    fn fired(&self, committed: Result<(), action_domain::repositories::CommitError>) -> Result<bool, EngineError> {
+    fn fired(committed: Result<(), action_domain::repositories::CommitError>) -> Result<bool, EngineError> {
         match committed.map_err(EngineError::from) {
             Ok(()) => Ok(true),
             Err(EngineError::Conflict { .. }) => Ok(false),

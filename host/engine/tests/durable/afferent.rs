@@ -51,7 +51,9 @@ fn item(key: Option<&str>) -> Item {
 
 fn captured(keys: &[&str], value: Option<&'static str>) -> Captured {
     let mut captured = Captured::default();
-    keys.iter().for_each(|key| captured.emit(item(Some(key))).unwrap());
+    for key in keys {
+        captured.emit(item(Some(key))).unwrap();
+    }
     if let Some(value) = value {
         captured.set(&BTreeMap::new(), "cursor".into(), Some(Bytes::from_static(value.as_bytes()))).unwrap();
     }
@@ -285,7 +287,9 @@ async fn two_that_capture_the_same_at_once_capture_it_once() {
     for _ in 0..8 {
         attempts.push(t.attempt().await);
     }
-    attempts.into_iter().for_each(|attempt| attempt.succeed_with(captured(&["a", "b", "c"], None)));
+    for attempt in attempts {
+        attempt.succeed_with(captured(&["a", "b", "c"], None));
+    }
     for run in runs {
         t.until(run, Status::Succeeded).await;
     }

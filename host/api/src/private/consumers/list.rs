@@ -33,10 +33,5 @@ pub(super) async fn list_consumers(State(state): State<ApiState>, mut query: Que
     query.finish()?;
     let page = Page { after: after.map(|ConsumerName(name)| name), limit: ask };
     let mut consumers = state.engine().reader().consumers(page).await?;
-    page::answer(
-        &mut consumers,
-        limit,
-        |found| ConsumerName(found.consumer.name.clone()),
-        |found| ConsumerBody::from(found),
-    )
+    page::answer(&mut consumers, limit, |found| ConsumerName(found.consumer.name.clone()), ConsumerBody::from)
 }

@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(stream.chunk().await, None);
         assert!(revoked.elapsed() < KEEP_ALIVE, "at once, and not when it would have been asked after");
 
-        let end = clock.now().plus(Duration::from_secs(60));
+        let end = clock.now().plus(Duration::from_mins(1));
         let (_, token) = api.token(&json!({"name": "b", "scopes": ["read"], "expires_at": end})).await;
         let mut stream = silent(&token).await;
         assert_eq!(stream.chunk().await.unwrap(), ": keep-alive\n\n");

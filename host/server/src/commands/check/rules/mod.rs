@@ -44,7 +44,9 @@ pub(super) async fn check(bench: Bench, given: &[(String, Value)], input: Option
         Err(error) => bail!("the component could not be tried: {error}"),
     };
     let Some(described) = &admitted.descriptor else {
-        bail!("the component is a transform, which the service would take: the rules that are checked are for protocols");
+        bail!(
+            "the component is a transform, which the service would take: the rules that are checked are for protocols"
+        );
     };
     let kib = bench.component_bytes() >> 10;
     let imports = admitted.imports.len();
