@@ -52,18 +52,18 @@ async fn what_is_wrong_comes_back_with_pointers() {
     assert_eq!(unknown.problem(422, "invalid_document"), ["/protocol protocol_not_found"]);
     let not_there = json!({
         "name": "a", "protocol": "misbehave", "config": {"mode": "echo"},
-        "triggers": [{"type": "schedule", "cron": "* * * * *"}],
-        "input_transform": {"language": "jq", "expression": "."},
+        "triggers": [{"type": "schedule", "cron": "61 * * * *"}],
+        "input_transform": {"language": "jq", "expression": ".a | nothing_of_that_name"},
         "limits": {"fuel": 0, "memory_bytes": 3}, "delivery": {"max_concurrent": 0}
     });
     assert_eq!(
         api.post("/v1/actions", &not_there).await.problem(422, "invalid_document"),
         [
             "/delivery/max_concurrent out_of_range",
-            "/input_transform not_available",
+            "/input_transform/expression invalid_expression",
             "/limits/fuel out_of_range",
             "/limits/memory_bytes out_of_range",
-            "/triggers/0 not_available"
+            "/triggers/0/cron invalid_cron"
         ]
     );
     let at_once = json!({"protocol": "misbehave", "config": {"mode": "echo", "bytes": -1}, "labels": {"a": 1},

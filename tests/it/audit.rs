@@ -150,7 +150,7 @@ async fn whatever_a_hand_does_to_the_database_is_found_and_named() {
         (format!("DELETE FROM events WHERE position = {end}"), vec![format!("event_removed {end}")]),
         (
             format!(
-                "INSERT INTO events SELECT 0, randomblob(16), type, time, action, revision, execution, correlation_id, causation_id, attempt, payload, data FROM events WHERE position = {one}"
+                "INSERT INTO events SELECT 0, randomblob(16), type, time, action, revision, execution, correlation_id, causation_id, attempt, payload, data, kind FROM events WHERE position = {one}"
             ),
             vec!["event_added 0".to_owned()],
         ),
@@ -198,7 +198,7 @@ async fn whatever_a_hand_does_to_the_database_is_found_and_named() {
     let pushed = copy(&data);
     let push = format!(
         "UPDATE events SET position = -position WHERE position >= {one}; UPDATE events SET position = 1 - position WHERE position < 0;
-         INSERT INTO events SELECT {one}, randomblob(16), type, time, action, revision, execution, correlation_id, causation_id, attempt, payload, data FROM events WHERE position = {two}"
+         INSERT INTO events SELECT {one}, randomblob(16), type, time, action, revision, execution, correlation_id, causation_id, attempt, payload, data, kind FROM events WHERE position = {two}"
     );
     edit(pushed.path(), &push).await;
     let found = findings(pushed.path(), &[]).await;

@@ -114,12 +114,21 @@ async fn several_actions_are_all_checked_before_the_first_is_applied() {
     for (file, text) in [("a", action("a", "")), ("b", action("b", &grows)), ("c", action("c", ""))] {
         std::fs::write(folder.join(file), text).unwrap();
     }
+    let too_large = cli(&["action", "apply", "-f", "./a", "-f", "./b", "-f", "./c"]).await;
+    assert!(too_large.err.contains("nothing was applied: 1 of 3"), "{}", too_large.err);
+    service.private.get("/v1/actions/a").await.problem(404, "action_not_found");
+
+    // Each may have the path as long as the other one has not.
+    let hook = "triggers: [{type: webhook, path: orders, verify: {scheme: none}}]\n";
+    for (file, text) in [("a", action("a", hook)), ("b", action("b", hook)), ("c", action("c", ""))] {
+        std::fs::write(folder.join(file), text).unwrap();
+    }
     let midway = cli(&["action", "apply", "-f", "./a", "-f", "./b", "-f", "./c", "--json"]).await;
     assert_eq!(midway.code, 1, "{}", midway.err);
     let items = serde_json::from_str::<Value>(&midway.out).unwrap()["items"].take();
     let results = items.as_array().unwrap().iter().map(|item| item["result"].as_str().unwrap());
     assert_eq!(results.collect::<Vec<_>>(), ["created", "failed", "not_tried"]);
-    assert_eq!(items[1]["error"]["code"], "body_too_large");
+    assert_eq!(items[1]["error"]["code"], "path_taken");
     let again = cli(&["action", "apply", "-f", "./a", "-f", "./b", "-f", "./c"]).await;
     assert!(again.err.contains("b failed; applied before it: a; not tried: c"), "{}", again.err);
 }

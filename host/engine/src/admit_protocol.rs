@@ -165,11 +165,9 @@ impl Engine {
     /// All versions of a protocol; none where there is no such protocol. One that is on its way is
     /// waited for.
     pub async fn protocol_versions(&self, name: &Name) -> Result<Vec<Arc<Protocol>>, EngineError> {
-        let mut versions = self.reader().protocol_versions(name).await?;
-        if versions.is_empty() && self.await_protocol(name).await {
-            versions = self.reader().protocol_versions(name).await?;
-        }
-        Ok(versions)
+        // Also where there are older ones: after an upgrade the newest is the one that is meant.
+        self.await_protocol(name).await;
+        Ok(self.reader().protocol_versions(name).await?)
     }
 }
 

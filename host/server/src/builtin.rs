@@ -1,9 +1,8 @@
 //! The protocols that come inside the binary: registered at the first start, and after an
 //! upgrade that brings newer ones.
 //!
-//! Small ones are registered before the service is ready. A large one carries the runtime of its
-//! language and takes seconds to compile, so it is prepared afterwards, by [`prepare`]; whoever names
-//! it before waits for it (`Engine::expect_protocol`).
+//! Compiling takes from half a second to half a minute each, so what is new is prepared by [`prepare`] while
+//! the service is at work already; whoever names it before waits for it (`Engine::expect_protocol`).
 
 use action_domain::{digest::Digest, name::Name};
 use action_engine::{Engine, EngineError, Expectation, Named};
@@ -13,10 +12,6 @@ use std::io::Read as _;
 use tokio_util::sync::CancellationToken;
 
 include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
-
-/// A component from Rust or C has some hundred KiB and is compiled in less than a second; one that
-/// brings an interpreter along has two MiB and more.
-const SMALL_BYTES_MAX: usize = 1 << 20;
 
 /// A built-in protocol; `build.rs` makes the list.
 struct Component {
@@ -75,45 +70,19 @@ fn registered_as(folder: &'static str) -> &'static str {
     TRANSFORMS.into_iter().find(|[of, ..]| *of == folder).map_or(folder, |[_, name, ..]| name)
 }
 
-/// What was done about a built-in protocol.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Registered {
-    /// It is new.
-    Added(String),
-    /// It was there.
-    There(String),
-    /// Its version is there with other bytes, which stay: versions are immutable.
-    Kept(String),
-    /// It is prepared later.
-    Expected(String),
-}
-
-impl Registered {
-    /// The protocol.
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Self::Added(name) | Self::There(name) | Self::Kept(name) | Self::Expected(name) => name,
-        }
-    }
-}
-
-/// Registers what is not there yet, and says which are expected. A warm start compiles nothing: a
-/// digest is looked up.
+/// Looks up which are there, and expects the others; says what all are called. Nothing is compiled.
 ///
 /// # Errors
-/// Where the store or the sandbox cannot be used. A protocol that is refused is logged, and
-/// is missing then: the others still work.
-pub(crate) async fn register(engine: &Engine) -> anyhow::Result<Vec<Registered>> {
+/// Where the store cannot be used.
+pub(crate) async fn register(engine: &Engine) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     for component in COMPONENTS {
         if let Some(protocol) = engine.reader().protocols_with(&component.digest()?).await?.first() {
-            done.push(Registered::There(protocol.pin().to_string()));
-        } else if component.bytes > SMALL_BYTES_MAX {
+            done.push(protocol.pin().to_string());
+        } else {
             let name = registered_as(component.name);
             engine.expect_protocol(name.parse()?, component.bytes as u64, Expectation::Waiting);
-            done.push(Registered::Expected(name.to_owned()));
-        } else if let Ok(registered) = admit(engine, component).await? {
-            done.push(registered);
+            done.push(name.to_owned());
         }
     }
     for name in NOT_BUILT {
@@ -139,7 +108,7 @@ async fn prepare_one(engine: &Engine, name: &Name) -> Result<(), String> {
     let component = COMPONENTS.iter().find(|component| registered_as(component.name) == name.as_str());
     let component = component.ok_or_else(|| "it is not in this binary".to_owned())?;
     match admit(engine, component).await {
-        Ok(admitted) => admitted.map(drop),
+        Ok(admitted) => admitted,
         Err(error) => {
             tracing::error!(protocol = %name, %error, "built-in protocol not registered");
             Err(format!("{error:#}"))
@@ -148,18 +117,18 @@ async fn prepare_one(engine: &Engine, name: &Name) -> Result<(), String> {
 }
 
 /// The inner error says why it is refused.
-async fn admit(engine: &Engine, component: &'static Component) -> anyhow::Result<Result<Registered, String>> {
+async fn admit(engine: &Engine, component: &'static Component) -> anyhow::Result<Result<(), String>> {
     let (name, digest) = (component.name, component.digest);
     let bytes = tokio::task::spawn_blocking(|| component.unpack()).await??;
     match engine.admit_builtin(bytes, named(component.name)).await {
         Ok(admitted) => {
             let pin = admitted.protocol.pin().to_string();
             tracing::info!(protocol = %pin, %digest, "built-in protocol registered");
-            Ok(Ok(Registered::Added(pin)))
+            Ok(Ok(()))
         }
         Err(EngineError::Conflict { message, .. }) => {
             tracing::warn!(name, %message, "built-in protocol not registered: the version that is there stays");
-            Ok(Ok(Registered::Kept(name.to_owned())))
+            Ok(Ok(()))
         }
         Err(EngineError::ComponentRefused(issues)) => {
             for issue in &issues {

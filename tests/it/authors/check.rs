@@ -118,6 +118,10 @@ async fn every_protocol_that_comes_with_the_service_passes() {
     let mut broken = Vec::new();
     for component in &components {
         let ran = check(component, &[]).await;
+        if component.file_name().is_some_and(|name| name.to_string_lossy().starts_with("transform_")) {
+            assert!(ran.code != 0 && ran.err.contains("is a transform"), "{}", ran.err);
+            continue;
+        }
         let report = ran.json();
         for finding in report["rules"].as_array().unwrap() {
             match finding["standing"].as_str().unwrap() {

@@ -1,7 +1,7 @@
 //! `serve`, `api`, `worker`: the service, or a part of it, until a signal ends it.
 
 use crate::{
-    builtin::{self, Registered},
+    builtin,
     capacity::{Capacity, Machine},
     cli::SettingsFile,
     compose::Service,
@@ -123,13 +123,12 @@ fn announce(
     role: Role,
     addresses: &Addresses,
     token: Option<&Token>,
-    registered: &[Registered],
+    protocols: &[String],
     capacity: Capacity,
     output: Output,
 ) -> std::io::Result<()> {
     let private = format!("http://{}", addresses.private);
     let public = addresses.public.map(|public| format!("http://{public}"));
-    let protocols: Vec<&str> = registered.iter().map(Registered::name).collect();
     tracing::info!(role = role.as_str(), private, public, pid = std::process::id(), "ready");
     let token_file = token.and_then(|token| token.file.as_ref()).map(|file| file.display().to_string());
     let at_once = if role.runs_attempts() { capacity.concurrency } else { 0 };

@@ -69,7 +69,8 @@ async fn look(documents: Vec<Value>, client: &Client, output: Output) -> anyhow:
                 refused.push((label, Problem::invalid("invalid_document", detail, vec![issue])));
             }
             Ok(plan) => plans.push(plan),
-            Err(ClientError::Refused(problem)) if problem.status == 422 => {
+            // The document itself is wrong, or too large as it is sent.
+            Err(ClientError::Refused(problem)) if matches!(problem.status, 413 | 422) => {
                 refused.push((label, ClientError::Refused(problem)));
             }
             Err(error) => return Err(anyhow::Error::from(error).context(label)),
