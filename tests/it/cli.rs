@@ -129,6 +129,7 @@ async fn several_actions_are_all_checked_before_the_first_is_applied() {
     let results = items.as_array().unwrap().iter().map(|item| item["result"].as_str().unwrap());
     assert_eq!(results.collect::<Vec<_>>(), ["created", "failed", "not_tried"]);
     assert_eq!(items[1]["error"]["code"], "path_taken");
+    service.private.delete("/v1/actions/a").await;
     let again = cli(&["action", "apply", "-f", "./a", "-f", "./b", "-f", "./c"]).await;
     assert!(again.err.contains("b failed; applied before it: a; not tried: c"), "{}", again.err);
 }

@@ -43,7 +43,7 @@ impl Broker {
             let config = folder.path().join("mosquitto.conf");
             let lines = format!(
                 "user root\nper_listener_settings false\nallow_anonymous false\npassword_file {}\n\
-                 max_queued_messages 0\nmax_inflight_messages 100\nlog_dest stdout\n\
+                 max_queued_messages 0\nmax_inflight_messages 100\nlog_dest stderr\n\
                  listener {} 127.0.0.1\nlistener {} 127.0.0.1\ncafile {ca}\ncertfile {certificate}\nkeyfile {key}\n\
                  require_certificate true\n",
                 passwords.display(),
@@ -174,6 +174,7 @@ async fn a_subscriber_that_is_moved_and_killed_loses_nothing_and_doubles_nothing
         Options { role, ..Options::default() }
             .with("ACTION_SERVICE_DATABASE_URL", database.url.clone())
             .with("ACTION_SERVICE_LEASE_SECONDS", "3")
+            .with("ACTION_SERVICE_SECRET_KEY", "ab".repeat(32))
     };
     let front = Service::start_with(options("api")).await;
     let api = &front.private;

@@ -18,13 +18,25 @@ pub(super) async fn silent() -> String {
 
 /// Says this to everybody at once, whatever it hears.
 pub(super) async fn says(text: &'static [u8]) -> String {
+    speaks(text, false).await
+}
+
+/// Says this to whoever has said something.
+pub(super) async fn answers(text: &'static [u8]) -> String {
+    speaks(text, true).await
+}
+
+async fn speaks(text: &'static [u8], asked: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let _ = stream.write_all(text).await;
                 let mut heard = [0; 4096];
+                if asked {
+                    let _ = stream.read(&mut heard).await;
+                }
+                let _ = stream.write_all(text).await;
                 while stream.read(&mut heard).await.is_ok_and(|bytes| bytes > 0) {}
             });
         }

@@ -136,7 +136,7 @@ async fn remotes_that_are_away_slow_or_no_s3_are_told_apart() {
     for garbage in
         [&b"220 mail.test ESMTP\r\n"[..], b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>"]
     {
-        let execution = world.run(list(odd::says(garbage).await), &json!({})).await;
+        let execution = world.run(list(odd::answers(garbage).await), &json!({})).await;
         assert_eq!(World::failure(&execution).0, "bad_response", "{execution}");
     }
 }
