@@ -115,7 +115,12 @@ impl Engine {
                 return Err(EngineError::ComponentRefused(errors));
             }
         };
-        if self.reader().protocol_versions(&descriptor.name).await?.iter().any(|version| version.kind != kind) {
+        let versions = match origin {
+            // The name of a built-in protocol is taken also while that is on its way.
+            Origin::Uploaded => self.protocol_versions(&descriptor.name).await?,
+            Origin::BuiltIn => self.reader().protocol_versions(&descriptor.name).await?,
+        };
+        if versions.iter().any(|version| version.kind != kind) {
             self.inner.parts.runtime.forget(digest).await;
             let message = format!("`{}` is the name of {}", descriptor.name, other_kind(kind));
             return Err(EngineError::Conflict { code: "name_taken", message });
