@@ -4,6 +4,7 @@
 use crate::kit::*;
 use action_domain::{
     failure::{ErrorCode, Sent},
+    limits::CONTINUOUS_MAX,
     services::{Clock, ProtocolRuntime},
     time::Timestamp,
 };
@@ -84,8 +85,17 @@ async fn dropping_an_attempt_that_computes_stops_it_and_gives_its_place_back() {
         for _ in 0..100 {
             assert!(futures_util::poll!(&mut attempt).is_pending());
         }
-        let mut second = pin!(runtime.run(request(digest, json!({"mode": "echo"}))));
-        assert!(futures_util::poll!(&mut second).is_pending(), "there is one place, and it is taken");
+        // One place is for attempts, the others are for those that run on and on.
+        let mut others = Vec::new();
+        for _ in 0..CONTINUOUS_MAX {
+            let mut looping = request(digest, json!({"mode": "loop"}));
+            looping.limits.fuel = u64::MAX / 2;
+            let mut other = Box::pin(runtime.run(looping));
+            assert!(futures_util::poll!(&mut other).is_pending());
+            others.push(other);
+        }
+        let mut last = pin!(runtime.run(request(digest, json!({"mode": "echo"}))));
+        assert!(futures_util::poll!(&mut last).is_pending(), "every place is taken");
     }
     assert!(journal.upgrade().is_none(), "nothing of the attempt is left");
     let report = soon(runtime.run(request(digest, json!({"mode": "echo"})))).await;
