@@ -103,7 +103,14 @@ enum Rule {
 impl Schedule {
     /// What is wrong with it; the pointers are into it.
     pub fn check(&self) -> Vec<Issue> {
-        let mut issues = Calendar::of(self).err().unwrap_or_default();
+        // Whenever it starts and ends: one that never fires is a slip.
+        let mut issues = match Calendar::of(&Self { start: None, end: None, ..self.clone() }) {
+            Ok(calendar) if calendar.after(Timestamp::default()).is_none() => {
+                vec![Issue::new("/cron", "invalid_cron", "there is no such day")]
+            }
+            Ok(_) => Vec::new(),
+            Err(issues) => issues,
+        };
         if self.jitter_ms > 3_600_000 {
             issues.push(Issue::new("/jitter_ms", "out_of_range", "at most an hour"));
         }
@@ -291,6 +298,8 @@ mod tests {
             |document| -> Vec<String> { schedule(document).check().into_iter().map(|issue| issue.pointer).collect() };
         assert_eq!(pointers(json!({"cron": "61 * * * *", "timezone": "Mars/Base"})), ["/timezone", "/cron"]);
         assert_eq!(pointers(json!({})), ["/cron"]);
+        assert_eq!(pointers(json!({"cron": "0 0 31 2 *"})), ["/cron"]);
+        assert_eq!(pointers(json!({"cron": "0 0 29 2 *"})), Vec::<String>::new());
         assert_eq!(pointers(json!({"cron": "* * * * *", "every_ms": 1000})), ["/every_ms"]);
         assert_eq!(pointers(json!({"every_ms": 999})), ["/every_ms"]);
         assert_eq!(
