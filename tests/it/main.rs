@@ -31,4 +31,5 @@ mod tokens;
 mod transforms;
 mod upgrades;
 mod wasi;
+mod webhooks;
 mod whole_path;

@@ -242,7 +242,7 @@ async fn an_hmac_needs_no_sight_of_the_key() {
     assert_eq!(prefixed["output"]["hex"], known, "{prefixed}");
     set(api, "token", "no base64 at all").await;
     let refused = mac(json!({"mode": "hmac", "encoding": "base64", "message": message})).await;
-    assert_eq!(refused["error"]["code"], "trapped", "{refused}");
+    assert_eq!((&refused["error"]["code"], &refused["error"]["blame"]), (&json!("invalid_config"), &json!("action")));
     assert!(refused["error"]["message"].as_str().unwrap().contains("not base64"), "{refused}");
 }
 

@@ -66,8 +66,12 @@ impl Routes {
         self
     }
 
-    /// A route for everybody and every method whose handler finds out itself who sends; it has no document.
-    pub(crate) fn proves_itself(mut self, path: &str, methods: MethodRouter<ApiState>) -> Self {
+    /// A route for everybody and every method whose handler finds out itself who sends. Its path has as many parts
+    /// as it likes, which documents cannot say: `D` has it as one parameter.
+    pub(crate) fn proves_itself<D: utoipa::Path>(mut self, path: &str, methods: MethodRouter<ApiState>) -> Self {
+        let mut operation = D::operation();
+        document(&mut operation, None);
+        self.router.get_openapi_mut().paths.add_path_operation(D::path(), D::methods(), operation);
         self.router = self.router.route(path, methods);
         self
     }

@@ -5,6 +5,7 @@
 use crate::{
     guard,
     private::position,
+    public::hooks,
     request::{headers, if_match, json, prefer::Prefer},
     wire::page::{Cursor, SecretName},
 };
@@ -13,8 +14,9 @@ use action_domain::{
     id::{ExecutionId, TokenId},
     name::Name,
     protocol::Pin,
+    services::{WebhookReply, WebhookRequest},
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode, request::Parts};
 use std::{sync::Arc, time::Duration};
 
 /// A JSON document as every handler reads it, or nothing where it is refused.
@@ -80,4 +82,15 @@ pub fn cursors(text: &str) -> Vec<(&'static str, String)> {
 /// A position as `after` and `Last-Event-ID` give it.
 pub fn event_position(text: &str) -> Option<Position> {
     position(text).ok()
+}
+
+/// The head of a delivery to a webhook, or nothing where it is refused.
+pub fn webhook_head(parts: &Parts) -> Option<WebhookRequest> {
+    hooks::head(parts).ok()
+}
+
+/// What the sender of a delivery is answered where a component says it: status and headers.
+pub fn webhook_reply(reply: WebhookReply) -> (StatusCode, HeaderMap) {
+    let (parts, _) = hooks::replied(reply).into_parts();
+    (parts.status, parts.headers)
 }

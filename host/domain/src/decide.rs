@@ -92,7 +92,9 @@ pub fn next_step(ended: Ended, given: &Circumstances<'_>) -> Step {
 const fn ended_without_an_answer(code: ErrorCode) -> bool {
     matches!(
         code,
-        ErrorCode::Trapped
+        // A config may show only at work that it cannot work.
+        ErrorCode::InvalidConfig
+            | ErrorCode::Trapped
             | ErrorCode::FuelExhausted
             | ErrorCode::DeadlineExceeded
             | ErrorCode::MemoryExceeded

@@ -143,7 +143,8 @@ pub enum Blame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The component refused the config when the attempt began.
+    /// The component refused the config when the attempt began, or a secret that it names cannot be used as the
+    /// component has to use it.
     InvalidConfig,
     /// The input does not fit the protocol's schema.
     InvalidInput,

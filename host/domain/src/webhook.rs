@@ -19,9 +19,9 @@ pub struct Webhook {
     pub path: String,
     /// How a delivery proves who sent it.
     pub verify: Verify,
-    /// What the caller is answered.
-    #[serde(default)]
-    pub respond: Respond,
+    /// What the caller is answered, where that is said; see [`Webhook::responds`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub respond: Option<Respond>,
     /// A jq condition over the delivery's body: what it does not hold for is recorded and ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
@@ -147,7 +147,7 @@ impl Verify {
 impl Webhook {
     /// What the caller is answered. Where the component verifies, only it knows what.
     pub fn responds(&self) -> Respond {
-        if self.verify.scheme == Scheme::Protocol { Respond::Outcome } else { self.respond }
+        if self.verify.scheme == Scheme::Protocol { Respond::Outcome } else { self.respond.unwrap_or_default() }
     }
 
     /// What is wrong with it; the pointers are into it.
@@ -162,6 +162,9 @@ impl Webhook {
             issues.push(Issue::new("/path", "invalid_path", message));
         }
         self.verify.check(&mut issues);
+        if self.verify.scheme == Scheme::Protocol && self.respond == Some(Respond::Accepted) {
+            issues.push(Issue::new("/respond", "invalid", "where the component verifies, it answers too"));
+        }
         issues
     }
 }
@@ -189,5 +192,9 @@ mod tests {
             ["/verify/secret", "/verify/tolerance_s", "/verify/max_uses", "/verify/max_uses"]
         );
         assert_eq!(pointers(json!({"path": "a", "verify": {"scheme": "stripe"}})), ["/verify/secret"]);
+        let answers =
+            |scheme, respond| pointers(json!({"path": "a", "verify": {"scheme": scheme}, "respond": respond}));
+        assert_eq!(answers("protocol", "accepted"), ["/respond"]);
+        assert!(answers("protocol", "outcome").is_empty() && answers("none", "accepted").is_empty());
     }
 }

@@ -401,13 +401,20 @@ pub(crate) fn input_issues(ready: &Ready, input: &Payload) -> Vec<Issue> {
         None if ready.action.spec.delivery.ordering_key.is_some() => {
             serde_json::from_slice::<serde_json::Value>(&input.data).map(|_| Vec::new())
         }
-        // Nothing is kept of it; `IgnoredAny` alone would let strings pass that are not UTF-8.
-        None => std::str::from_utf8(&input.data)
-            .map_err(serde::de::Error::custom)
-            .and_then(serde_json::from_str::<serde::de::IgnoredAny>)
-            .map(|_| Vec::new()),
+        None => well_formed(&input.data).map(|()| Vec::new()),
     };
     issues.unwrap_or_else(|error| vec![Issue::new("", MALFORMED_JSON, error.to_string())])
+}
+
+/// Whether an input says that it is JSON and is not.
+pub(crate) fn is_malformed(input: &Payload) -> bool {
+    input.is_json() && well_formed(&input.data).is_err()
+}
+
+/// Nothing is kept of it; `IgnoredAny` alone would let strings pass that are not UTF-8.
+fn well_formed(json: &[u8]) -> serde_json::Result<()> {
+    let text = std::str::from_utf8(json).map_err(serde::de::Error::custom)?;
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map(|_| ())
 }
 
 /// The context of an event of this execution.

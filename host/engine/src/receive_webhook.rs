@@ -4,7 +4,11 @@
 //! stranger cannot fill the log: without its headers, with its body only where that is small, and not
 //! more than so many times a minute.
 
-use crate::{Dispatched, Engine, EngineError, cache::Ready, dispatch_action::Occurrence};
+use crate::{
+    Dispatched, Engine, EngineError,
+    cache::Ready,
+    dispatch_action::{Occurrence, is_malformed},
+};
 use action_domain::{
     failure::ErrorCode,
     id::ActionId,
@@ -134,7 +138,9 @@ impl Engine {
         occurrence.traceparent = delivery.traceparent;
         // No caller can send a control character.
         occurrence.idempotency_key = id.map(|id| format!("\u{1}webhook {} {id}", webhook.path).into());
-        if let Some(filter) = webhook.filter.as_deref().filter(|_| ready.action.spec.enabled)
+        // What is refused for another reason needs no filter to say so.
+        let looks = ready.action.spec.enabled && !is_malformed(&occurrence.input);
+        if let Some(filter) = webhook.filter.as_deref().filter(|_| looks)
             && !self.passes(&ready, &occurrence, filter).await?
         {
             return Ok(Received::Filtered);

@@ -74,7 +74,7 @@ impl WasmRuntime {
         let looked_at = blocking(move || (Digest::of(&bytes), look_at(&bytes, &trusted))).await?;
         let (digest, inspected) = looked_at;
         let Inspected { imports, reconciles, kind } = inspected.map_err(RuntimeError::Refused)?;
-        let candidate = self.components.try_out(digest, component, then).await?;
+        let candidate = self.components.try_out(digest, component).await?;
         let (function, tried) = match kind {
             Kind::Protocol => {
                 let found = self.describe(&candidate.prepared, Arc::default()).await;

@@ -68,7 +68,7 @@ fn hint(error: &ExecutionError) -> Option<&'static str> {
     match (error.code, error.failure.as_ref().map(|failure| failure.kind)) {
         (ErrorCode::EgressDenied, _) => Some("grant what the protocol has to reach"),
         (ErrorCode::DeadlineExceeded, _) => Some("is the remote slow, or limits.timeout_ms short?"),
-        (_, Some(FailureKind::InvalidConfig)) => Some("correct the config"),
+        (ErrorCode::InvalidConfig, _) | (_, Some(FailureKind::InvalidConfig)) => Some("correct the config"),
         (_, Some(FailureKind::Unauthenticated)) => Some("check the credentials"),
         (_, Some(FailureKind::Unavailable)) => Some("is the remote running?"),
         (_, Some(FailureKind::RateLimited)) => Some("try again later"),

@@ -28,7 +28,7 @@ mod signature;
 mod state;
 mod transform;
 
-pub use compile::{COMPILE_WALL_MAX, Compiler, compile_child_main};
+pub use compile::{Compiler, compile_child_main};
 
 use crate::{
     cache::Cache,
@@ -55,7 +55,7 @@ use action_domain::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
@@ -160,13 +160,6 @@ impl WasmRuntime {
         let servers = Servers::new(servers).map_err(|error| StartError(format!("the DNS servers: {error}")))?;
         self.outside.resolver = Arc::new(servers);
         Ok(self)
-    }
-
-    /// Waits this long while a component is compiled, instead of [`COMPILE_WALL_MAX`]: where nobody else
-    /// waits for it, on a machine that is busy with other things.
-    pub fn compiling_within(mut self, wall_max: Duration) -> Self {
-        self.components.wait(wall_max);
-        self
     }
 
     /// Attempts at once: as many as were asked for, or as this machine can hold.

@@ -1,6 +1,8 @@
 //! What an end means: a trap, a limit, a denial becomes one of the stable error codes.
 
-use crate::{bindings::v0_1::julee::action::model, invoke::Ended, limiter::Refused, state::State};
+use crate::{
+    bindings::v0_1::julee::action::model, capability::secrets::NoKey, invoke::Ended, limiter::Refused, state::State,
+};
 use action_domain::{
     egress::Denial,
     failure::{Advice, Effect, ErrorCode, ExecutionError, Failure, FailureKind, Issue},
@@ -39,6 +41,9 @@ fn of_error(error: &wasmtime::Error, phase: &str, state: &State, limits: &Limits
     if error.is::<PoolConcurrencyLimitError>() {
         let message = "the pool of instances has no place left for this component";
         return ExecutionError::new(ErrorCode::HostError, message);
+    }
+    if let Some(no_key) = error.downcast_ref::<NoKey>() {
+        return ExecutionError::new(ErrorCode::InvalidConfig, format!("{phase} was ended: {no_key}"));
     }
     if is_too_much_at_once(error) {
         let most = limits.output_bytes;

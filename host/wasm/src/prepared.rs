@@ -1,10 +1,9 @@
 //! Components that are ready to run: in memory by digest, else from disk, else compiled.
 
 use crate::{
-    admit::Then,
     bindings::{reconciler::ReconcilingIndices, transform::ActionTransformPre, v0_1::ActionProtocolPre},
     cache::Cache,
-    compile::{BUILT_IN_WALL_MAX, Workshop},
+    compile::Workshop,
     inspect,
     native::{self, Trusted},
     state::State,
@@ -17,7 +16,6 @@ use moka::policy::EvictionPolicy;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
 };
 use tokio::task::spawn_blocking;
 use wasmtime::{
@@ -163,11 +161,6 @@ impl Store {
         Self { ready, shared, workshop, components }
     }
 
-    /// Waits this long while a component is compiled.
-    pub(crate) fn wait(&mut self, wall_max: Duration) {
-        self.workshop.wait(wall_max);
-    }
-
     /// The component of this digest. Whoever asks for one that is being prepared waits for it.
     pub(crate) async fn get(&self, digest: Digest) -> Result<Arc<Prepared>, RuntimeError> {
         if let Some(prepared) = self.ready.get(&digest).await {
@@ -202,12 +195,7 @@ impl Store {
     }
 
     /// Compiles and links a component that nobody has admitted yet. Keeps nothing.
-    pub(crate) async fn try_out(
-        &self,
-        digest: Digest,
-        bytes: bytes::Bytes,
-        then: Then,
-    ) -> Result<Candidate, RuntimeError> {
+    pub(crate) async fn try_out(&self, digest: Digest, bytes: bytes::Bytes) -> Result<Candidate, RuntimeError> {
         if let Some(prepared) = self.ready.get(&digest).await {
             return Ok(Candidate { prepared, code: None });
         }
@@ -215,10 +203,7 @@ impl Store {
         if let Some(prepared) = blocking(move || shared.load_from_disk(&digest)).await? {
             return Ok(Candidate { prepared, code: None });
         }
-        let code = match then {
-            Then::Used => self.workshop.compile(bytes).await?,
-            Then::Perhaps => self.workshop.compile_within(bytes, BUILT_IN_WALL_MAX).await?,
-        };
+        let code = self.workshop.compile(bytes).await?;
         let shared = self.shared.clone();
         blocking(move || {
             // Loading compares it with the pool's slots, linking with what the host offers.

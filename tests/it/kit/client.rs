@@ -9,6 +9,8 @@ use tokio::{sync::OnceCell, time::timeout};
 
 pub(crate) struct Client {
     pub(crate) base: String,
+    /// Where its document is.
+    documented_at: String,
     http: reqwest::Client,
     document: OnceCell<Arc<Document>>,
 }
@@ -47,13 +49,24 @@ impl Answer {
 }
 
 impl Client {
+    /// Of the private listener.
     pub(crate) fn new(base: String) -> Self {
+        let documented_at = format!("{base}/openapi.json");
+        Self::documented(base, documented_at)
+    }
+
+    /// Of the public listener, whose document the private one hands out.
+    pub(crate) fn public(base: String, private: &str) -> Self {
+        Self::documented(base, format!("{private}/openapi.public.json"))
+    }
+
+    fn documented(base: String, documented_at: String) -> Self {
         // Another test may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A connection for each request: the service closes one whose body it did not want to read, and a
         // client that uses it again at that moment fails for a reason that is no answer.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
-        Self { base, http, document: OnceCell::new() }
+        Self { base, documented_at, http, document: OnceCell::new() }
     }
 
     /// A request with the token.
@@ -68,8 +81,8 @@ impl Client {
 
     async fn document(&self) -> Arc<Document> {
         let load = || async {
-            let answer = self.http.get(format!("{}/openapi.json", self.base)).send().await.unwrap();
-            // The public listener has none of its own: what it serves is in the private one's.
+            let answer = self.http.get(&self.documented_at).send().await.unwrap();
+            // A worker has none.
             match answer.status() {
                 StatusCode::OK => Arc::new(Document::new(answer.json().await.unwrap())),
                 _ => Arc::new(Document::none()),

@@ -26,7 +26,8 @@ impl Document {
             return;
         };
         let status = answer.status.as_u16().to_string();
-        let Some(response) = operation["responses"].get(&status) else {
+        let responses = &operation["responses"];
+        let Some(response) = responses.get(&status).or_else(|| responses.get("default")) else {
             panic!("{method} {path}: {status} is not documented: {}", String::from_utf8_lossy(&answer.body));
         };
         let response = follow(document, response);
@@ -60,6 +61,8 @@ fn operation<'a>(document: &'a Value, method: &Method, path: &str) -> Option<&'a
         loop {
             match (own.next(), asked.next()) {
                 (None, None) => return true,
+                // A webhook's path has as many parts as it likes.
+                (Some("{path}"), Some(_)) => return true,
                 (Some(own), Some(asked)) if own == asked || own.starts_with('{') && !asked.is_empty() => {}
                 _ => return false,
             }
@@ -69,5 +72,7 @@ fn operation<'a>(document: &'a Value, method: &Method, path: &str) -> Option<&'a
     // A path without parameters before one with.
     let template =
         paths.keys().filter(|template| fits(template)).min_by_key(|template| template.matches('{').count())?;
-    paths[template].get(method.as_str().to_ascii_lowercase())
+    // What a webhook takes, it takes with any method.
+    let method = if template == "/hooks/{path}" { "post".to_owned() } else { method.as_str().to_ascii_lowercase() };
+    paths[template].get(method)
 }

@@ -112,7 +112,7 @@ impl Service {
             settings: options.settings,
             wrapper: options.wrapper,
             role,
-            public: Client::new(public.or(private.clone()).unwrap()),
+            public: Client::public(public.or(private.clone()).unwrap(), private.as_deref().unwrap()),
             private: Client::new(private.unwrap()),
         }
     }

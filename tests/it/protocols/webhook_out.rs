@@ -2,7 +2,7 @@
 
 use super::{odd, world::World};
 use crate::kit::Remote;
-use serde_json::json;
+use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -35,8 +35,18 @@ async fn a_delivery_is_verified_by_the_library_that_receivers_have() {
     assert_eq!(report["verdict"], "connected", "{report}");
     world.secret("no-base64", "this is no base64!").await;
     let unsigned = json!({"url": remote.url("/echo"), "secret": {"$secret": "no-base64"}});
-    let refused = world.run(unsigned, &json!(1)).await;
-    assert!(refused["error"]["message"].as_str().unwrap().contains("is not base64 of a key"), "{refused}");
+    let refused = world.run(unsigned.clone(), &json!(1)).await;
+    let is_told = |error: &Value| {
+        assert_eq!((&error["code"], &error["blame"]), (&json!("invalid_config"), &json!("action")), "{error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("the secret `no-base64` is not base64 of a key"), "{message}");
+        assert!(!message.contains("this is no base64"), "{message}");
+    };
+    is_told(&refused["error"]);
+    let report = world.test_seeing(&[], &unsigned).await;
+    assert_eq!(report["verdict"], "failed", "{report}");
+    is_told(&report["error"]);
+    assert_eq!(remote.requests().len(), 2, "one delivery and one test, and nothing unsigned");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,18 +22,24 @@ use utoipa::{
     },
 };
 
-/// The document in its two forms, made once.
+/// The documents of the two listeners, made once.
 pub(crate) struct Documents {
+    /// Of the private listener.
     pub(crate) json: Bytes,
+    /// The same for people.
     pub(crate) html: Bytes,
+    /// Of the public listener.
+    pub(crate) public_json: Bytes,
 }
 
 impl Documents {
-    /// The forms of a document.
-    pub(crate) fn of(document: &OpenApi) -> Self {
+    /// The forms of the private listener's document, and the public one's.
+    pub(crate) fn of(private: &OpenApi, public: &OpenApi) -> Self {
         // A document is made of structs with string keys: it always has a JSON form.
-        let value = serde_json::to_value(document).unwrap_or_default();
-        Self { json: serde_json::to_vec(&value).unwrap_or_default().into(), html: page::render(&value).into() }
+        let value = |document| serde_json::to_value(document).unwrap_or_default();
+        let bytes = |value| serde_json::to_vec(value).unwrap_or_default().into();
+        let private = value(private);
+        Self { json: bytes(&private), html: page::render(&private).into(), public_json: bytes(&value(public)) }
     }
 }
 
@@ -52,7 +58,7 @@ impl Documents {
              `action-service:read`. Events that are somebody's doing say whose, in `data.by`: `admin`, a token's id, \
              `subject:` and a subject of the issuer, `cli` or `system`.\n\nThe \
             public listener offers `POST /v1/actions/{id}/execute` and `GET /v1/executions/{id}` with the scope \
-            `invoke`, and `GET /healthz`.",
+            `invoke`, `GET /healthz`, and the paths of webhooks, `/hooks/{path}`: `/openapi.public.json` is its document.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(ProblemBody, IssueBody, WebhookTrigger, ScheduleTrigger, EventTrigger, ContinuousTrigger)),

@@ -14,7 +14,7 @@ mod transforms;
 
 pub(crate) use events::list::position;
 
-use crate::{ApiState, Router, Scope, Scopes, openapi::Documents, routes::Routes};
+use crate::{ApiState, Router, Scope, Scopes, openapi::Documents, public::public_document, routes::Routes};
 
 /// Remove what was recorded, and say who gets in.
 const ADMIN: Scopes = Scopes::of(&[Scope::Admin]);
@@ -30,9 +30,9 @@ const READ_OR_INVOKE: Scopes = Scopes::of(&[Scope::Read, Scope::Invoke]);
 /// The router of the private listener.
 pub fn private_router(state: ApiState) -> Router {
     let documents = state.clone();
-    let (router, document) = routes(state).build();
+    let (router, document) = routes(state.clone()).build();
     // Of two routers the first one's will do: they are the same.
-    documents.documents().get_or_init(|| Documents::of(&document));
+    documents.documents().get_or_init(|| Documents::of(&document, &public_document(state)));
     router
 }
 

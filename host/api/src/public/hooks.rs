@@ -1,7 +1,5 @@
 //! `ANY /hooks/{path}`: what the outside world sends to actions. It has no token; each webhook says how a
 //! delivery proves who sent it.
-//!
-//! It stands in no OpenAPI document, because what it takes and answers is each action's own.
 
 use crate::{
     ApiState,
@@ -15,6 +13,7 @@ use crate::{
 use action_domain::{
     execution::Status,
     failure::FailureKind,
+    id::ExecutionId,
     limits::INPUT_BYTES_MAX,
     payload::{Payload, is_json},
     services::{WebhookReply, WebhookRequest},
@@ -27,7 +26,8 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a reply may not say: it is about the connection, about this service, or would give a component
 /// a voice in browsers beyond its own answer.
@@ -51,7 +51,61 @@ const NOT_THE_COMPONENTS: [&str; 17] = [
     "x-frame-options",
 ];
 
-/// Takes a delivery.
+/// What a sender is told that was taken.
+#[derive(Debug, Serialize, ToSchema)]
+struct Taken {
+    /// The execution that the delivery led to, now or when it came before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    execution: Option<ExecutionId>,
+    /// Whether the webhook's filter does not hold for it: then there is no execution.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    ignored: bool,
+}
+
+/// Deliver to a webhook
+///
+/// Any method will do; with GET and HEAD there is no body. There is no token: the action's trigger says how a delivery
+/// proves who sent it (`verify.scheme`). The answer is 202 once the delivery is durable; where the trigger has
+/// `respond: outcome`, and always where the component verifies, it is what the component answers, or its output.
+/// The same delivery again is answered with the first one's execution for 24 hours.
+#[utoipa::path(
+    post,
+    path = "/hooks/{path}",
+    tag = "actions",
+    params(
+        ("path" = String, Path, description = "The trigger's `path`, which may have several parts, with `/` between."),
+        ("key" = Option<String>, Query, description = "With the scheme `key`: the secret, if not in the header."),
+        ("X-Webhook-Key" = Option<String>, Header, description = "With the scheme `key`: the secret."),
+        ("X-Correlation-Id" = Option<String>, Header,
+            description = "Taken over, else made: 1 to 128 printable ASCII characters."),
+        ("traceparent" = Option<String>, Header, description = "W3C trace context; passed on."),
+    ),
+    request_body(
+        content((Value = "application/json"), (Vec<u8> = "application/octet-stream"), (Vec<u8> = "*/*")),
+        description = "The input, at most 16 MiB, of any media type. What is said to be JSON has to be JSON.",
+    ),
+    responses(
+        (status = 202, description = "It was taken and will run; or the filter does not hold for it.", body = inline(Taken)),
+        (status = 400, description = "A header or the body makes no sense: `invalid_correlation_id`, \
+            `invalid_content_type`, `malformed_json`, `body_broken`."),
+        (status = 401, description = "It does not prove who sent it, was signed too long ago, or the key is used up: \
+            `webhook_unverified`, `webhook_expired`, `webhook_used_up`."),
+        (status = 404, description = "No webhook listens there: `webhook_not_found`."),
+        (status = 409, description = "The action is disabled, or a delivery with this id came before with another \
+            body: `action_disabled`, `delivery_differs`."),
+        (status = 413, description = "More than 16 MiB: `body_too_large`."),
+        (status = 414, description = "More than 8 KiB of path and query: `path_too_long`."),
+        (status = 415, description = "The body has a Content-Encoding: `unsupported_media_type`."),
+        (status = 422, description = "The input does not fit the protocol's schema, or the filter fails on it: \
+            `invalid_input`, `transform_failed`."),
+        (status = 431, description = "More than 64 headers, or 16 KiB of them: `headers_too_large`."),
+        (status = 502, description = "Its outcome was to be the answer, and it failed: `execution_failed`."),
+        (status = "default", description = "Where the outcome is the answer: what the component says.",
+            content((Vec<u8> = "*/*"))),
+    )
+)]
 pub(super) async fn receive(State(state): State<ApiState>, Path(path): Path<String>, request: Request) -> Answer {
     let hook = match state.engine().hook(&path).await {
         Err(EngineError::NotFound(what)) => {
@@ -75,7 +129,7 @@ pub(super) async fn receive(State(state): State<ApiState>, Path(path): Path<Stri
         traceparent: traceparent(&parts.headers),
     };
     match state.engine().receive(hook, delivery).await.map_err(problem)? {
-        Received::Filtered => wire::json(StatusCode::ACCEPTED, &json!({"ignored": true})),
+        Received::Filtered => wire::json(StatusCode::ACCEPTED, &Taken { execution: None, ignored: true }),
         Received::Refused { code, message } => Err(Problem::new(StatusCode::UNAUTHORIZED, code, message)),
         Received::Dispatched { dispatched, respond: Respond::Accepted, .. } => accepted(&dispatched),
         Received::Dispatched { dispatched, component_verifies, .. } => {
@@ -84,7 +138,7 @@ pub(super) async fn receive(State(state): State<ApiState>, Path(path): Path<Stri
     }
 }
 
-fn head(parts: &Parts) -> Answer<WebhookRequest> {
+pub(crate) fn head(parts: &Parts) -> Answer<WebhookRequest> {
     let text = |(name, value): (&HeaderName, &HeaderValue)| {
         Some((name.as_str().to_owned(), std::str::from_utf8(value.as_bytes()).ok()?.to_owned()))
     };
@@ -116,7 +170,8 @@ fn problem(error: EngineError) -> Problem {
 }
 
 fn accepted(dispatched: &Dispatched) -> Answer {
-    wire::json(StatusCode::ACCEPTED, &json!({"execution": dispatched.view.execution.id}))
+    let execution = Some(dispatched.view.execution.id);
+    wire::json(StatusCode::ACCEPTED, &Taken { execution, ignored: false })
 }
 
 /// What the protocol answers, and where it says nothing, its output.
@@ -149,7 +204,7 @@ async fn outcome(state: &ApiState, dispatched: Dispatched, component_verifies: b
     Ok(in_a_box(response))
 }
 
-fn replied(reply: WebhookReply) -> Response {
+pub(crate) fn replied(reply: WebhookReply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();
@@ -179,7 +234,7 @@ mod tests {
     use super::*;
     use crate::testing::Api;
     use action_testkit::FakeClock;
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use std::sync::Arc;
 
     #[test]

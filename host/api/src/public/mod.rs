@@ -1,23 +1,31 @@
 //! Routes for the outside: those who only call actions. What they may do is a part of what the
 //! private listener offers, with the same handlers; nothing else of it is reachable here.
 
-mod hooks;
+pub(crate) mod hooks;
 
 use crate::{ApiState, Router, Scope, Scopes, private, routes::Routes};
 use axum::routing::any;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::routes;
 
 const INVOKE: Scopes = Scopes::of(&[Scope::Invoke]);
 
 /// The router of the public listener.
 pub fn public_router(state: ApiState) -> Router {
-    let (router, _) = Routes::new(state)
+    routes(state).build().0
+}
+
+/// What the public listener offers, for programs; the private one hands it out.
+pub(crate) fn public_document(state: ApiState) -> OpenApi {
+    routes(state).build().1
+}
+
+fn routes(state: ApiState) -> Routes {
+    Routes::new(state)
         .needs_within_reach(INVOKE, routes!(private::actions::execute::execute_action))
         .needs_within_reach(INVOKE, routes!(private::executions::show::get_execution))
         .open(routes!(private::service::healthz::healthz))
-        .proves_itself("/hooks/{*path}", any(hooks::receive))
-        .build();
-    router
+        .proves_itself::<hooks::__path_receive>("/hooks/{*path}", any(hooks::receive))
 }
 
 #[cfg(test)]

@@ -65,14 +65,17 @@ impl Needle {
         (1..=most).rev().find(|length| text.ends_with(&self.bytes[..*length])).unwrap_or(0)
     }
 
-    /// Where it ends in a text in which it begins here.
+    /// Where it ends in a text in which it begins here. As it is, it is found whatever the escapes lead to: a value
+    /// of many backslashes has more dead ends than anybody looks into. One that ends with a backslash ends further
+    /// on where that is escaped.
     fn end(&self, text: &[u8], at: usize) -> Option<usize> {
+        let as_it_is = text[at..].starts_with(&self.bytes).then_some(at + self.bytes.len());
+        as_it_is.max(self.escaped_end(text, at))
+    }
+
+    /// The same, with escapes wherever they may be.
+    fn escaped_end(&self, text: &[u8], at: usize) -> Option<usize> {
         let needle = &self.bytes[..];
-        // As it is, without a look at what may be an escape: a value of many backslashes has more dead ends than
-        // anybody looks into.
-        if text[at..].starts_with(needle) {
-            return Some(at + needle.len());
-        }
         // A `%` may be itself or the beginning of an escape: both ways are gone.
         let mut ahead = vec![(at, 0)];
         let mut steps = needle.len() * STEPS_PER_BYTE_MAX;
@@ -207,6 +210,7 @@ mod tests {
         assert_eq!(found("plain-token", "xplain-token-plain-toke, plain%2dtoken"), ["plain-token", "plain%2dtoken"]);
         assert_eq!(found("plaintoken", "xplaintoken-plaintoke"), ["plaintoken"]);
         assert_eq!(found("%%%%%%", "%%25%25%%%25 %"), ["%%25%25%%%25"]);
+        assert_eq!(found("aa AaAA\\", "|aa AaAA\\|aa AaAA\\\\|"), ["aa AaAA\\", "aa AaAA\\\\"]);
         let backslashes = format!("pa{}-\\\\", "\\".repeat(40));
         assert_eq!(found(&backslashes, &format!("\\{backslashes}\\")), [&*backslashes]);
     }

@@ -13,7 +13,7 @@ pub(crate) mod meter;
 mod outbound;
 pub(crate) mod pool;
 pub(crate) mod resolver;
-mod secrets;
+pub(crate) mod secrets;
 mod sending;
 mod stream;
 mod substitute;

@@ -11,7 +11,7 @@ use base64::{
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use wasmtime::{Result, bail};
+use wasmtime::Result;
 use zeroize::Zeroizing;
 
 type Answer<T> = Result<std::result::Result<T, SecretError>>;
@@ -26,6 +26,12 @@ const fn indifferent(alphabet: &base64::alphabet::Alphabet) -> GeneralPurpose {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     GeneralPurpose::new(alphabet, config)
 }
+
+/// Why a call was ended: a secret is not what the protocol takes it for. The contract's enum has no case for
+/// it and is frozen; the protocol did nothing wrong, and no repeat would change it.
+#[derive(Debug, thiserror::Error)]
+#[error("the secret `{0}` is not base64 of a key, behind whsec_ or not, and the protocol signs with it as such")]
+pub(crate) struct NoKey(String);
 
 impl From<HandleError> for SecretError {
     fn from(error: HandleError) -> Self {
@@ -56,8 +62,10 @@ impl Host for State {
             KeyEncoding::Raw => secret,
             KeyEncoding::Base64 => match decoded(&secret) {
                 Some(key) => key,
-                // No error of the contract says so, and no repeat would change it.
-                None => bail!("the secret whose HMAC it wants is not base64 of a key"),
+                None => {
+                    let name = self.gate.secrets.names_in(handle.as_bytes()).first().map(ToString::to_string);
+                    return Err(NoKey(name.unwrap_or_default()).into());
+                }
             },
         };
         Ok(Ok(hmac(prefix.as_bytes(), &key, &message)?))

@@ -13,5 +13,6 @@ pub(super) fn register(routes: Routes) -> Routes {
         .open(routes!(healthz::healthz))
         .open(routes!(readyz::readyz))
         .open(routes!(openapi::get_openapi))
+        .open(routes!(openapi::get_public_openapi))
         .open(routes!(docs::get_docs))
 }

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::commands::check::{cases::Reveal, peer::Manner, report::Measured, subject::Ran};
 use action_domain::failure::ErrorCode;
-use action_wasm::COMPILE_WALL_MAX;
 use std::time::{Duration, Instant};
 
 /// The time of an attempt to which nobody answers.
@@ -144,9 +143,8 @@ pub(super) async fn cost(subject: &Subject, cases: &[Case], admission: Duration)
     }
     let Measured { component_bytes, admission_ms, start_us, fuel, memory_bytes } = measured;
     // How long it takes is the machine's matter too: it is told, and nothing depends on it.
-    let slow = if admission > COMPILE_WALL_MAX { " (a service gives up when it compiles for a minute)" } else { "" };
     let message = format!(
-        "{} KiB, admitted in {admission_ms} ms{slow}, starts in {start_us} µs; one execution: {fuel} fuel, {} KiB of memory",
+        "{} KiB, admitted in {admission_ms} ms, starts in {start_us} µs; one execution: {fuel} fuel, {} KiB of memory",
         component_bytes >> 10,
         memory_bytes >> 10
     );
