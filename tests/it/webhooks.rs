@@ -72,7 +72,7 @@ impl Sender {
             }
             Self::Stripe => {
                 let signature = mac(secret, &[&time, ".", body]);
-                vec![("stripe-signature", format!("t={time},v1={signature},v0={}", mac("an older way", &[body])))]
+                vec![("stripe-signature", format!("t={time},v0={},v1={signature}", mac("an older way", &[body])))]
             }
             Self::Slack => {
                 let signature = format!("v0={}", mac(secret, &["v0:", &time, ":", body]));
