@@ -16,12 +16,12 @@ case ${1:-} in
     # strace shows that no answer leaves before the sync that covers it.
     # The tests of the Postgres store and of the NATS queue start servers of their own, whose programs are not in
     # everybody's PATH on Debian.
-    # The protocols redis, mqtt and smtp are tried against real servers of their own.
+    # The protocols redis, mqtt, smtp and imap are tried against real servers of their own.
     # Guests in Python and TypeScript are built with the tools of their languages, which come from lock files.
     # The audit's tests change databases by hand, with sqlite3 and psql, and check proofs with Python.
     test)
         PATH=$PATH:/usr/sbin:$(printf "%s:" /usr/lib/postgresql/*/bin)
-        needed=("cc:gcc,libc6-dev" "strace:strace" "initdb:postgresql" "nats-server:nats-server" "redis-server:redis-server" "mosquitto:mosquitto" "aiosmtpd:python3-aiosmtpd" "sqlite3:sqlite3" "psql:postgresql-client"
+        needed=("cc:gcc,libc6-dev" "strace:strace" "initdb:postgresql" "nats-server:nats-server" "redis-server:redis-server" "mosquitto:mosquitto" "dovecot:dovecot-imapd" "aiosmtpd:python3-aiosmtpd" "sqlite3:sqlite3" "psql:postgresql-client"
             "python3:python3,python3-venv" "npm:nodejs,npm" "make:make" "rsyslogd:rsyslog,rsyslog-gnutls")
         ;;
     *)

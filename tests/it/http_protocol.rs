@@ -1,7 +1,17 @@
 //! The `http` protocol against a real server: what it sends, and what it makes of answers.
 
-use crate::kit::{Remote, Service};
+use crate::kit::{PATIENCE, Remote, Service};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
 
 struct World {
     service: Service,
@@ -134,4 +144,181 @@ async fn every_mistake_in_a_config_has_its_place() {
     let answer = world.service.private.action("wrong", "http", config).await;
     let errors = answer.problem(422, "invalid_document");
     assert!(errors.iter().any(|error| error.starts_with("/config/url")), "{errors:?}");
+}
+
+/// A remote whose page changes, and who says that it did not where it is asked so.
+#[derive(Clone)]
+struct Changing {
+    address: SocketAddr,
+    page: Arc<Mutex<Page>>,
+    /// How often it was asked, and how often it said that nothing is new.
+    asked: Arc<watch::Sender<(usize, usize)>>,
+}
+
+#[derive(Clone)]
+struct Page {
+    body: String,
+    etag: Option<String>,
+    modified: Option<&'static str>,
+}
+
+impl Changing {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let page = Page { body: String::new(), etag: None, modified: None };
+        let remote = Self {
+            address: listener.local_addr().unwrap(),
+            page: Arc::new(Mutex::new(page)),
+            asked: Arc::new(watch::Sender::new((0, 0))),
+        };
+        let server = remote.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = server.clone();
+                let service = service_fn(move |request| {
+                    let answer = server.answer(&request);
+                    async { Ok::<_, Infallible>(answer) }
+                });
+                tokio::spawn(async move {
+                    let connection = hyper::server::conn::http1::Builder::new();
+                    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        remote
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let page = self.page.lock().unwrap().clone();
+        let shown = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        // The date counts only where no ETag was shown (RFC 9110, 13.2.2).
+        let same = match shown("if-none-match") {
+            Some(etag) => page.etag == Some(etag),
+            None => page.modified.is_some() && shown("if-modified-since").as_deref() == page.modified,
+        };
+        self.asked.send_modify(|(asked, same_count)| {
+            *asked += 1;
+            *same_count += usize::from(same);
+        });
+        let mut answer = Response::builder().status(if same { 304 } else { 200 });
+        if let Some(etag) = &page.etag {
+            answer = answer.header("etag", etag);
+        }
+        if let Some(modified) = page.modified {
+            answer = answer.header("last-modified", modified);
+        }
+        let body = if same { String::new() } else { page.body };
+        answer.header("content-type", "application/json").body(Full::new(body.into())).unwrap()
+    }
+
+    fn show(&self, body: &Value, etag: Option<&str>, modified: Option<&'static str>) {
+        *self.page.lock().unwrap() = Page { body: body.to_string(), etag: etag.map(str::to_owned), modified };
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/orders", self.address)
+    }
+
+    /// How often it said that nothing is new.
+    fn said_same(&self) -> usize {
+        self.asked.borrow().1
+    }
+
+    /// Waits until it was asked so much more often.
+    async fn asked_again(&self, times: usize) {
+        let mut asked = self.asked.subscribe();
+        let until = asked.borrow().0 + times;
+        timeout(PATIENCE, asked.wait_for(|(asked, _)| *asked >= until)).await.expect("it is asked").unwrap();
+    }
+}
+
+async fn captured(service: &Service, action: &str) -> Vec<Value> {
+    let page = service.private.get(&format!("/v1/items?action={action}&limit=500")).await.json(200);
+    page["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_answer_that_is_new_is_captured() {
+    let (mut service, remote) = (Service::start().await, Changing::start().await);
+    let action = json!({"name": "look", "protocol": "http", "grants": {"private_networks": true},
+        "config": {"url": remote.url(), "poll": {"kind": "page"}}, "delivery": {"max_attempts": 1}});
+    service.private.post("/v1/actions", &action).await.json(201);
+    let look = async |service: &Service| {
+        let execution = service.private.execute("look", &json!(null)).await.json(200);
+        assert_eq!(execution["status"], "succeeded", "{execution}");
+        execution["output"]["result"].as_str().unwrap().to_owned()
+    };
+    remote.show(&json!({"n": 1}), Some("\"one\""), None);
+    assert_eq!(look(&service).await, "captured");
+    assert_eq!(look(&service).await, "not_modified");
+    // What is known outlives the process.
+    service = Service::start_with(service.kill().await).await;
+    assert_eq!(look(&service).await, "not_modified");
+    assert_eq!(remote.said_same(), 2);
+    remote.show(&json!({"n": 2}), None, Some("Mon, 23 Nov 2026 05:08:00 GMT"));
+    assert_eq!(look(&service).await, "captured");
+    assert_eq!(look(&service).await, "not_modified");
+    assert_eq!(remote.said_same(), 3, "by its date");
+    remote.show(&json!({"n": 3}), None, None);
+    assert_eq!(look(&service).await, "captured");
+    assert_eq!(look(&service).await, "unchanged");
+    assert_eq!(remote.said_same(), 3, "nobody said so, but it is the same");
+    remote.show(&json!({"n": 1}), Some("\"one\""), None);
+    assert_eq!(look(&service).await, "captured", "it is back, and that is new");
+    let items = captured(&service, "look").await;
+    let bodies: Vec<&Value> = items.iter().map(|item| &item["content"]["json"]["body"]["n"]).collect();
+    assert_eq!(bodies, [1, 2, 3, 1]);
+    assert!(items.iter().all(|item| item["kind"] == "page"), "{items:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_brings_each_entry_of_a_list_once() {
+    let (service, remote) = (Service::start().await, Changing::start().await);
+    let orders = |ids: &[u32]| json!({"orders": ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()});
+    remote.show(&orders(&[1, 2]), Some("\"a\""), None);
+    let action = json!({"name": "orders", "protocol": "http", "grants": {"private_networks": true},
+        "config": {"url": remote.url(), "poll": {"kind": "order", "items": "/orders", "key": "/id"}},
+        "triggers": [{"type": "schedule", "every_ms": 1_000}], "delivery": {"max_concurrent": 1}});
+    service.private.post("/v1/actions", &action).await.json(201);
+    let come = async |count: usize| {
+        let enough = async { while captured(&service, "orders").await.len() < count {} };
+        timeout(PATIENCE, enough).await.expect("what is new comes");
+    };
+    come(2).await;
+    // The same again, under the same name and then under none.
+    remote.asked_again(2).await;
+    remote.show(&orders(&[3, 2, 1, 4]), None, None);
+    come(4).await;
+    remote.asked_again(2).await;
+    remote.show(&orders(&[5, 4]), Some("\"b\""), None);
+    come(5).await;
+    remote.asked_again(2).await;
+    service.private.patch("/v1/actions/orders", &json!({"enabled": false})).await.json(200);
+    let items = captured(&service, "orders").await;
+    let ids: Vec<&Value> = items.iter().map(|item| &item["content"]["json"]["id"]).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5], "each once, in the order in which it came");
+    assert_eq!(items[2]["key"], "3");
+    assert!(remote.said_same() >= 2, "it could say that nothing is new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_none_fails_and_is_looked_at_again() {
+    let (service, remote) = (Service::start().await, Changing::start().await);
+    let action = json!({"name": "orders", "protocol": "http", "grants": {"private_networks": true},
+        "config": {"url": remote.url(), "poll": {"items": "/orders", "key": "/id"}}});
+    service.private.post("/v1/actions", &action).await.json(201);
+    remote.show(&json!({"orders": [{"id": 1}, {"no": "id"}]}), Some("\"a\""), None);
+    let failed = service.private.execute("orders", &json!(null)).await.json(200);
+    assert_eq!(failed["error"]["failure"]["kind"], "bad_response", "{failed}");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("/orders/1"), "{failed}");
+    assert!(captured(&service, "orders").await.is_empty(), "all of an answer or nothing");
+    remote.show(&json!({"orders": [{"id": 1}, {"id": 2}]}), Some("\"a\""), None);
+    let looked = service.private.execute("orders", &json!(null)).await.json(200);
+    assert_eq!(looked["output"], json!({"result": "captured", "status": 200, "items": 2}), "{looked}");
+
+    let wrong = json!({"url": remote.url(), "method": "POST", "poll": {"key": "/id"}});
+    let errors = service.private.action("wrong", "http", wrong).await.problem(422, "invalid_document");
+    for pointer in ["/config/poll ", "/config/poll/key "] {
+        assert!(errors.iter().any(|error| error.starts_with(pointer)), "{errors:?}");
+    }
 }

@@ -63,6 +63,15 @@ pub fn descriptor() -> Descriptor {
         }),
     )
     .example(
+        "Look for new orders, each captured once",
+        &json!({
+            "url": "https://api.example.com/orders",
+            "query": { "status": "open" },
+            "auth": { "bearer": { "token": { "$secret": "orders-token" } } },
+            "poll": { "kind": "order", "items": "/orders", "key": "/id" },
+        }),
+    )
+    .example(
         "Send a form",
         &json!({
             "url": "https://example.com/subscribe",

@@ -11,6 +11,7 @@
 //! | [`request`], [`body`] | config and input → request |
 //! | [`status`], [`failure`] | answer or error → outcome or failure, and what to do then |
 //! | [`output`] | answer → output |
+//! | [`poll`] | only what is new, as items |
 //! | [`connection`] | test-connection |
 
 pub mod body;
@@ -19,6 +20,7 @@ pub mod connection;
 pub mod describe;
 pub mod failure;
 pub mod output;
+pub mod poll;
 pub mod request;
 pub mod status;
 pub mod validate;
@@ -26,9 +28,9 @@ pub mod validate;
 #[cfg(test)]
 mod tests;
 
-use action_protocol::http::{self, Service, Transport};
+use action_protocol::http::{self, Followed, Service, Transport};
 use action_protocol::{
-    Accepted, Call, ConnectionReport, Descriptor, Failure, Issue, Outcome, Protocol, export_protocol,
+    Accepted, Call, ConnectionReport, Descriptor, Failure, HttpRequest, Issue, Outcome, Protocol, export_protocol,
 };
 
 use config::Config;
@@ -52,7 +54,10 @@ impl Protocol for Http {
     }
 
     fn execute(call: Call<Config>) -> Result<Outcome, Failure> {
-        execute(&call, &Service)
+        match &call.config.poll {
+            Some(poll) => poll::execute(&call, poll, &Service, &poll::Capture),
+            None => execute(&call, &Service),
+        }
     }
 }
 
@@ -60,13 +65,24 @@ export_protocol!(Http);
 
 /// One execution, with whatever sends.
 pub fn execute(call: &Call<Config>, transport: &impl Transport) -> Result<Outcome, Failure> {
+    let followed = send(call, request::build(call)?, transport, |_| false)?;
+    Ok(output::of(followed, &call.config)?.into())
+}
+
+/// The answer to a request, which is a success. `is_fine`: statuses that are one whatever the config says.
+fn send(
+    call: &Call<Config>,
+    request: HttpRequest,
+    transport: &impl Transport,
+    is_fine: impl Fn(u16) -> bool,
+) -> Result<Followed, Failure> {
     let config = &call.config;
     let effect = validate::effect(config);
-    let request = request::build(call)?;
     let followed = http::follow(transport, request, config.redirects_max())
         .map_err(|error| failure::from_redirects(error, config, effect))?;
-    if !config.expects(followed.response.status) {
+    let status = followed.response.status;
+    if !config.expects(status) && !is_fine(status) {
         return Err(failure::from_response(&followed, config, effect));
     }
-    Ok(output::of(followed, config)?.into())
+    Ok(followed)
 }

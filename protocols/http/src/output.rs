@@ -73,8 +73,26 @@ pub fn schema() -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "anyOf": [
             envelope_schema(),
+            poll_schema(),
             { "description": "With output \"body\": the answer's body, whatever that is." },
         ],
+    })
+}
+
+/// The schema of what is said with poll.
+pub fn poll_schema() -> Value {
+    json!({
+        "description": "With poll.",
+        "type": "object",
+        "required": ["result", "status", "items"],
+        "properties": {
+            "result": {
+                "description": "Whether something was captured; or the remote said that nothing is new; or gave again what it gave.",
+                "enum": ["captured", "not_modified", "unchanged"],
+            },
+            "status": { "type": "integer" },
+            "items": { "description": "How many were given to be captured.", "type": "integer" },
+        },
     })
 }
 

@@ -36,6 +36,9 @@ pub fn validate(config: &Config) -> Result<Accepted, Vec<Issue>> {
     found.auth(config);
     found.redirects(config);
     found.rest(config);
+    if let Some(poll) = &config.poll {
+        crate::poll::check(&mut found, config, poll);
+    }
     found.0.finish(effect(config))
 }
 

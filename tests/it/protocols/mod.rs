@@ -2,6 +2,7 @@
 //! away, slow, or talk nonsense.
 
 mod authority;
+mod imap;
 mod kept;
 mod mqtt;
 mod odd;
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Protocols that come with the service and have servers here.
-const SHIPPED: [&str; 7] = ["http", "mqtt", "postgres", "redis", "s3", "smtp", "webhook-out"];
+const SHIPPED: [&str; 8] = ["http", "imap", "mqtt", "postgres", "redis", "s3", "smtp", "webhook-out"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_and_every_config_of_the_documentation_is_accepted() {

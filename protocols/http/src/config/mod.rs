@@ -12,7 +12,7 @@ pub use action_protocol::config::EffectWord;
 pub use action_protocol::net::TIMEOUT_MS_MAX;
 use action_protocol::template::Values;
 use action_protocol::tls::Tls;
-pub use parts::{AdviceWord, Auth, Basic, Bearer, Body, Idempotency, Kind, Output, Rule, Test, TestMethod};
+pub use parts::{AdviceWord, Auth, Basic, Bearer, Body, Idempotency, Kind, Output, Poll, Rule, Test, TestMethod};
 use parts::{further_urls, map_of_secret_values};
 
 use crate::status::StatusPattern;
@@ -107,6 +107,10 @@ pub struct Config {
     /// the bytes of the answer with their content type.
     #[serde(default)]
     pub output: Output,
+
+    /// Looks whether something is new since the last execution, and captures it as items. With GET and HEAD, and
+    /// without templates in url and query.
+    pub poll: Option<Poll>,
 
     /// What the connection test sends.
     #[serde(default)]

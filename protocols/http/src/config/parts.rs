@@ -145,6 +145,28 @@ pub enum Output {
     Body,
 }
 
+/// What is captured of an answer that is new.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Poll {
+    /// The kind of the items.
+    #[serde(default = "kind")]
+    #[schemars(regex(pattern = r"^[a-z0-9_]{1,63}$"))]
+    pub kind: String,
+    /// Where in an answer in JSON the list is whose entries are captured, as a JSON Pointer: "/orders", or "" for an
+    /// answer that is a list itself. Where it is left out, the answer is one item, made as output says.
+    #[schemars(regex(pattern = "^(/.*)?$"))]
+    pub items: Option<String>,
+    /// With items: where in an entry its key is, a text or a number, as a JSON Pointer: "/id". An entry with a key that
+    /// was captured before is not captured again. Where it is left out, an entry is known by its text.
+    #[schemars(regex(pattern = "^(/.*)?$"))]
+    pub key: Option<String>,
+}
+
+fn kind() -> String {
+    "answer".to_owned()
+}
+
 /// What the connection test sends.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

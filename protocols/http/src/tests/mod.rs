@@ -2,6 +2,7 @@
 
 mod answers;
 mod connections;
+mod polls;
 mod refusals;
 mod requests;
 mod schema;

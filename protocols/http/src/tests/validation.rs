@@ -109,6 +109,33 @@ fn what_contradicts_itself_is_refused() {
 }
 
 #[test]
+fn what_is_looked_at_is_the_same_each_time() {
+    let found = issues(json!({
+        "url": "https://a.example/{{ x }}", "method": "POST", "query": { "q": ["1", "{{ y }}"] },
+        "headers": { "if-none-match": "a", "Range": "bytes=0-1", "X": "{{ @execution }}" },
+        "poll": { "kind": "A", "items": "orders", "key": "/~2" },
+    }));
+    let expected = [
+        pair("/headers/Range", "conflict"),
+        pair("/headers/if-none-match", "conflict"),
+        pair("/poll", "conflict"),
+        pair("/poll/items", "invalid_pointer"),
+        pair("/poll/key", "invalid_pointer"),
+        pair("/poll/kind", "invalid_kind"),
+        pair("/query/q", "template_in_poll"),
+        pair("/url", "template_in_poll"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(issue_with("poll", json!({ "key": "/id" })), [pair("/poll/key", "conflict")]);
+    let head = json!({ "url": "https://a.example/", "method": "HEAD", "poll": { "items": "" } });
+    assert_eq!(issues(head), [pair("/poll/items", "conflict")]);
+    assert_eq!(issue_with("poll", json!({ "items": "", "key": "/a~1b/~0" })), []);
+    let body = json!({ "url": "https://a.example/", "output": "body", "poll": { "items": "" } });
+    let accepted = Http::validate(&serde_json::from_value(body).unwrap()).unwrap();
+    assert_eq!(accepted.warnings[0].code, "unused");
+}
+
+#[test]
 fn the_effect_follows_from_the_method() {
     let effect = |config: Value| Http::validate(&serde_json::from_value(config).unwrap()).unwrap().effect;
     let url = "https://a.example/";

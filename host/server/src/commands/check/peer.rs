@@ -26,6 +26,8 @@ use tokio_rustls::TlsAcceptor;
 const KEPT_BYTES_MAX: usize = 1 << 20;
 /// A client that says nothing for this long waits for the server to begin.
 const BEGINS_AFTER: Duration = Duration::from_millis(150);
+/// The same behind a TLS handshake, which a busy client may need a moment to get over.
+const BEGINS_OVER_TLS_AFTER: Duration = Duration::from_secs(1);
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -191,23 +193,37 @@ impl Shared {
         let begins = timeout(BEGINS_AFTER, stream.peek(&mut first)).await;
         if matches!(begins, Ok(Ok(1))) && first[0] == TLS_HANDSHAKE {
             if let Ok(stream) = self.tls.accept(stream).await {
-                self.converse(stream, false, round).await;
+                self.converse(stream, BEGINS_OVER_TLS_AFTER, round).await;
             }
         } else {
-            self.converse(stream, begins.is_err(), round).await;
+            let begins_after = if begins.is_err() { Duration::ZERO } else { BEGINS_AFTER };
+            self.converse(stream, begins_after, round).await;
         }
         self.note(round, |seen| seen.ended += 1);
     }
 
-    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, server_begins: bool, round: u64) {
+    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, begins_after: Duration, round: u64) {
         let manner = lock(&self.manner).clone();
-        if server_begins && manner == Manner::Answers && stream.write_all(b"220 checker ready\r\n").await.is_err() {
-            return;
-        }
         let mut request = Vec::new();
         let mut chunk = vec![0; 16 << 10];
+        let mut first = timeout(begins_after, stream.read(&mut chunk)).await.ok();
+        // A client that waits for the server meets the same trouble as one that speaks first.
+        if first.is_none() && manner != Manner::Silent {
+            let greeting = match &manner {
+                Manner::Answers => b"220 checker ready\r\n".to_vec(),
+                manner => answer(manner, false),
+            };
+            if stream.write_all(&greeting).await.is_err() || manner == Manner::Closes {
+                let _ = stream.shutdown().await;
+                return;
+            }
+        }
         loop {
-            let Ok(read @ 1..) = stream.read(&mut chunk).await else { return };
+            let read = match first.take() {
+                Some(read) => read,
+                None => stream.read(&mut chunk).await,
+            };
+            let Ok(read @ 1..) = read else { return };
             request.extend_from_slice(&chunk[..read]);
             self.note(round, |seen| {
                 let room = KEPT_BYTES_MAX.saturating_sub(seen.bytes.len());
