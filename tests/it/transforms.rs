@@ -134,6 +134,19 @@ async fn an_expression_can_be_tried() {
     let failed = attempt("template", "\n{{ missing.member }}", json!({})).await.json(422);
     assert_eq!((&failed["errors"][0]["code"], &failed["errors"][0]["line"]), (&json!("transform_failed"), &json!(2)));
     attempt("awk", "1", json!(1)).await.problem(404, "transform_not_found");
+
+    // To the byte: numbers whose digits count, and what is no JSON.
+    let of_text = async |members: Value| {
+        let mut body = json!({"expression": ".a"});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        api.post("/v1/transforms/jq/try", &body).await
+    };
+    let exact = of_text(json!({"text": "{\"a\": 12345678901234567890123}"})).await;
+    assert!(String::from_utf8_lossy(&exact.body).contains("\"output\":12345678901234567890123"), "{exact:?}");
+    let form = of_text(json!({"text": "a=b+c", "content_type": "application/x-www-form-urlencoded"})).await;
+    assert_eq!(form.json(200)["output"], "b c");
+    let twice = of_text(json!({"text": "1", "input": 2})).await.problem(422, "invalid_document");
+    assert_eq!(twice, ["/text invalid"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

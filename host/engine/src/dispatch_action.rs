@@ -66,6 +66,8 @@ pub(crate) struct Occurrence {
     pub(crate) correlation_id: Option<Arc<str>>,
     pub(crate) traceparent: Option<Arc<str>>,
     pub(crate) idempotency_key: Option<Arc<str>>,
+    /// What has to be the same under the same key; the whole input where none.
+    pub(crate) fingerprint: Option<Digest>,
     pub(crate) by: Actor,
     /// The id of the execution that it leads to, where that has to be known before.
     pub(crate) execution: Option<ExecutionId>,
@@ -88,6 +90,7 @@ impl Occurrence {
             correlation_id: None,
             traceparent: None,
             idempotency_key: None,
+            fingerprint: None,
             by: Actor::System,
             execution: None,
             cause: None,
@@ -299,7 +302,7 @@ impl Engine {
         let key = occurrence.idempotency_key.as_ref().map(|key| IdempotencyKey {
             action: execution.action,
             key: key.clone(),
-            fingerprint: fingerprint(&occurrence.input),
+            fingerprint: occurrence.fingerprint.unwrap_or_else(|| fingerprint(&occurrence.input)),
             execution: execution.id,
             created_at: execution.created_at,
         });

@@ -10,6 +10,7 @@ use crate::{
     dispatch_action::{Occurrence, is_malformed},
 };
 use action_domain::{
+    digest::Digest,
     failure::ErrorCode,
     id::ActionId,
     limits::WAIT_MAX,
@@ -21,7 +22,7 @@ use action_domain::{
     trigger::Trigger,
     webhook::{
         Respond, Scheme, Webhook, request,
-        verify::{Proof, Unproved, verify},
+        verify::{DeliveryId, Proof, Unproved, verify},
     },
 };
 use std::{
@@ -136,8 +137,12 @@ impl Engine {
         let mut occurrence = Occurrence::noticed(trigger, delivery.input);
         occurrence.correlation_id = delivery.correlation_id;
         occurrence.traceparent = delivery.traceparent;
-        // No caller can send a control character.
-        occurrence.idempotency_key = id.map(|id| format!("\u{1}webhook {} {id}", webhook.path).into());
+        if let Some(DeliveryId { id, is_proved }) = id {
+            // No caller can send a control character.
+            occurrence.idempotency_key = Some(format!("\u{1}webhook {} {id}", webhook.path).into());
+            let same = if is_proved { id.as_bytes() } else { &occurrence.input.data };
+            occurrence.fingerprint = Some(Digest::of(same));
+        }
         // What is refused for another reason needs no filter to say so.
         let looks = ready.action.spec.enabled && !is_malformed(&occurrence.input);
         if let Some(filter) = webhook.filter.as_deref().filter(|_| looks)
@@ -172,7 +177,7 @@ impl Engine {
         &self,
         webhook: &Webhook,
         delivery: &Delivery,
-    ) -> Result<Result<Option<String>, Unproved>, EngineError> {
+    ) -> Result<Result<Option<DeliveryId>, Unproved>, EngineError> {
         let secret = self.secret_of(webhook).await?;
         let key = request::key(&delivery.request.path_with_query);
         let proof = Proof { headers: &delivery.request.headers, key: key.as_deref(), body: &delivery.input.data };

@@ -1,6 +1,6 @@
 //! The transform `jq`: expressions over JSON, by jaq.
 //!
-//! An input that is JSON is what it says; one that is text is a string; one that is empty is `null`.
+//! An input that is JSON is what it says; a form is an object; one that is text is a string; one that is empty is `null`.
 //! The output is JSON. `definitions` keeps a call cheap, `program` compiles and runs.
 
 mod definitions;
@@ -20,8 +20,9 @@ use bindings::{
     exports::julee::action::transformer::{Guest, TransformError},
     julee::action::model::Payload,
 };
-use jaq_json::{Val, read};
+use jaq_json::{Map, Val, read};
 use program::Mistake;
+use std::rc::Rc;
 
 /// The component.
 struct Jq;
@@ -46,11 +47,29 @@ fn value(input: &Payload) -> Result<Val, Mistake> {
         Ok(Val::Null)
     } else if essence == "application/json" || essence.ends_with("+json") {
         read::parse_single(&input.data).map_err(|error| Mistake::new(format!("the input is no JSON: {error}")))
+    } else if essence == "application/x-www-form-urlencoded" {
+        Ok(form(&input.data))
     } else if essence.starts_with("text/") {
         Ok(Val::utf8_str(input.data.clone()))
     } else {
-        Err(Mistake::new(format!("the input is {essence}, and jq takes JSON or text")))
+        Err(Mistake::new(format!("the input is {essence}, and jq takes JSON, forms or text")))
     }
+}
+
+/// A form as an object of texts; a name that is there several times has a list of them.
+fn form(bytes: &[u8]) -> Val {
+    let mut fields = Map::default();
+    for (name, value) in form_urlencoded::parse(bytes) {
+        let (name, value) = (Val::utf8_str(name.into_owned()), Val::utf8_str(value.into_owned()));
+        match fields.get_mut(&name) {
+            Some(Val::Arr(values)) => Rc::make_mut(values).push(value),
+            Some(first) => *first = [std::mem::take(first), value].into_iter().collect(),
+            None => {
+                fields.insert(name, value);
+            }
+        }
+    }
+    Val::obj(fields)
 }
 
 impl From<Mistake> for TransformError {

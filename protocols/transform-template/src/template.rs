@@ -78,18 +78,30 @@ pub(crate) fn render(template: &str, content_type: &str, data: &[u8], variables:
     Ok(Rendered { content_type: content_type.to_owned(), text })
 }
 
-/// What the template sees of an input: JSON as it is, text as a text, nothing as nothing.
+/// What the template sees of an input: JSON as it is, a form as an object, text as a text, nothing as nothing.
 fn value(content_type: &str, data: &[u8]) -> Result<Value, Mistake> {
     if data.is_empty() {
         Ok(Value::from(()))
     } else if head::is_json(content_type) {
         serde_json::from_slice(data).map_err(|error| Mistake::new(format!("the input is no JSON: {error}")))
+    } else if head::essence(content_type) == "application/x-www-form-urlencoded" {
+        Ok(form(data))
     } else if head::essence(content_type).starts_with("text/") {
         Ok(Value::from(String::from_utf8_lossy(data).into_owned()))
     } else {
         let essence = head::essence(content_type);
-        Err(Mistake::new(format!("the input is {essence}, and a template takes JSON or text")))
+        Err(Mistake::new(format!("the input is {essence}, and a template takes JSON, forms or text")))
     }
+}
+
+/// A form as an object of texts; a name that is there several times has a list of them.
+fn form(data: &[u8]) -> Value {
+    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(data) {
+        fields.entry(name.into_owned()).or_default().push(value.into_owned());
+    }
+    let value = |mut values: Vec<String>| if values.len() == 1 { Value::from(values.remove(0)) } else { values.into() };
+    Value::from_iter(fields.into_iter().map(|(name, values)| (name, value(values))))
 }
 
 /// The members of an object by their names; of anything else none.

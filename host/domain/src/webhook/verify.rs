@@ -53,6 +53,23 @@ pub enum Unproved {
     Expired,
 }
 
+/// By which the sender of a delivery knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryId {
+    /// As the sender writes it, or its digest where that is long.
+    pub id: String,
+    /// Whether it is proved with the delivery. Then it is the same delivery whatever else is different: Stripe counts in an
+    /// event which others have not had it yet, and Slack signs each repetition anew. Otherwise anybody who saw a
+    /// delivery can send it under the id of another.
+    pub is_proved: bool,
+}
+
+impl DeliveryId {
+    fn proved(id: &str) -> Self {
+        Self { id: id_of(id), is_proved: true }
+    }
+}
+
 impl Unproved {
     /// Stable word.
     pub const fn code(self) -> &'static str {
@@ -73,8 +90,7 @@ impl Proof<'_> {
     }
 }
 
-/// Whether the delivery comes from whoever has `secret`; the id that its sender gives to a delivery, by
-/// which a repetition is known, where there is one.
+/// Whether the delivery comes from whoever has `secret`; the id by which a repetition is known, where there is one.
 ///
 /// # Errors
 /// Why it is not believed.
@@ -83,12 +99,17 @@ pub fn verify(
     secret: Option<&SecretValue>,
     proof: &Proof<'_>,
     now: Timestamp,
-) -> Result<Option<String>, Unproved> {
+) -> Result<Option<DeliveryId>, Unproved> {
     // A scheme that needs a secret believes nobody without one.
     by_scheme(verify, secret.map_or(&[], |secret| secret.expose_secret()), proof, now)
 }
 
-fn by_scheme(verify: &Verify, secret: &[u8], proof: &Proof<'_>, now: Timestamp) -> Result<Option<String>, Unproved> {
+fn by_scheme(
+    verify: &Verify,
+    secret: &[u8],
+    proof: &Proof<'_>,
+    now: Timestamp,
+) -> Result<Option<DeliveryId>, Unproved> {
     let tolerance_s = verify.tolerance_s();
     match verify.scheme() {
         Scheme::None | Scheme::Protocol => Ok(None),
@@ -107,7 +128,12 @@ fn by_scheme(verify: &Verify, secret: &[u8], proof: &Proof<'_>, now: Timestamp) 
     }
 }
 
-fn standard_webhooks(secret: &[u8], proof: &Proof<'_>, now: Timestamp, tolerance_s: u32) -> Result<String, Unproved> {
+fn standard_webhooks(
+    secret: &[u8],
+    proof: &Proof<'_>,
+    now: Timestamp,
+    tolerance_s: u32,
+) -> Result<DeliveryId, Unproved> {
     let id = proof.required("webhook-id")?;
     let time = proof.required("webhook-timestamp")?;
     let signatures = proof.required("webhook-signature")?;
@@ -117,17 +143,17 @@ fn standard_webhooks(secret: &[u8], proof: &Proof<'_>, now: Timestamp, tolerance
     let signature = |one: &str| one.strip_prefix("v1,").and_then(|text| BASE64.decode(text).ok());
     any(signatures.split(' '), signature, &tag)?;
     just_now(time, now, tolerance_s)?;
-    Ok(id_of(id))
+    Ok(DeliveryId::proved(id))
 }
 
-fn github(secret: &[u8], proof: &Proof<'_>) -> Result<Option<String>, Unproved> {
+fn github(secret: &[u8], proof: &Proof<'_>) -> Result<Option<DeliveryId>, Unproved> {
     let signature = proof.required("x-hub-signature-256")?;
     let tag = tag(secret, &[proof.body])?;
     any([signature].into_iter(), |one| one.strip_prefix("sha256=").and_then(|text| hex::decode(text).ok()), &tag)?;
-    Ok(proof.header("x-github-delivery").map(id_of))
+    Ok(proof.header("x-github-delivery").map(|id| DeliveryId { id: id_of(id), is_proved: false }))
 }
 
-fn stripe(secret: &[u8], proof: &Proof<'_>, now: Timestamp, tolerance_s: u32) -> Result<Option<String>, Unproved> {
+fn stripe(secret: &[u8], proof: &Proof<'_>, now: Timestamp, tolerance_s: u32) -> Result<Option<DeliveryId>, Unproved> {
     #[derive(serde::Deserialize)]
     struct Event {
         id: String,
@@ -138,17 +164,23 @@ fn stripe(secret: &[u8], proof: &Proof<'_>, now: Timestamp, tolerance_s: u32) ->
     let signatures = parts()?.filter_map(|part| part.strip_prefix("v1="));
     any(signatures, |one| hex::decode(one).ok(), &tag)?;
     just_now(time, now, tolerance_s)?;
-    Ok(serde_json::from_slice(proof.body).ok().map(|Event { id }| id_of(&id)))
+    Ok(serde_json::from_slice(proof.body).ok().map(|Event { id }| DeliveryId::proved(&id)))
 }
 
-fn slack(secret: &[u8], proof: &Proof<'_>, now: Timestamp, tolerance_s: u32) -> Result<String, Unproved> {
+fn slack(secret: &[u8], proof: &Proof<'_>, now: Timestamp, tolerance_s: u32) -> Result<DeliveryId, Unproved> {
+    #[derive(serde::Deserialize)]
+    struct Event {
+        event_id: String,
+    }
     let time = proof.required("x-slack-request-timestamp")?;
     let signature = proof.required("x-slack-signature")?;
     let tag = tag(secret, &[b"v0:", time.as_bytes(), b":", proof.body])?;
     any([signature].into_iter(), |one| one.strip_prefix("v0=").and_then(|text| hex::decode(text).ok()), &tag)?;
     just_now(time, now, tolerance_s)?;
-    // Slack names no delivery, but signs its time with it. In one form, or its case would make it another.
-    Ok(hex::encode(tag))
+    // Events have an id, which is the same when one is sent again. Commands have none, but their time is signed with
+    // them; the signature in one form, or its case would make it another delivery.
+    let event = serde_json::from_slice(proof.body).ok().map(|Event { event_id }| event_id);
+    Ok(DeliveryId::proved(&event.unwrap_or_else(|| hex::encode(tag))))
 }
 
 fn tag(key: &[u8], parts: &[&[u8]]) -> Result<[u8; 32], Unproved> {
@@ -207,12 +239,16 @@ mod tests {
         headers: &[(&str, &str)],
         body: &str,
         now: i64,
-    ) -> Result<Option<String>, Unproved> {
+    ) -> Result<Option<DeliveryId>, Unproved> {
         let headers: Vec<(String, String)> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let proof = Proof { headers: &headers, key: None, body: body.as_bytes() };
         let how = serde_json::from_value(document).unwrap();
         by_scheme(&how, secret.as_bytes(), &proof, Timestamp::from_micros(now * 1_000_000))
+    }
+
+    fn proved(id: &str) -> Result<Option<DeliveryId>, Unproved> {
+        Ok(Some(DeliveryId { id: id.into(), is_proved: true }))
     }
 
     /// The example of GitHub's documentation, "Validating webhook deliveries".
@@ -222,7 +258,10 @@ mod tests {
         let secret = "It's a Secret to Everybody";
         let how = || json!({"scheme": "github", "secret": "s"});
         let headers = [("x-hub-signature-256", right), ("x-github-delivery", "72d3162e")];
-        assert_eq!(check(how(), secret, &headers, "Hello, World!", 0), Ok(Some("72d3162e".into())));
+        assert_eq!(
+            check(how(), secret, &headers, "Hello, World!", 0),
+            Ok(Some(DeliveryId { id: "72d3162e".into(), is_proved: false }))
+        );
         assert_eq!(check(how(), secret, &headers, "Hello, World", 0), Err(Unproved::Wrong));
         assert_eq!(check(how(), "other", &headers, "Hello, World!", 0), Err(Unproved::Wrong));
         assert_eq!(
@@ -253,13 +292,25 @@ mod tests {
         let how = || json!({"scheme": "slack", "secret": "s"});
         let (secret, time) = ("8f742231b10e8888abcd99yyyzzz85a5", 1_531_420_618);
         let headers = [("x-slack-signature", right), ("x-slack-request-timestamp", "1531420618")];
-        assert_eq!(check(how(), secret, &headers, body, time), Ok(Some(right[3..].into())));
-        assert_eq!(check(how(), secret, &headers, body, time + 300), Ok(Some(right[3..].into())));
+        assert_eq!(check(how(), secret, &headers, body, time), proved(&right[3..]));
+        assert_eq!(check(how(), secret, &headers, body, time + 300), proved(&right[3..]));
         assert_eq!(check(how(), secret, &headers, body, time + 301), Err(Unproved::Old));
         assert_eq!(check(how(), secret, &headers, body, time - 301), Err(Unproved::Old));
         assert_eq!(check(how(), secret, &headers, &body[1..], time + 301), Err(Unproved::Wrong));
         let later = [("x-slack-signature", right), ("x-slack-request-timestamp", "1531420619")];
         assert_eq!(check(how(), secret, &later, body, time), Err(Unproved::Wrong), "the time is signed");
+    }
+
+    #[test]
+    fn an_event_of_slack_that_is_sent_again_is_the_same() {
+        let (secret, body) = ("secret", r#"{"type": "event_callback", "event_id": "Ev1"}"#);
+        for time in ["1531420618", "1531420678"] {
+            let signature = tag(secret.as_bytes(), &[b"v0:", time.as_bytes(), b":", body.as_bytes()]).unwrap();
+            let signature = format!("v0={}", hex::encode(signature));
+            let headers = [("x-slack-signature", &*signature), ("x-slack-request-timestamp", time)];
+            let how = json!({"scheme": "slack", "secret": "s"});
+            assert_eq!(check(how, secret, &headers, body, 1_531_420_650), proved("Ev1"));
+        }
     }
 
     /// The vector of the reference libraries of Standard Webhooks.
@@ -273,7 +324,7 @@ mod tests {
             let headers = [("webhook-id", id), ("webhook-timestamp", time), ("webhook-signature", signature)];
             check(how(), secret, &headers, body, now)
         };
-        let fine = Ok(Some(id.to_owned()));
+        let fine = proved(id);
         assert_eq!(with(right, secret, 1_614_265_330), fine);
         assert_eq!(with(right, &secret[6..], 1_614_265_330), fine, "without its prefix");
         assert_eq!(with(&format!("v1,AAAA v1a,xyz {right}"), secret, 1_614_265_330), fine, "one of several");
@@ -294,7 +345,7 @@ mod tests {
         let how = || json!({"scheme": "stripe", "secret": "s", "tolerance_s": 10});
         let with = |header: &str, now: i64| check(how(), secret, &[("stripe-signature", header)], body, now);
         let right = format!("t={time},v1={},v1={},v0=abc", signed("old"), signed(secret));
-        assert_eq!(with(&right, time), Ok(Some("evt_1".into())));
+        assert_eq!(with(&right, time), proved("evt_1"));
         assert_eq!(with(&right, time + 11), Err(Unproved::Old));
         assert_eq!(with(&format!("t={time},v1={}", signed("old")), time), Err(Unproved::Wrong));
         assert_eq!(with(&format!("t={time},v0={}", signed(secret)), time), Err(Unproved::Missing));

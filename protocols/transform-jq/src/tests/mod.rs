@@ -1,12 +1,20 @@
 //! What jq does here.
 
-use crate::{definitions, program};
+use crate::{bindings::julee::action::model::Payload, definitions, program};
 use jaq_json::read;
 
 fn run(expression: &str, input: &str) -> Result<String, String> {
     let input = read::parse_single(input.as_bytes()).unwrap();
     let output = program::run(expression, input, r#"{"action":{"name":"notify"},"trigger":{"type":"call"}}"#);
     output.map(|json| String::from_utf8(json).unwrap()).map_err(|mistake| mistake.message)
+}
+
+#[test]
+fn a_form_is_an_object() {
+    let data = b"command=%2Fdeploy&text=a+b&x=1&x=2&x=&last".to_vec();
+    let input = crate::value(&Payload { content_type: "Application/X-WWW-Form-Urlencoded; charset=utf-8".into(), data });
+    let output = program::run(".", input.ok().unwrap(), "{}").ok().unwrap();
+    assert_eq!(output, br#"{"command":"/deploy","text":"a b","x":["1","2",""],"last":""}"#);
 }
 
 fn places(expression: &str) -> Vec<(Option<u32>, String)> {

@@ -2,14 +2,13 @@
 
 use crate::{
     ApiState,
-    error::Answer,
+    error::{Answer, Problem},
     request::{json::Json, path::In},
     wire::{
         json,
         transform::{TriedBody, TryBody},
     },
 };
-use action_domain::payload::Payload;
 use axum::extract::State;
 use http::StatusCode;
 
@@ -37,7 +36,7 @@ pub(super) async fn try_transform(
     In(language): In<String>,
     Json(body): Json<TryBody>,
 ) -> Answer {
-    let input = Payload { content_type: "application/json".into(), data: body.input.to_string().into() };
+    let input = body.payload().map_err(Problem::invalid_document)?;
     let output = state.engine().try_transform(&language, &body.expression, input, &body.trigger).await?;
     json(StatusCode::OK, &TriedBody::from(&output))
 }
