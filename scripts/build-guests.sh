@@ -4,8 +4,8 @@
 #   scripts/build-guests.sh [protocols|fixtures|all]      (default: all)
 #
 # They land in <workspace>/target/wasm32-wasip2/release/*.wasm, whichever way the target was set up by
-# scripts/setup-wasm-target.sh. Those in Python, TypeScript and C come beside them
-# (scripts/build-scripted-guests.sh, scripts/build-c-guests.sh).
+# scripts/setup-wasm-target.sh. Those in Python, TypeScript, C and Go come beside them
+# (scripts/build-scripted-guests.sh, scripts/build-c-guests.sh, scripts/build-go-guests.sh).
 # With nothing changed this takes about a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -34,3 +34,4 @@ done
 
 scripts/build-scripted-guests.sh "${workspaces[@]}"
 scripts/build-c-guests.sh "${workspaces[@]}"
+scripts/build-go-guests.sh "${workspaces[@]}"

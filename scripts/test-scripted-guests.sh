@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The native tests of the SDKs for Python and TypeScript, and of the protocols written with them. Needs what
-# scripts/build-scripted-guests.sh installs, and says what it leaves out where that is not there; in CI that is an error.
+# The native tests of the SDKs for Python, TypeScript and Go, and of the protocols written with them. Needs what
+# scripts/build-scripted-guests.sh and scripts/build-go-guests.sh install, and says what it leaves out where that is not
+# there; in CI that is an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 left_out() {
-    echo "guests: $1 tests are left out: its tools are not installed (scripts/build-guests.sh protocols says why)" >&2
+    echo "guests: $1 tests are left out: its tools are not installed (scripts/build-guests.sh says why)" >&2
     [ -z "${CI:-}" ]
 }
 
@@ -24,4 +25,20 @@ if [ -d sdk/js/node_modules/esbuild ]; then
     done
 else
     left_out TypeScript
+fi
+
+# The compiler comes with the guests of tests/fixtures.
+go_tools=$PWD/protocols/target/go-tools
+if [ -x "$go_tools/bin/go" ]; then
+    (
+        cd sdk/go
+        export PATH=$go_tools/bin:$PATH GOTOOLCHAIN=local GOPROXY=off GOFLAGS=-mod=readonly GOWORK=off
+        unformatted=$("$(go env GOROOT)/bin/gofmt" -l . ../../tests/fixtures/go-*/)
+        [ -z "$unformatted" ] || { echo "gofmt would write these otherwise: $unformatted" >&2; exit 1; }
+        # Positional fields are for a reader of a table; the rest of vet runs with the tests and here.
+        go vet -composites=false ./...
+        go test ./...
+    )
+else
+    left_out Go
 fi

@@ -116,3 +116,55 @@ async fn c_is_contained() {
         ])
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn go_is_contained() {
+    let Some(guest) = Guest::start("go-misbehave").await else { return };
+    guest
+        .is_contained(&[
+            ("loop", "fuel_exhausted"),
+            ("memory-bomb", "memory_exceeded"),
+            ("deep-recursion", "trapped"),
+            ("huge-output", "output_too_large"),
+            ("exit", "trapped"),
+            // The language and the SDK contain these by themselves.
+            ("panic", "protocol_failed"),
+            ("nil-pointer", "protocol_failed"),
+            ("files", "protocol_failed"),
+        ])
+        .await;
+    guest.draws_anew().await;
+    guest.reaches_what_is_granted_and_nothing_else().await;
+}
+
+/// Go's heap grows, and its collector runs, between what the service writes into the same memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn go_shares_its_memory_with_the_service() {
+    let Some(guest) = Guest::start("go-misbehave").await else { return };
+    let remote = Remote::start().await;
+    for _ in 0..10 {
+        let config = json!({"count": 300, "url": remote.url("/bytes/300000")});
+        let made = guest.run("garbage", &config, &json!({})).await;
+        assert_eq!((&made["status"], &made["output"]), (&json!("succeeded"), &json!(300)), "{made}");
+    }
+    // Goroutines that wait for clocks and for each other.
+    let slept = guest.run("sleep", &json!({"count": 50}), &json!({})).await;
+    assert_eq!(slept["output"], 50, "{slept}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn go_goes_out_by_its_own_library() {
+    let Some(guest) = Guest::start("go-net-http").await else { return };
+    guest.reaches_what_is_granted_and_nothing_else().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let echo = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut read, mut write) = stream.split();
+        tokio::io::copy(&mut read, &mut write).await.unwrap()
+    });
+    let said = guest.run("tcp", &json!({"address": address}), &json!({"a": 1})).await;
+    assert_eq!(said["status"], "succeeded", "{said}");
+    // Nothing of an instance is open when its execution has ended.
+    assert_eq!(echo.await.unwrap(), "{\"a\":1}\n".len() as u64);
+}

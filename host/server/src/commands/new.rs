@@ -100,6 +100,7 @@ fn write(language: &Language, name: &Name, checkout: Option<&Path>, folder: &Pat
         ("@NAME_SNAKE@", name.as_str().replace('-', "_")),
         ("@NAME_PASCAL@", pascal(name.as_str())),
         ("@SDK@", format!("{root}/sdk/{}", language.name)),
+        ("@SDK_PATH@", format!("{}/sdk/{}", rooted(&root), language.name)),
         ("@WIT@", format!("{root}/wit/v0.1")),
         ("@VERSION@", env!("CARGO_PKG_VERSION").to_owned()),
     ];
@@ -124,6 +125,11 @@ fn write(language: &Language, name: &Name, checkout: Option<&Path>, folder: &Pat
         count += language.sdk.len() + embedded::CONTRACT.len();
     }
     Ok(count)
+}
+
+/// A folder as tools take it that would look for a bare word elsewhere: `./action-service`.
+fn rooted(folder: &str) -> String {
+    if Path::new(folder).is_absolute() { folder.to_owned() } else { format!("./{folder}") }
 }
 
 /// A crate's manifest without the workspace that it is a member of here.
@@ -206,7 +212,7 @@ mod tests {
             for path in paths(&folder) {
                 let own = !path.contains("/order-mail/action-service/");
                 let text = fs::read_to_string(&path).unwrap_or_default();
-                for (placeholder, _) in [("@NAME", 0), ("@SDK@", 0), ("@WIT@", 0), ("@VERSION@", 0)] {
+                for placeholder in ["@NAME", "@SDK", "@WIT@", "@VERSION@"] {
                     assert!(
                         !own || !text.contains(placeholder) && !path.contains(placeholder),
                         "{placeholder}: {path}"
@@ -225,6 +231,7 @@ mod tests {
     #[test]
     fn languages_have_their_other_names_and_others_are_told_which_there_are() {
         assert_eq!(language("rust").unwrap().name, "rust");
+        assert_eq!(language("golang").unwrap().name, "go");
         let error = language("cobol").err().unwrap().to_string();
         assert!(error.contains("`cobol`") && error.contains("rust"), "{error}");
     }
@@ -234,5 +241,6 @@ mod tests {
         let manifest = "[package]\nname = \"x\"\nworkspace = \"../../protocols\"\n\n[lints]\nworkspace = true\n\n[features]\na = []\n";
         assert_eq!(standalone(manifest), "[package]\nname = \"x\"\n\n[features]\na = []\n");
         assert_eq!(pascal("order-mail"), "OrderMail");
+        assert_eq!([rooted("action-service"), rooted("/opt/service")], ["./action-service", "/opt/service"]);
     }
 }

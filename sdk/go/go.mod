@@ -1,0 +1,3 @@
+module julee/action
+
+go 1.25
