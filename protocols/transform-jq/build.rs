@@ -25,8 +25,6 @@ struct Definition {
 }
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=src/words.rs");
     if let Err(error) = make_table() {
         println!("cargo::error=jaq's definitions: {error}");
     }

@@ -11,6 +11,8 @@ use action_domain::{
     limits::ISSUES_MAX,
     secret::reference,
     services::{RawDescriptor, RawExample},
+    transform::{Expression, Mistake},
+    turn::KeyPath,
 };
 use action_engine::{Form, check_descriptor};
 use action_fuzz_targets::{parts, texts};
@@ -48,6 +50,7 @@ fn read(bytes: &[u8]) -> Option<Value> {
 fn of_an_action(document: &Value) {
     let mut draft = ActionDraft::read(document);
     if let Some(spec) = draft.spec() {
+        of_its_expressions(spec);
         let found = spec.check();
         draft.add(found);
     }
@@ -68,6 +71,27 @@ fn of_an_action(document: &Value) {
             assert_eq!(again, spec);
             assert!(again.check().is_empty(), "{document}");
         }
+    }
+}
+
+/// Wherever a transform says that an expression is wrong, strangers write them too, people are told a place in it.
+fn of_its_expressions(spec: &ActionSpec) {
+    for (_, pointer, Expression { text, .. }) in spec.expressions() {
+        let middle = text.len() / 2;
+        for offset in [0, middle, text.len(), usize::MAX].map(|offset| u32::try_from(offset).unwrap_or(u32::MAX)) {
+            let issue = Mistake { offset: Some(offset), message: "it is wrong".to_owned() }.issue(&pointer, text);
+            let place = issue.place.expect("where it is known");
+            let line = text.split('\n').nth(place.line as usize - 1);
+            assert!(
+                line.is_some_and(|line| place.column as usize <= line.chars().count() + 1),
+                "{place:?} of {text:?}"
+            );
+        }
+    }
+    // A plain path is read without a sandbox, and leads into the document or to nothing.
+    let path = spec.delivery.ordering_key.as_deref().and_then(|key| KeyPath::parse(key).ok());
+    if let Some(key) = path.and_then(|path| path.key(&spec.config)) {
+        assert!(key.len() <= spec.config.to_string().len(), "{key}");
     }
 }
 

@@ -4,7 +4,7 @@
 
 use action_api::untrusted::{self, Read};
 use action_domain::limits::{IDEMPOTENCY_KEY_BYTES_MAX, WAIT_MAX};
-use action_fuzz_targets::parts;
+use action_fuzz_targets::{header_map, parts};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 #[cfg(feature = "libfuzzer")]
@@ -13,7 +13,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| check(data));
 /// Reads both, and what was understood again.
 pub fn check(data: &[u8]) {
     let [head, cursor] = parts(data);
-    let map = headers(head);
+    let map = header_map(head);
     let read = untrusted::headers(&map);
     of_headers(&map, &read);
     let cursor = String::from_utf8_lossy(cursor);
@@ -26,19 +26,6 @@ pub fn check(data: &[u8]) {
         assert!(position >= 0 && cursor.bytes().all(|byte| byte.is_ascii_digit()), "{cursor}");
         assert_eq!(untrusted::event_position(&position.to_string()), Some(position));
     }
-}
-
-/// As hyper would give them: what is no header never becomes a request.
-fn headers(head: &[u8]) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    for line in head.split(|byte| *byte == b'\n').take(100) {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            map.append(name, value);
-        }
-    }
-    map
 }
 
 fn of_headers(map: &HeaderMap, read: &Read) {

@@ -12,12 +12,15 @@
 
 extern crate self as action_fuzz_targets;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
 pub mod admission;
 pub mod audit;
 pub mod config;
 pub mod egress;
 pub mod headers;
 pub mod redaction;
+pub mod webhooks;
 
 /// Reads bytes, and panics where something does not hold.
 pub type Check = fn(&[u8]);
@@ -30,6 +33,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("egress", egress::check),
     ("headers", headers::check),
     ("redaction", redaction::check),
+    ("webhooks", webhooks::check),
 ];
 
 /// The first `N` parts of an input, between zero bytes; the last one has the rest. What is not
@@ -42,4 +46,17 @@ pub fn parts<const N: usize>(data: &[u8]) -> [&[u8]; N] {
 /// The same of texts; what is no UTF-8 is replaced.
 pub fn texts<const N: usize>(data: &[u8]) -> [String; N] {
     parts::<N>(data).map(|part| String::from_utf8_lossy(part).into_owned())
+}
+
+/// Lines of `name: value` as hyper would give them: what is no header never becomes a request.
+pub fn header_map(head: &[u8]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for line in head.split(|byte| *byte == b'\n').take(100) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            map.append(name, value);
+        }
+    }
+    map
 }

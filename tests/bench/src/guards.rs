@@ -6,11 +6,12 @@
 
 use crate::{
     Options,
-    load::{Good, Slice, slice},
+    load::{Good, slice},
     process::Server,
     product::Product,
-    report::{median, run as this_run, table},
-    rounds::myself,
+    report::{run as this_run, table},
+    rounds::echo,
+    turns::{Turns, in_turns},
 };
 use action_domain::{
     action::{EgressGrant, Grants},
@@ -87,38 +88,36 @@ impl Turn {
 pub(crate) struct Results {
     seconds: u64,
     rounds: usize,
-    slices: Vec<(Turn, Slice)>,
+    turns: Turns<Turn>,
     /// Rules of an action, and what a decision of the gate takes with them, in nanoseconds.
     decisions: Vec<(usize, f64)>,
 }
 
 /// Measures it.
 pub(crate) async fn run(options: &Options) -> Result<Results> {
-    let mut command = myself()?;
-    command.arg("echo");
-    let echo = Server::start(command, "listening on http://").await.context("the echo server")?;
+    let echo = echo().await?;
     std::fs::create_dir_all(&options.dir)?;
     let (seconds, rounds) = (options.seconds(SECONDS), options.rounds(ROUNDS));
-    let mut slices = Vec::new();
+    let folder = tempfile::Builder::new().prefix("guards-").tempdir_in(&options.dir)?;
+    // Compiled once: all begin with a copy of this one's data.
+    let ground = Product::new(folder.path().join("ground"))?;
+    let (server, _) = ground.start().await?;
+    set_up(&ground, &server, &echo).await?;
+    server.stop().await?;
+    let mut turns = Turns::new();
     for number in 0..rounds {
-        let folder = tempfile::Builder::new().prefix("guards-").tempdir_in(&options.dir)?;
+        let folder = tempfile::Builder::new().prefix("round-").tempdir_in(folder.path())?;
         let mut servers = Vec::new();
         for turn in Turn::EACH {
-            let product = product(turn, folder.path())?;
+            let product = product(turn, &ground, folder.path())?;
             let (server, _) = product.start().await?;
-            set_up(&product, &server, &echo).await.with_context(|| format!("{turn:?}"))?;
             servers.push((turn, product, server));
         }
-        if number % 2 == 1 {
-            servers.reverse();
-        }
-        for (turn, product, server) in &servers {
+        for (turn, product, server) in in_turns(number, servers.iter().collect()) {
             let asked = product.execute(turn.action());
             let length = Duration::from_secs(seconds);
             let slice = slice(server, asked, Good::Succeeded, CONNECTIONS, length).await;
-            let slice = slice.with_context(|| format!("{turn:?}"))?;
-            eprintln!("round {} {turn:?}: {:.0}/s, {:.1} µs CPU", number + 1, slice.rate, slice.cpu_us);
-            slices.push((*turn, slice));
+            turns.add(number, *turn, slice.with_context(|| format!("{turn:?}"))?);
         }
         for (_, _, server) in servers {
             server.stop().await?;
@@ -126,11 +125,11 @@ pub(crate) async fn run(options: &Options) -> Result<Results> {
     }
     echo.stop().await?;
     let decisions = [1, 10, 100].map(|rules| (rules, decision_ns(rules))).to_vec();
-    Ok(Results { seconds, rounds, slices, decisions })
+    Ok(Results { seconds, rounds, turns, decisions })
 }
 
-fn product(turn: Turn, folder: &Path) -> Result<Product> {
-    let product = Product::new(folder.join(format!("{turn:?}")))?;
+fn product(turn: Turn, ground: &Product, folder: &Path) -> Result<Product> {
+    let product = ground.twin(folder.join(format!("{turn:?}")))?;
     let product = product.with("ACTION_SERVICE_AUDIT_SECONDS", if turn.seals() { 1 } else { 3600 });
     if !turn.has_lists() {
         return Ok(product);
@@ -177,30 +176,28 @@ fn decision_ns(rules: usize) -> f64 {
 
 /// This part of `docs/benchmarks.md`.
 pub(crate) fn render(results: &Results) -> String {
-    let of = |turn: Turn, get: fn(&Slice) -> f64| -> Vec<f64> {
-        results.slices.iter().filter(|(own, _)| *own == turn).map(|(_, slice)| get(slice)).collect()
-    };
-    let ratio = |turn: Turn, get: fn(&Slice) -> f64| {
-        median(of(turn, get).into_iter().zip(of(Turn::Plain, get)).map(|(own, plain)| own / plain))
-    };
+    let turns = &results.turns;
+    let plain = turns.median(Turn::Plain, |slice| slice.cpu_us);
     let mut rows = Vec::new();
     for turn in Turn::EACH {
-        let cpu = median(of(turn, |slice| slice.cpu_us).into_iter());
-        let plain = median(of(Turn::Plain, |slice| slice.cpu_us).into_iter());
+        let (rate, cpu) = (turns.median(turn, |slice| slice.rate), turns.median(turn, |slice| slice.cpu_us));
+        let ratio = turns.ratio(turn, Turn::Plain, |slice| slice.rate);
+        let of_another = |text: String| if turn == Turn::Plain { "–".to_owned() } else { text };
         rows.push([
             turn.told().to_owned(),
-            format!("{:.0}", median(of(turn, |slice| slice.rate).into_iter())),
-            if turn == Turn::Plain { "–".to_owned() } else { format!("**{:.2}**", ratio(turn, |slice| slice.rate)) },
+            format!("{rate:.0}"),
+            of_another(format!("**{ratio:.2}**")),
             format!("{cpu:.0} µs"),
-            if turn == Turn::Plain { "–".to_owned() } else { format!("{:+.0} µs", cpu - plain) },
+            of_another(format!("{:+.0} µs", cpu - plain)),
         ]);
     }
-    let all = ratio(Turn::All, |slice| slice.rate);
+    let all = turns.ratio(Turn::All, Turn::Plain, |slice| slice.rate);
     let met = if all >= RATIO_MIN { "met" } else { "**not met**" };
     let mut decisions = String::new();
     for (rules, ns) in &results.decisions {
         // Writing into a text cannot fail.
-        let _ = write!(decisions, "{}{ns:.0} ns with {rules}", if decisions.is_empty() { "" } else { ", " });
+        let (comma, share) = (if decisions.is_empty() { "" } else { ", " }, ns / plain / 10.0);
+        let _ = write!(decisions, "{comma}{ns:.0} ns ({share:.2} % of the CPU of an execution) with {rules}");
     }
     format!(
         "{HEADING}

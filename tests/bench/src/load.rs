@@ -29,6 +29,10 @@ pub(crate) enum Good {
     Succeeded,
     /// The execution is kept and will run.
     Accepted,
+    /// What was asked for was made.
+    Created,
+    /// It is answered, and no execution is in it.
+    Answered,
 }
 
 impl Good {
@@ -36,6 +40,8 @@ impl Good {
         match self {
             Self::Succeeded => reply.status == 200 && find(&reply.body, SUCCEEDED).is_some(),
             Self::Accepted => reply.status == 202,
+            Self::Created => reply.status == 201,
+            Self::Answered => reply.status == 200,
         }
     }
 }
@@ -60,7 +66,9 @@ enum Phase {
 
 struct Shared {
     address: SocketAddr,
-    request: Vec<u8>,
+    /// One after the other, and from the beginning again.
+    requests: Vec<Vec<u8>>,
+    next: Cell<usize>,
     good: Good,
     /// Requests that may still be sent.
     left: Cell<u64>,
@@ -71,10 +79,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(server: &Server, request: Vec<u8>, good: Good, left: u64) -> Result<Rc<Self>> {
+    fn new(address: SocketAddr, requests: Vec<Vec<u8>>, good: Good, left: u64) -> Result<Rc<Self>> {
+        ensure!(!requests.is_empty(), "there is nothing to ask");
         Ok(Rc::new(Self {
-            address: server.address,
-            request,
+            address,
+            requests,
+            next: Cell::new(0),
             good,
             left: Cell::new(left),
             phase: Cell::new(Phase::WarmUp),
@@ -83,6 +93,12 @@ impl Shared {
             wrong: Cell::new(0),
             first_wrong: RefCell::default(),
         }))
+    }
+
+    fn request(&self) -> &[u8] {
+        let next = self.next.get();
+        self.next.set((next + 1) % self.requests.len());
+        &self.requests[next]
     }
 
     fn check(&self) -> Result<()> {
@@ -102,7 +118,19 @@ pub(crate) async fn slice(
     connections: usize,
     length: Duration,
 ) -> Result<Slice> {
-    let shared = Shared::new(server, request, good, u64::MAX)?;
+    slice_of(server, server.address, vec![request], good, connections, length).await
+}
+
+/// The same with several requests by turns, to one of its listeners.
+pub(crate) async fn slice_of(
+    server: &Server,
+    address: SocketAddr,
+    requests: Vec<Vec<u8>>,
+    good: Good,
+    connections: usize,
+    length: Duration,
+) -> Result<Slice> {
+    let shared = Shared::new(address, requests, good, u64::MAX)?;
     let measured = LocalSet::new().run_until(measure(server, shared.clone(), connections, length)).await?;
     shared.check()?;
     Ok(measured)
@@ -110,7 +138,16 @@ pub(crate) async fn slice(
 
 /// Sends one request so many times.
 pub(crate) async fn send(server: &Server, request: Vec<u8>, good: Good, connections: usize, times: u64) -> Result<()> {
-    let shared = Shared::new(server, request, good, times)?;
+    send_all(Shared::new(server.address, vec![request], good, times)?, connections).await
+}
+
+/// Sends each of several requests once.
+pub(crate) async fn send_each(server: &Server, requests: Vec<Vec<u8>>, good: Good, connections: usize) -> Result<()> {
+    let times = requests.len() as u64;
+    send_all(Shared::new(server.address, requests, good, times)?, connections).await
+}
+
+async fn send_all(shared: Rc<Shared>, connections: usize) -> Result<()> {
     let send_all = async {
         let mut tasks = JoinSet::new();
         (0..connections).for_each(|_| drop(tasks.spawn_local(keep_asking(shared.clone()))));
@@ -151,7 +188,7 @@ async fn keep_asking(shared: Rc<Shared>) -> Result<()> {
     while shared.phase.get() != Phase::Over && shared.left.get() > 0 {
         shared.left.set(shared.left.get() - 1);
         let asked = Instant::now();
-        let reply = connection.exchange(&shared.request).await?;
+        let reply = connection.exchange(shared.request()).await?;
         if !shared.good.has(&reply) {
             shared.wrong.set(shared.wrong.get() + 1);
             let text = || format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));

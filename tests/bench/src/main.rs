@@ -5,7 +5,8 @@
 //! and the record keeping cost. Absolute figures change with the machine and the hour, so both
 //! run in turn, in slices of seconds, and only their ratios are judged.
 //!
-//! The second part, `queue`, measures durable dispatch beside what its database can do.
+//! The second part, `queue`, measures durable dispatch beside what its database can do; `guards`, `webhooks`,
+//! `transforms` and `languages` what each of these costs.
 //!
 //! Three programs are in this binary, so that each has a process and a CPU account of its own:
 //! the benchmark with its load generator, `limit`, and `echo`, the remote of the HTTP calls.
@@ -13,7 +14,9 @@
 mod echo;
 mod guards;
 mod guests;
+mod held;
 mod http;
+mod languages;
 mod limit;
 mod load;
 mod page;
@@ -22,6 +25,9 @@ mod product;
 mod queue;
 mod report;
 mod rounds;
+mod transforms;
+mod turns;
+mod webhooks;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
@@ -80,6 +86,12 @@ enum Role {
     Queue(Options),
     /// Measures only what safety costs, and writes only its part of the report.
     Guards(Options),
+    /// Measures only how webhooks are taken, and writes only its part of the report.
+    Webhooks(Options),
+    /// Measures only what transforms cost, and writes only its part of the report.
+    Transforms(Options),
+    /// Measures only what the languages of protocols cost, and writes only its part of the report.
+    Languages(Options),
     /// Serves the limit: two durable events a request, and native work between them.
     Limit {
         /// 0 takes a free one and prints it.
@@ -117,7 +129,10 @@ fn main() -> Result<()> {
         Some(Role::Echo { port }) => runtime.block_on(echo::serve(port)),
         Some(Role::Queue(options)) => runtime.block_on(bench(&options, &[Part::Queue])),
         Some(Role::Guards(options)) => runtime.block_on(bench(&options, &[Part::Guards])),
-        None => runtime.block_on(bench(&options, &[Part::Calls, Part::Queue, Part::Guards])),
+        Some(Role::Webhooks(options)) => runtime.block_on(bench(&options, &[Part::Webhooks])),
+        Some(Role::Transforms(options)) => runtime.block_on(bench(&options, &[Part::Transforms])),
+        Some(Role::Languages(options)) => runtime.block_on(bench(&options, &[Part::Languages])),
+        None => runtime.block_on(bench(&options, &Part::ALL)),
     }
 }
 
@@ -127,6 +142,13 @@ enum Part {
     Calls,
     Queue,
     Guards,
+    Webhooks,
+    Transforms,
+    Languages,
+}
+
+impl Part {
+    const ALL: [Self; 6] = [Self::Calls, Self::Queue, Self::Guards, Self::Webhooks, Self::Transforms, Self::Languages];
 }
 
 /// A missed aim is a result and no error: only what did not work ends with one.
@@ -144,6 +166,9 @@ async fn bench(options: &Options, parts: &[Part]) -> Result<()> {
             Part::Calls => report::render(&rounds::run(options).await?),
             Part::Queue => queue::report::render(&queue::run(options).await?),
             Part::Guards => guards::render(&guards::run(options).await?),
+            Part::Webhooks => webhooks::render(&webhooks::run(options).await?),
+            Part::Transforms => transforms::render(&transforms::run(options).await?),
+            Part::Languages => languages::render(&languages::run(options).await?),
         };
         println!("{text}");
         page[*part as usize] = text;

@@ -1,6 +1,6 @@
 //! The servers as processes: started, accounted for, ended.
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 use tokio::{
@@ -19,13 +19,20 @@ const STOP_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Server {
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where it listens too.
+    pub(crate) others: Vec<SocketAddr>,
     child: Child,
     pid: Pid,
 }
 
 impl Server {
     /// Starts a server and waits until it prints `marker` and its address behind it.
-    pub(crate) async fn start(mut command: Command, marker: &str) -> Result<Self> {
+    pub(crate) async fn start(command: Command, marker: &str) -> Result<Self> {
+        Self::start_many(command, &[marker]).await
+    }
+
+    /// The same with several listeners, told in this order.
+    pub(crate) async fn start_many(mut command: Command, markers: &[&str]) -> Result<Self> {
         let name = command.as_std().get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
@@ -34,23 +41,23 @@ impl Server {
         drain(child.stdout.take(), lines.clone());
         drain(child.stderr.take(), lines);
         let mut said = String::new();
-        let address = timeout(START_MAX, async {
-            while let Some(line) = printed.recv().await {
+        let mut found: Vec<SocketAddr> = Vec::new();
+        let told = timeout(START_MAX, async {
+            while let Some(marker) = markers.get(found.len()) {
+                let line = printed.recv().await.with_context(|| format!("{name} ended without `{marker}`"))?;
                 if let Some((_, address)) = line.split_once(marker) {
                     let address = address.split_whitespace().next().unwrap_or_default().trim_end_matches('/');
-                    return address.parse().with_context(|| format!("no address in `{line}`"));
+                    found.push(address.parse().with_context(|| format!("no address in `{line}`"))?);
                 }
                 said.push_str(&line);
                 said.push('\n');
             }
-            bail!("{name} ended without `{marker}`")
-        })
-        .await
-        .unwrap_or_else(|_| Err(anyhow!("{name} did not print `{marker}` in time")));
-        match address {
-            Ok(address) => Ok(Self { address, child, pid }),
-            Err(error) => Err(error.context(format!("it printed:\n{said}"))),
-        }
+            Ok(())
+        });
+        let told = told.await.unwrap_or_else(|_| Err(anyhow!("{name} did not print all of {markers:?} in time")));
+        told.with_context(|| format!("it printed:\n{said}"))?;
+        let address = found.remove(0);
+        Ok(Self { address, others: found, child, pid })
     }
 
     /// The CPU time it used until now, in user and kernel mode, without its children.

@@ -16,8 +16,8 @@ use tokio::process::Command;
 /// What each request brings: small, since it is not the copying that is measured.
 pub(crate) const INPUT: &[u8] = br#"{"order":4711,"customer":"Ada Lovelace","total":19.5}"#;
 
-/// Printed when the private listener is open, with its address behind it.
-const MARKER: &str = "private listener on http://";
+/// Printed when the private listener is open, with its address behind it; and the public one.
+const MARKERS: [&str; 2] = ["private listener on http://", "public listener on http://"];
 /// A service that is not ready by then never will be.
 const READY_MAX: Duration = Duration::from_mins(1);
 
@@ -45,6 +45,22 @@ impl Product {
         Self { binary, data, bearer, role, settings }
     }
 
+    /// The same with its data: for another start of it.
+    pub(crate) fn again(&self) -> Self {
+        self.part(self.role, self.data.clone())
+    }
+
+    /// The same, with a copy of its data elsewhere. It must not run meanwhile.
+    pub(crate) fn twin(&self, data: PathBuf) -> Result<Self> {
+        copy(&self.data, &data).with_context(|| format!("cannot copy {}", self.data.display()))?;
+        Ok(self.part(self.role, data))
+    }
+
+    /// Takes away what it has compiled. It must not run meanwhile.
+    pub(crate) fn forget_compiled(&self) -> Result<()> {
+        std::fs::remove_dir_all(self.data.join("compiled")).context("the folder of what was compiled")
+    }
+
     /// The same with a setting.
     pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.settings.push((name, value.to_string()));
@@ -54,7 +70,9 @@ impl Product {
     /// Starts it. Says how long it took until it said that it is ready.
     pub(crate) async fn start(&self) -> Result<(Server, Duration)> {
         let begun = Instant::now();
-        let server = Server::start(self.command(), MARKER).await?;
+        // A worker has nothing for the outside.
+        let markers = if self.role == "worker" { &MARKERS[..1] } else { &MARKERS };
+        let server = Server::start_many(self.command(), markers).await?;
         let ask = request("GET", "/readyz", &[], b"");
         while begun.elapsed() < READY_MAX {
             let ready = async { Connection::open(server.address).await?.exchange(&ask).await };
@@ -66,8 +84,9 @@ impl Product {
         bail!("the service is not ready after {READY_MAX:?}")
     }
 
-    /// Everything as it is by default but for what a test on loopback needs. The number of
-    /// attempts at once may be set from outside.
+    /// Everything as it is by default but for what a test on loopback needs, and that a protocol is compiled when it
+    /// is named: the compiler would run beside what is measured. The number of attempts at once may be set from
+    /// outside.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os() {
@@ -84,6 +103,7 @@ impl Product {
             .env("ACTION_SERVICE_ADMIN_TOKEN", self.bearer.trim_start_matches("Bearer "))
             .env("ACTION_SERVICE_EGRESS_PRIVATE", "allow")
             .env("ACTION_SERVICE_LOG", "off")
+            .env("ACTION_SERVICE_PREPARE", "wanted")
             .envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -142,6 +162,12 @@ impl Product {
         request("POST", &format!("/v1/actions/{action}/execute"), &headers, INPUT)
     }
 
+    /// The request that makes a document, for [`crate::load::send_each`].
+    pub(crate) fn posted(&self, path: &str, document: &Value) -> Vec<u8> {
+        let headers = [("content-type", "application/json"), ("authorization", self.bearer.as_str())];
+        request("POST", path, &headers, document.to_string().as_bytes())
+    }
+
     /// The request that begins an execution and does not wait for it.
     pub(crate) fn begin(&self, action: &str) -> Vec<u8> {
         let headers = [
@@ -175,6 +201,20 @@ impl Product {
         ensure!(matches!(reply.status, 200 | 201), "{method} {path}: {} {}", reply.status, text());
         Ok(reply)
     }
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let copied = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &copied)?;
+        } else {
+            std::fs::copy(entry.path(), copied)?;
+        }
+    }
+    Ok(())
 }
 
 /// Builds the service, since an old binary would be measured without a word. Built on its own

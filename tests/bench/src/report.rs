@@ -20,8 +20,8 @@ pub(crate) fn render(results: &Results) -> String {
         "# Benchmarks
 
 Written by `make bench`: the service beside the limit, which is the same HTTP server and the
-same durable storage with native code where the service runs a component; and the queue beside
-what its database can do.
+same durable storage with native code where the service runs a component; the queue beside
+what its database can do; and what safety, webhooks, transforms and languages cost.
 
 {run}
 - `fdatasync` of 4 KiB: {before}/s before, {after}/s after

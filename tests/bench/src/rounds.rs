@@ -11,6 +11,7 @@ use crate::{
     load::{Good, Slice, slice},
     process::Server,
     product::{INPUT, Product},
+    turns::in_turns,
 };
 use anyhow::{Context as _, Result};
 use std::{
@@ -83,9 +84,7 @@ pub(crate) struct Results {
 
 /// Measures everything.
 pub(crate) async fn run(options: &Options) -> Result<Results> {
-    let mut command = myself()?;
-    command.arg("echo");
-    let echo = Server::start(command, "listening on http://").await.context("the echo server")?;
+    let echo = echo().await?;
     std::fs::create_dir_all(&options.dir)?;
     let mut results = Results {
         seconds: options.seconds(SECONDS),
@@ -122,18 +121,13 @@ async fn round(options: &Options, number: usize, echo: &Server, results: &mut Re
     results.idle_mib.push(server.memory_mib()?);
     let limit_idle_mib = limit_call.memory_mib()?;
 
-    let plain = request("POST", "/execute", &[("content-type", "application/json")], INPUT);
     let length = Duration::from_secs(options.seconds(SECONDS));
     for connections in CONNECTIONS {
-        let mut turns = Work::ALL;
-        if number % 2 == 1 {
-            turns.reverse();
-        }
-        for work in turns {
+        for work in in_turns(number, Work::ALL.to_vec()) {
             let (loaded, asked) = match work.action() {
                 Some(action) => (&server, product.execute(action)),
-                None if work == Work::LimitCall => (&limit_call, plain.clone()),
-                None => (&limit_noop, plain.clone()),
+                None if work == Work::LimitCall => (&limit_call, plain()),
+                None => (&limit_noop, plain()),
             };
             let slice = slice(loaded, asked, Good::Succeeded, connections, length)
                 .await
@@ -156,6 +150,18 @@ async fn round(options: &Options, number: usize, echo: &Server, results: &mut Re
     limit_call.stop().await
 }
 
+/// What the limit program is asked.
+pub(crate) fn plain() -> Vec<u8> {
+    request("POST", "/execute", &[("content-type", "application/json")], INPUT)
+}
+
+/// The limit program that answers when the rows of an execution that waits are durable.
+pub(crate) async fn limit_that_enqueues(db: &Path) -> Result<Server> {
+    let mut command = myself()?;
+    command.arg("limit").arg("--enqueue").arg("--db").arg(db);
+    Server::start(command, "listening on http://").await.context("the limit program")
+}
+
 async fn limit(db: &Path, remote: Option<SocketAddr>) -> Result<Server> {
     let mut command = myself()?;
     command.arg("limit").arg("--db").arg(db);
@@ -165,8 +171,15 @@ async fn limit(db: &Path, remote: Option<SocketAddr>) -> Result<Server> {
     Server::start(command, "listening on http://").await.context("the limit program")
 }
 
+/// The remote of the HTTP calls.
+pub(crate) async fn echo() -> Result<Server> {
+    let mut command = myself()?;
+    command.arg("echo");
+    Server::start(command, "listening on http://").await.context("the echo server")
+}
+
 /// This program, for a part of it that is a process of its own.
-pub(crate) fn myself() -> Result<Command> {
+fn myself() -> Result<Command> {
     Ok(Command::new(std::env::current_exe()?))
 }
 

@@ -60,13 +60,10 @@ impl Host for State {
         };
         let key = match encoding {
             KeyEncoding::Raw => secret,
-            KeyEncoding::Base64 => match decoded(&secret) {
-                Some(key) => key,
-                None => {
-                    let name = self.gate.secrets.names_in(handle.as_bytes()).first().map(ToString::to_string);
-                    return Err(NoKey(name.unwrap_or_default()).into());
-                }
-            },
+            KeyEncoding::Base64 => decoded(&secret).ok_or_else(|| {
+                let name = self.gate.secrets.names_in(handle.as_bytes()).first().map(ToString::to_string);
+                NoKey(name.unwrap_or_default())
+            })?,
         };
         Ok(Ok(hmac(prefix.as_bytes(), &key, &message)?))
     }

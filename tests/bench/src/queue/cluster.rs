@@ -2,11 +2,12 @@
 //!
 //! Servers of its own are started for it, with their default settings and in temporary folders.
 
-use super::{Backend, CONNECTIONS, Level, Plan, Results, What, absolute, history, in_turns, log, raw_postgres::Raw};
+use super::{Backend, CONNECTIONS, Level, Plan, Results, What, absolute, history, log, raw_postgres::Raw};
 use crate::{
     load::{Good, send, slice},
     process::Server,
     product::Product,
+    turns::in_turns,
 };
 use action_testkit::{nats::NatsServer, postgres};
 use anyhow::{Context as _, Result};
@@ -37,7 +38,7 @@ pub(super) async fn run(plan: &Plan<'_>, backend: Backend, results: &mut Results
     // On the server where nothing is stored.
     let raw = Raw::new(&all[0].database.url).await.context("the bare tables")?;
     for number in 0..results.rounds {
-        for cluster in in_turns(number, &mut all) {
+        for cluster in in_turns(number, all.iter_mut().collect()) {
             results.look_at_disk(&std::env::temp_dir())?;
             cluster.measure(plan, backend, &raw, results).await.with_context(|| format!("{:?}", cluster.level))?;
         }

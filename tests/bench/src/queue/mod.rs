@@ -47,9 +47,9 @@ pub(crate) struct Options {
     /// Events that are stored while the queue is measured.
     #[arg(long, value_delimiter = ',', default_value = "1000000")]
     stored: Vec<u64>,
-    /// Also with a million executions waiting: takes about half an hour.
+    /// Also with a million executions waiting, which takes about half an hour; webhooks also at 100,000 actions.
     #[arg(long)]
-    full: bool,
+    pub(crate) full: bool,
     /// Only these, separated by commas.
     #[arg(long, value_delimiter = ',', value_enum, default_value = "sqlite,postgres,nats")]
     databases: Vec<Backend>,
@@ -201,16 +201,6 @@ impl Plan<'_> {
     fn drain_max(&self, level: Level) -> Duration {
         self.length * if matches!(level, Level::Waiting(_)) { DRAIN_SLICES } else { DRAIN_SLICES_MAX }
     }
-}
-
-/// The order of a round: every other one goes the other way, so that whatever the machine does
-/// meanwhile meets all.
-fn in_turns<T>(number: usize, all: &mut [T]) -> Vec<&mut T> {
-    let mut turns: Vec<&mut T> = all.iter_mut().collect();
-    if number % 2 == 1 {
-        turns.reverse();
-    }
-    turns
 }
 
 /// An absolute path: the service is not started where this is.

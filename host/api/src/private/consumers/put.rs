@@ -26,7 +26,7 @@ use http::StatusCode;
     path = "/v1/consumers/{name}",
     tag = "consumers",
     params(("name" = String, Path, description = "The consumer's name: `[a-z][a-z0-9-]{0,62}`.")),
-    request_body = ConsumerSpec,
+    request_body(content = Option<ConsumerSpec>, description = "May be left out: then all events are read."),
     responses(
         (status = 200, description = "It was there, and reads this now.", body = ConsumerBody),
         (status = 201, description = "It is new.", body = ConsumerBody),

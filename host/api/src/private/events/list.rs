@@ -54,7 +54,8 @@ const _: () = assert!(PAGE_BYTES_MAX > 4 * INLINE_BYTES_MAX);
             large events may have fewer. Does not count for a stream."),
         ("after" = Option<String>, Query, description = "A position: only events behind it; or `latest`: only what comes.",
             pattern = "^([0-9]+|latest)$"),
-        ("Last-Event-ID" = Option<i64>, Header, description = "For a stream, the same as `after`, and before it."),
+        ("Last-Event-ID" = Option<String>, Header, description = "For a stream, the same as `after`, and before it. \
+            Does not count for a page."),
     ),
     responses(
         (status = 200, description = "A page, or with `Accept: text/event-stream` a stream of CloudEvents.", content(
