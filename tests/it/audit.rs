@@ -67,6 +67,7 @@ async fn findings(data: &Path, words: &[&str]) -> Vec<String> {
     found.iter().map(place).collect()
 }
 
+/// The database as somebody has it who has not the node: its mark stays there.
 fn copy(data: &Path) -> TempDir {
     let copy = TempDir::new().unwrap();
     for file in ["action-service.db", "audit-key"] {
@@ -206,6 +207,51 @@ async fn whatever_a_hand_does_to_the_database_is_found_and_named() {
     let told = audit(pushed.path(), &["verify"]).await;
     assert!(told.code == 1 && told.out.contains(&format!("the event at position {one}")), "{}", told.out);
     assert!(told.out.contains("things are wrong"), "{}", told.out);
+}
+
+/// The way of somebody who has the database and no key: an event is edited, the seals that tell go,
+/// and the service is to sign the rest anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_signs_nothing_in_the_place_of_seals_that_are_gone() {
+    let all = ("DELETE FROM seals", "anchor_missing seal 2", "nothing_sealed");
+    let last = ("DELETE FROM seals WHERE sequence = 2", "anchor_missing seal 2", "");
+    for ((delete, missing, more), restarts) in [(all, false), (all, true), (last, false), (last, true)] {
+        let mut service = Service::start_with(by_hand()).await;
+        for _ in 0..2 {
+            work(&service).await;
+            seal(&service).await;
+        }
+        let data = service.folder().join("data");
+        let edited = "UPDATE events SET data = replace(data, '\"by\":\"admin\"', '\"by\":\"mallory\"') WHERE position = \
+             (SELECT max(position) FROM events WHERE type = (SELECT code FROM event_types WHERE word = 'trigger_received'))";
+        let forge = format!("{edited}; {delete}; SELECT changes()");
+        if restarts {
+            let options = service.kill().await;
+            assert_ne!(edit(&data, &forge).await, "0");
+            service = Service::start_with(options).await;
+        } else {
+            assert_ne!(edit(&data, &forge).await, "0");
+        }
+        let api = &service.private;
+        api.execute("echo", &json!(1)).await.json(200);
+        let refused = api.send(api.request(Method::POST, "/v1/audit/seals")).await;
+        refused.problem(409, "chain_differs");
+        assert_eq!(api.get("/readyz").await.json(200), json!({"status": "ready", "sealing": "refused"}));
+        let pruned = api.post("/v1/events/prune", &json!({"before": "2999-01-01T00:00:00Z"})).await;
+        pruned.problem(409, "chain_differs");
+        // Not at its end either.
+        let (status, options) = service.stop().await;
+        assert!(status.success());
+        let found = findings(&data, &[]).await;
+        assert_eq!(found, [missing, more].into_iter().filter(|code| !code.is_empty()).collect::<Vec<_>>(), "{delete}");
+        // Whoever operates the node has looked into it, and says that this is the log from now on.
+        std::fs::remove_file(data.join("audit-mark")).unwrap();
+        let service = Service::start_with(options).await;
+        seal(&service).await;
+        assert_eq!(service.private.get("/readyz").await.json(200), json!({"status": "ready"}));
+        let (_, _options) = service.stop().await;
+        assert_eq!(findings(&data, &[]).await, [""; 0]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,6 +155,7 @@ impl World {
             vault: Arc::new(keys),
             seal_keys: Vec::new(),
             seal_every: action_domain::limits::SEAL_EVERY,
+            seal_mark: None,
             clock: Arc::new(self.clock.clone()),
             random: Arc::new(SeededRandom::new(self.clock.clone(), seed)),
             limits: LimitsPolicy::default(),
