@@ -6,9 +6,9 @@ use action_domain::{
     audit::{Anchor, FindingCode, SEAL_EVENTS_MAX, Seal, SealKey, Summary},
     digest::Digest,
     egress::EgressPolicy,
-    event::Position,
+    event::{Context, Fact, NewEvent, Position},
     limits::{LEASE, LimitsPolicy, SEAL_EVERY},
-    repositories::{LogReader as _, Prune, UnitOfWork, Write},
+    repositories::{LogReader as _, Prune, Pruned, UnitOfWork, Write},
     services::{
         Accepted, Admitted, AttemptReport, AttemptRequest, ConnectionTest, MarkUnusable, ProtocolRuntime, Random as _,
         RuntimeError, SealMark, TestRequest, ValidateError,
@@ -236,11 +236,11 @@ async fn what_goes_is_sealed_before_it_goes() {
     engine.seal_events(false).await.unwrap();
     let (codes, summary) = t.verify(&[1]).await;
     assert_eq!((codes, summary.pruned), (vec![], 6));
-    // A process without a key keeps what the others have not sealed.
+    // A process without a key cannot sign what it removes of a log that is sealed.
     t.execute().await;
     t.w.clock.advance(Duration::from_secs(1));
-    let pruned = t.process(&[]).prune_events(t.w.now(), &Actor::Admin, |_| {}).await.unwrap();
-    assert_eq!((pruned.executions, pruned.events), (1, 2));
+    let refused = t.process(&[]).prune_events(t.w.now(), &Actor::Admin, |_| {}).await;
+    assert!(matches!(refused, Err(EngineError::Conflict { code: "sealing_off", .. })), "{refused:?}");
     // Where nobody seals everything may go, and who seals later seals that it is gone.
     let t = Test::new();
     t.execute().await;
@@ -358,4 +358,24 @@ async fn what_others_append_is_gone_behind_only_if_they_may_seal() {
         let engine = t.process_on(&[1], Some(&node));
         assert!(differs(&engine.seal_events(false).await), "{forged:?}");
     }
+}
+
+/// The store removes and the log says so, and nobody with the key did it.
+#[tokio::test]
+async fn a_prune_without_the_key_is_told_from_one_of_the_service() {
+    let t = Test::new();
+    t.execute().await;
+    t.process(&[1]).seal_events(false).await.unwrap();
+    t.w.clock.advance(Duration::from_secs(1));
+    let (before, id) = (t.w.now(), t.w.random.event_id());
+    let recorded = Box::new(move |pruned: Pruned| {
+        let Pruned { executions, events, payloads, positions, .. } = pruned;
+        let fact = Fact::EventsPruned { before, executions, events, payloads, positions, proof: None };
+        NewEvent::by(&Actor::Admin, id, before, Context::default(), &fact)
+    });
+    let prune = Prune { before, now: before, through: Position::MAX, limit: 1, recorded };
+    action_domain::repositories::Store::prune(&*t.store, prune).await.unwrap();
+    assert_eq!(t.verify(&[1]).await.0, [FindingCode::PruneUnproven]);
+    t.process(&[1]).seal_events(false).await.unwrap();
+    assert_eq!(t.verify(&[1]).await.0, [FindingCode::PruneUnproven], "to seal it is no word for it");
 }

@@ -80,7 +80,7 @@ pub(crate) struct State {
     pub(crate) cursors: BTreeMap<Arc<str>, Position>,
     pub(crate) log: Log,
     /// Positions that prunes left empty, with the event that says so.
-    pub(crate) pruned: BTreeMap<Position, EventId>,
+    pub(crate) pruned: BTreeMap<Position, (EventId, Option<ExecutionId>)>,
     /// With their leaves.
     pub(crate) seals: BTreeMap<u64, (Seal, Bytes)>,
     pub(crate) payloads: BTreeMap<Digest, Bytes>,

@@ -190,10 +190,11 @@ fn event_cases() -> Vec<Case> {
     let mut cases: Vec<Case> =
         EventType::ALL.iter().map(|r#type| reading(events::of(one, *r#type), &["events_by_execution"])).collect();
     cases.push(reading(events::sent(one, 1), &["events_by_execution"]));
+    cases.push(reading(sqlx::query(log::LEFT).bind(id(1)), &["events_by_execution"]));
     cases.push(reading(sqlx::query(log::LOGGED.as_str()).bind(100_i64).bind(50_i64), &["events_pkey"]));
     cases.push(writing(prune::PAYLOADS_OF, &["events_by_execution"]));
     cases.push(sorting(writing(prune::HOLD_PAYLOADS, &["payloads_pkey"])));
-    cases.push(writing(prune::EVENTS, &["events_by_execution"]));
+    cases.push(writing(prune::EVENTS.as_str(), &["events_by_execution"]));
     cases.push(writing(prune::PAYLOADS, &["payloads_pkey", "events_by_payload"]));
     let rare = vec![EventType::MessageLogged, EventType::RequestMade];
     let mixed = vec![EventType::MessageLogged, EventType::ActionExecuted];
@@ -396,7 +397,7 @@ async fn protocols_and_actions_are_found_over_indexes() {
     let (database, _) = database().await;
     let statements = [
         "INSERT INTO seals SELECT g, g * 10, '', '', '' FROM generate_series(1, 20000) AS g",
-        "INSERT INTO pruned_events SELECT g, pg_temp.id(g) FROM generate_series(1, 20000) AS g",
+        "INSERT INTO pruned_events SELECT g, pg_temp.id(g), pg_temp.id(g) FROM generate_series(1, 20000) AS g",
         "INSERT INTO components SELECT sha256(g::text::bytea), '' FROM generate_series(1, 5000) AS g",
         "INSERT INTO protocols SELECT 'p' || g / 5, g % 5 || '.0.0', sha256(g::text::bytea), '{}' \
          FROM generate_series(1, 5000) AS g",
