@@ -70,6 +70,8 @@ pub(crate) struct State {
     /// Executions that have not ended, by the protocol that they pin.
     pub(crate) open_executions_on: BTreeSet<(PinKey, ExecutionId)>,
     pub(crate) secrets: BTreeMap<Name, Arc<Secret>>,
+    /// The last versions of those that were deleted.
+    pub(crate) deleted_secrets: BTreeMap<Name, u32>,
     pub(crate) tokens: BTreeMap<TokenId, Arc<Token>>,
     pub(crate) triggers: Triggers,
     /// Of items that each action has captured.

@@ -298,6 +298,7 @@ fn other_cases() -> Vec<Case> {
         sorting(reading(secrets::named(&[name()]), &["secrets_pkey"])),
         reading(secrets::page(&Page { after: Some(name()), limit: 50 }), &["secrets_pkey"]),
         writing(keeping::VERSION, &["secrets_pkey"]),
+        writing(keeping::DELETED, &["deleted_secrets_pkey"]),
         writing(keeping::USERS, &["action_secrets_pkey"]),
         reading(sqlx::query(protocols::VERSIONS).bind("http"), &["protocols_pkey"]),
         reading(sqlx::query(protocols::CHOSEN).bind("http").bind(vec!["1.0.0"]), &["protocols_pkey"]),
@@ -407,6 +408,7 @@ async fn protocols_and_actions_are_found_over_indexes() {
          FROM generate_series(1, 10000) AS g",
         "INSERT INTO action_labels SELECT 'k', convert_to('v' || g % 50, 'UTF8'), 'a' || g, pg_temp.id(g) \
          FROM generate_series(1, 10000) AS g",
+        "INSERT INTO deleted_secrets SELECT 'd' || g, 1 FROM generate_series(1, 10000) AS g",
         "INSERT INTO secrets SELECT 's' || g, 1, 'k', '', '', g, g FROM generate_series(1, 10000) AS g",
         "INSERT INTO action_secrets SELECT 's' || g % 5000, 'a' || g, pg_temp.id(g) FROM generate_series(1, 10000) AS g \
          WHERE g % 5000 > 0",

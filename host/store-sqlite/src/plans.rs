@@ -232,6 +232,7 @@ fn secrets_are_read_over_indexes() {
     plans.searches(&secrets::named_text(3), &["PRIMARY KEY (name=?)"]);
     plans.searches(&secrets::page_text(), &["PRIMARY KEY (name>?)"]);
     plans.searches(keeping::VERSION, &["PRIMARY KEY (name=?)"]);
+    plans.searches(keeping::DELETED, &["PRIMARY KEY (name=?)"]);
     plans.searches(keeping::USERS, &["PRIMARY KEY (secret=?)"]);
 }
 
