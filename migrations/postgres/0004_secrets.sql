@@ -13,6 +13,14 @@ CREATE TABLE secrets (
     updated_at bigint NOT NULL
 );
 
+-- The last version of each secret that was deleted. What is sealed is bound to name and version, so a
+-- version that came back would let in what was sealed for it before.
+CREATE TABLE deleted_secrets (
+    -- Serves: with which version a name goes on.
+    name    text COLLATE "C" PRIMARY KEY,
+    version bigint NOT NULL
+);
+
 -- Which secrets the current revisions of actions name.
 CREATE TABLE action_secrets (
     secret text COLLATE "C" NOT NULL REFERENCES secrets (name),

@@ -17,11 +17,13 @@ ALTER TABLE seals ALTER COLUMN leaves SET STORAGE EXTERNAL;
 -- Serves: the seal that covers a position.
 CREATE INDEX seals_by_position ON seals (first_position, sequence);
 
--- The positions that retention left empty, and the events_pruned event that says so. Immutable.
+-- The positions that retention left empty, the events_pruned event that says so, and the execution
+-- that went. Immutable.
 CREATE TABLE pruned_events (
     -- Serves: what is missing from the log, in its order.
     position  bigint PRIMARY KEY,
-    pruned_by uuid NOT NULL
+    pruned_by uuid NOT NULL,
+    execution uuid
 );
 
 CREATE FUNCTION refuse_any_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -15,11 +15,13 @@ CREATE TABLE seals (
 -- Serves: the seal that covers a position.
 CREATE INDEX seals_by_position ON seals (first_position);
 
--- The positions that retention left empty, and the events_pruned event that says so. Immutable.
+-- The positions that retention left empty, the events_pruned event that says so, and the execution
+-- that went. Immutable.
 CREATE TABLE pruned_events (
     -- Serves: what is missing from the log, in its order.
     position  INTEGER PRIMARY KEY,
-    pruned_by BLOB NOT NULL CHECK (length(pruned_by) = 16)
+    pruned_by BLOB NOT NULL CHECK (length(pruned_by) = 16),
+    execution BLOB
 ) STRICT;
 
 -- REPLACE would remove a row without asking the other triggers.

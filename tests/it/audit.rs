@@ -1,5 +1,7 @@
 //! The record proves it: a hand is laid on the database in every way, and the audit says what and where.
 
+mod forgeries;
+
 use crate::kit::{
     Service, fixture,
     service::{Options, TOKEN, binary},
@@ -7,6 +9,7 @@ use crate::kit::{
 use action_testkit::postgres::{Database, Server};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -67,6 +70,7 @@ async fn findings(data: &Path, words: &[&str]) -> Vec<String> {
     found.iter().map(place).collect()
 }
 
+/// The database as somebody has it who has not the node: its mark stays there.
 fn copy(data: &Path) -> TempDir {
     let copy = TempDir::new().unwrap();
     for file in ["action-service.db", "audit-key"] {
@@ -96,14 +100,17 @@ fn by_hand() -> Options {
     Options::default().with("ACTION_SERVICE_AUDIT_SECONDS", "3600")
 }
 
-/// A database with three seals, the last one made when the service stopped.
+/// A database with three seals, the last one made when the service stopped. There is one item in it.
 async fn sealed() -> (Arc<TempDir>, PathBuf) {
     let service = Service::start_with(by_hand()).await;
     for _ in 0..2 {
         work(&service).await;
         seal(&service).await;
     }
-    service.private.execute("echo", &json!(9)).await.json(200);
+    let api = &service.private;
+    api.upload(fixture("misbehave")).await.json(201);
+    api.action("item", "misbehave", json!({"mode": "emit", "count": 1})).await.json(201);
+    api.execute("item", &json!(9)).await.json(200);
     let (status, options) = service.stop().await;
     assert!(status.success());
     let folder = options.folder.unwrap();
@@ -123,6 +130,8 @@ async fn whatever_a_hand_does_to_the_database_is_found_and_named() {
     let first: i64 =
         edit(copy(&data).path(), "SELECT first_position FROM seals WHERE sequence = 2").await.parse().unwrap();
     let (one, two) = (first + 1, first + 3);
+    let item = edit(copy(&data).path(), "SELECT position FROM events WHERE kind IS NOT NULL").await;
+    let type_of_one = edit(copy(&data).path(), &format!("SELECT type FROM events WHERE position = {one}")).await;
     // Several events refer to the one payload.
     let kept =
         edit(copy(&data).path(), "SELECT position FROM events WHERE payload IS NOT NULL ORDER BY position").await;
@@ -130,22 +139,21 @@ async fn whatever_a_hand_does_to_the_database_is_found_and_named() {
     assert!(!kept("").is_empty());
     let end = edit(copy(&data).path(), "SELECT max(position) FROM events").await;
     let cases = [
-        (format!("UPDATE events SET data = data || ' ' WHERE position = {one}"), vec![format!("event_changed {one}")]),
-        (format!("UPDATE events SET time = time + 1 WHERE position = {one}"), vec![format!("event_changed {one}")]),
-        (format!("UPDATE events SET id = randomblob(16) WHERE position = {one}"), vec![format!("event_changed {one}")]),
-        (format!("UPDATE events SET attempt = 7 WHERE position = {one}"), vec![format!("event_changed {one}")]),
+        // A column that repeats what the data say is read instead of them.
+        (format!("UPDATE events SET kind = 'hidden' WHERE position = {item}"), vec![format!("event_changed {item}")]),
+        (format!("UPDATE events SET kind = NULL WHERE position = {item}"), vec![format!("event_changed {item}")]),
+        // Another code with the same word, which no query asks for.
         (
-            format!("UPDATE events SET action = randomblob(16) WHERE position = {one}"),
+            format!(
+                "CREATE TABLE words AS SELECT * FROM event_types; DROP TABLE event_types; ALTER TABLE words RENAME TO event_types;
+                 INSERT INTO event_types SELECT 99, word FROM event_types WHERE code = {type_of_one};
+                 UPDATE events SET type = 99 WHERE position = {one}"
+            ),
             vec![format!("event_changed {one}")],
         ),
-        (format!("UPDATE events SET type = type + 1 WHERE position = {one}"), vec![format!("event_changed {one}")]),
         // No event of ours looks like this.
         (format!("UPDATE events SET id = x'00' WHERE position = {one}"), vec![format!("event_changed {one}")]),
         (format!("UPDATE events SET type = 99 WHERE position = {one}"), vec![format!("event_changed {one}")]),
-        (
-            format!("UPDATE events SET payload = randomblob(32) WHERE position = {one}"),
-            vec![format!("payload_removed {one}"), format!("event_changed {one}")],
-        ),
         (format!("DELETE FROM events WHERE position = {one}"), vec![format!("event_removed {one}")]),
         (format!("DELETE FROM events WHERE position = {end}"), vec![format!("event_removed {end}")]),
         (
@@ -180,7 +188,7 @@ async fn whatever_a_hand_does_to_the_database_is_found_and_named() {
         // It is said to have been pruned, and was not.
         (
             format!(
-                "DELETE FROM events WHERE position = {one}; INSERT INTO pruned_events VALUES ({one}, randomblob(16))"
+                "DELETE FROM events WHERE position = {one}; INSERT INTO pruned_events VALUES ({one}, randomblob(16), NULL)"
             ),
             vec![format!("prune_mismatch {one}")],
         ),
@@ -190,10 +198,37 @@ async fn whatever_a_hand_does_to_the_database_is_found_and_named() {
         edit(copy.path(), &sql).await;
         assert_eq!(findings(copy.path(), &[]).await, wanted, "{sql}");
     }
+    // Each column there is, so that none is forgotten.
+    let columns = edit(copy(&data).path(), "SELECT name FROM pragma_table_info('events')").await;
+    for column in columns.lines() {
+        let (value, more) = match column {
+            "position" => ("-position", vec![format!("event_added -{one}"), format!("event_removed {one}")]),
+            "id" | "action" | "execution" | "causation_id" => ("randomblob(16)", Vec::new()),
+            "payload" => ("randomblob(32)", vec![format!("payload_removed {one}"), format!("event_changed {one}")]),
+            "type" | "time" => ("ifnull({column}, 0) + 1", Vec::new()),
+            "revision" | "attempt" => ("ifnull({column}, 0) + 7", Vec::new()),
+            "correlation_id" | "kind" => ("'hidden'", Vec::new()),
+            "data" => ("data || ' '", Vec::new()),
+            other => panic!("`{other}` is a new column: is it in the text of an event, or can it be told from there?"),
+        };
+        let wanted = if more.is_empty() { vec![format!("event_changed {one}")] } else { more };
+        let copy = copy(&data);
+        let value = value.replace("{column}", column);
+        edit(copy.path(), &format!("UPDATE events SET {column} = {value} WHERE position = {one}")).await;
+        assert_eq!(findings(copy.path(), &[]).await, wanted, "{column}");
+    }
+    // The same correlation id in another spelling, by which it is not found.
+    let own = audit(&data, &["prove", &one.to_string()]).await.json()["event"].as_str().unwrap().to_owned();
+    let own: Value = serde_json::from_str(&own).unwrap();
+    assert_eq!(own["correlation_id"], own["execution"]);
+    let respelled = copy(&data);
+    let id = own["execution"].as_str().unwrap();
+    edit(respelled.path(), &format!("UPDATE events SET correlation_id = '{id}' WHERE position = {one}")).await;
+    assert_eq!(findings(respelled.path(), &[]).await, [format!("event_changed {one}")]);
     // One word for a type: every event of it says something else.
     let renamed = copy(&data);
     edit(renamed.path(), "UPDATE event_types SET word = 'nothing_happened' WHERE word = 'action_executed'").await;
-    assert_eq!(findings(renamed.path(), &[]).await.len(), 9);
+    assert_eq!(findings(renamed.path(), &[]).await.len(), 9, "one of each execution");
     // One put in between, and all behind it moved on.
     let pushed = copy(&data);
     let push = format!(
@@ -351,6 +386,16 @@ async fn what_retention_removed_is_accounted_for_and_nothing_else() {
     )
     .await;
     let stays = edit(copy(&data).path(), "SELECT max(position) FROM events WHERE execution IS NOT NULL").await;
+    let end: i64 = edit(copy(&data).path(), "SELECT max(position) FROM events").await.parse().unwrap();
+    // As many events as it says, at the positions that it says.
+    let positions = hex(&Sha256::digest(stays.parse::<i64>().unwrap().to_be_bytes()));
+    let said = json!({
+        "before": "2026-11-25T17:00:00.000000Z", "executions": 1, "events": 1, "payloads": 0,
+        "positions": format!("sha256:{positions}"), "by": "admin"
+    });
+    let forge = format!(
+        "INSERT INTO events (position, id, type, time, data) SELECT {end} + 1, randomblob(16), code, 1795000000000000, '{said}' FROM event_types WHERE word = 'events_pruned'"
+    );
     for (sql, wanted) in [
         (
             format!("DELETE FROM pruned_events WHERE position = {gone}"),
@@ -364,6 +409,24 @@ async fn what_retention_removed_is_accounted_for_and_nothing_else() {
             ),
             vec![format!("event_removed {gone}"), format!("prune_mismatch {first_prune}")],
         ),
+        // Somebody without the key says that a prune removed it.
+        (
+            format!(
+                "{forge}; DELETE FROM events WHERE position = {stays}; INSERT INTO pruned_events SELECT {stays}, id, NULL FROM events ORDER BY position DESC LIMIT 1"
+            ),
+            vec![format!("prune_unproven {}", end + 1)],
+        ),
+        // Of an execution that was pruned there is something again.
+        (
+            format!(
+                "UPDATE events SET execution = (SELECT execution FROM pruned_events WHERE position = {gone}) WHERE position = {stays}"
+            ),
+            vec![format!("prune_mismatch {gone}"), format!("event_changed {stays}")],
+        ),
+        (
+            format!("UPDATE pruned_events SET execution = randomblob(16) WHERE position = {gone}"),
+            vec![format!("prune_mismatch {first_prune}")],
+        ),
         (
             format!("DELETE FROM events WHERE position = {first_prune}"),
             vec![
@@ -376,6 +439,10 @@ async fn what_retention_removed_is_accounted_for_and_nothing_else() {
         edit(copy.path(), &sql).await;
         assert_eq!(findings(copy.path(), &[]).await, wanted, "{sql}");
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

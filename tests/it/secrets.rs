@@ -130,6 +130,29 @@ async fn a_secret_reaches_the_granted_host_and_stays_out_of_the_record() {
     nothing_in("the database after the end", &database);
 }
 
+/// What a remote repeats in the link to its next page, a protocol would keep: in a table that nobody seals.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_action_keeps_and_what_an_item_is_called_hold_no_secret() {
+    let service = Service::start().await;
+    let api = &service.private;
+    // A kind is snake_case, and so is a hexadecimal token.
+    let token = "0f5c1d9ad0b94e7ba7f6c2_k";
+    set(api, "token", token).await;
+    let execution = execute(api, "keeper", json!({"mode": "keep"}), &["token"]).await;
+    let told = &execution["output"];
+    for refused in ["value", "key"] {
+        let message = told[refused].as_str().unwrap();
+        assert!(message.contains("[secret:token]") && message.contains("not sealed"), "{told}");
+    }
+    assert!(told["kind"].as_str().unwrap().contains("kind holds [secret:token]"), "{told}");
+    assert_eq!((&told["handle"], &told["page"]), (&Value::Null, &Value::Null), "what is none is kept");
+    assert_eq!(api.get("/v1/items").await.json(200)["items"], json!([]));
+    let (_, options) = service.stop().await;
+    let database = std::fs::read(options.folder.unwrap().path().join("data/action-service.db")).unwrap();
+    let holds = |text: &str| database.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("sec_") && !holds(token), "the handle is there, and what it stands for is not");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_protocol_that_sees_it_says_is_recorded_without_it() {
     let (service, remote) = (Service::start().await, Remote::start().await);

@@ -50,6 +50,7 @@ fn event(position: Position) -> LoggedEvent {
         context: Context::default(),
         payload: None,
         data: "{}".to_owned(),
+        kind: None,
     }
 }
 
@@ -90,6 +91,7 @@ impl Log {
             position: event.position,
             event: Some(Logged::Event(Box::new(event.clone()))),
             pruned_by: None,
+            pruned_of: None,
         });
         let mut next = rows.next();
         for (seal, leaves) in &self.seals {

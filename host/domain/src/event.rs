@@ -6,6 +6,7 @@
 
 use crate::{
     actor::Actor,
+    audit::PruneProof,
     digest::Digest,
     egress::DenialReason,
     failure::{ExecutionError, Issue},
@@ -126,6 +127,9 @@ pub enum Fact {
         payloads: u64,
         /// See [`PositionsDigest`](crate::audit::PositionsDigest): an audit can tell what is missing from what was removed.
         positions: Option<Digest>,
+        /// Signed where the log is sealed: whoever has only the database cannot say that a prune removed something.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        proof: Option<Box<PruneProof>>,
     },
 }
 

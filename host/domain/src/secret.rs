@@ -27,7 +27,8 @@ pub type KeyId = Arc<str>;
 pub struct Secret {
     /// Unique.
     pub name: Name,
-    /// 1 for the first value; each further value makes the next. Only the newest is kept.
+    /// 1 for the first value; each further value makes the next, also behind a deletion. Only the newest
+    /// is kept.
     pub version: u32,
     /// The value, sealed for this name and version.
     pub sealed: Sealed,

@@ -14,12 +14,16 @@ use action_domain::{
     services::{AttemptReport, ConnectionTest, ReconcileReport, Reconciliation, VaultError, WebhookReply},
     trigger::{self, Trigger},
 };
+use bytes::Bytes;
 use serde_json::Value;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+/// The kind of an item whose own holds a secret: a marker would be none.
+const REDACTED_KIND: &str = "redacted";
 
 /// A config with handles, and what they stand for.
 pub(crate) struct Armed {
@@ -176,14 +180,25 @@ impl Armed {
         reply
     }
 
-    /// The same of items. What an action keeps for itself is never shown, and stays as it is.
+    /// The same of items and of what an action keeps for itself, which stands in the database as it
+    /// is. The sandbox has refused a kind and a value with a secret in it: a protocol does not get
+    /// back something else than what it gave. This is for all others.
     pub(crate) fn clean_captured(&self, mut captured: Captured) -> Captured {
         let redactor = self.secrets.redactor();
         if !redactor.is_idle() {
             for item in &mut captured.items {
                 item.key = item.key.take().map(|key| redactor.text(&key).into());
                 item.content = redactor.payload(item.content.clone());
+                if redactor.value_in(item.kind.as_bytes()).is_some() {
+                    item.kind = REDACTED_KIND.into();
+                }
             }
+            let values = std::mem::take(&mut captured.values).into_iter();
+            let clean = |value: Bytes| match redactor.value_in(&value) {
+                Some(_) => redactor.bytes(&value).into_owned().into(),
+                None => value,
+            };
+            captured.values = values.map(|(key, value)| (redactor.text(&key).into_owned(), value.map(clean))).collect();
         }
         captured
     }

@@ -37,6 +37,7 @@ mod running;
 mod save_action;
 mod schema;
 mod seal_events;
+mod seal_mark;
 mod set_secret;
 mod test_connection;
 mod tokens;
@@ -75,7 +76,7 @@ use action_domain::{
     execution::WorkerId,
     limits::LimitsPolicy,
     repositories::Store,
-    services::{Broker, Clock, ProtocolRuntime, Random, Vault},
+    services::{Broker, Clock, ProtocolRuntime, Random, SealMark, Vault},
 };
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -118,6 +119,9 @@ pub struct Parts {
     pub seal_keys: Vec<SealKey>,
     /// How long a period is that one seal covers.
     pub seal_every: Duration,
+    /// Remembers beyond this process how far the log is sealed. None: what goes with the process
+    /// needs none.
+    pub seal_mark: Option<Arc<dyn SealMark>>,
 }
 
 /// The service's use cases. Cheap to clone.
@@ -157,6 +161,8 @@ struct Inner {
     running: Arc<running::Running>,
     /// Until when remotes asked actions to wait.
     pauses: pauses::Pauses,
+    /// How far this process knows the log to be sealed.
+    marked: seal_mark::Marked,
     /// Everything that was spawned.
     tasks: TaskTracker,
     /// Set at shutdown: nothing is taken any more.
@@ -186,6 +192,7 @@ impl Engine {
             waiting: waiters::Waiters::default(),
             running: Arc::default(),
             pauses: pauses::Pauses::new(),
+            marked: seal_mark::Marked::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             parts,

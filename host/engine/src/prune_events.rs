@@ -1,9 +1,10 @@
 //! Retention: what ended before a time goes, in one explicit and recorded command. What is sealed is
-//! accounted for afterwards; what is not sealed yet is sealed first.
+//! accounted for afterwards, by a signature over what went; what is not sealed yet is sealed first.
 
 use crate::{Engine, EngineError};
 use action_domain::{
     actor::Actor,
+    audit::PruneProof,
     event::{Context, Fact, NewEvent, Position},
     repositories::{Prune, Pruned},
     time::Timestamp,
@@ -25,9 +26,12 @@ impl Engine {
         let mut all = Pruned::default();
         loop {
             let (id, now, by) = (self.inner.parts.random.event_id(), self.now(), by.clone());
+            let key = self.inner.parts.seal_keys.first().cloned();
             let recorded = Box::new(move |pruned: Pruned| {
-                let Pruned { executions, events, payloads, positions } = pruned;
-                let fact = Fact::EventsPruned { before, executions, events, payloads, positions };
+                let Pruned { executions, events, payloads, positions, removed } = pruned;
+                let sign = |(key, removed)| Box::new(PruneProof::sign(id, before, events, removed, key));
+                let proof = key.as_ref().zip(removed).map(sign);
+                let fact = Fact::EventsPruned { before, executions, events, payloads, positions, proof };
                 NewEvent::by(&by, id, now, Context::default(), &fact)
             });
             let pruned = self.store().prune(Prune { before, now, through, limit: BATCH, recorded }).await?;
@@ -40,12 +44,20 @@ impl Engine {
             progress(all);
         }
     }
+
     /// Up to where events may go: where the log is sealed, what is not sealed yet stays.
     async fn sealed_through(&self) -> Result<Position, EngineError> {
         if self.seals() {
             self.seal_events(false).await?;
         }
-        let last = self.last_seal().await?;
-        Ok(last.map_or(if self.seals() { 0 } else { Position::MAX }, |(_, document)| document.last))
+        match self.last_seal().await? {
+            Some(_) if !self.seals() => Err(EngineError::Conflict {
+                code: "sealing_off",
+                message: "the log is sealed, and this process has no key to sign what it removes: ask one that has"
+                    .to_owned(),
+            }),
+            Some((_, document)) => Ok(document.last),
+            None => Ok(if self.seals() { 0 } else { Position::MAX }),
+        }
     }
 }

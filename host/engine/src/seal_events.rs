@@ -1,5 +1,8 @@
 //! Sealing: the events behind the last seal are hashed into a Merkle tree and signed.
 //!
+//! It goes on only behind a chain that has the last seal that this process knows of
+//! (`seal_mark.rs`): the word of the database alone would make it sign whatever stands there.
+//!
 //! It reads behind the log and writes one row, so whoever waits for a commit does not wait for
 //! it. Any number of processes may seal: the store takes the one seal that is next.
 
@@ -76,9 +79,13 @@ impl Engine {
             let to = end.min(from - 1 + SEAL_EVENTS_MAX as Position);
             let leaves = self.leaves(from, to).await?;
             let seal = self.sign(before.as_ref(), &leaves, &signer);
+            let made = seal.anchor();
             let append = Write::AppendSealIfNext(Box::new(seal), Bytes::from(leaves.concat()));
             match self.store().commit(UnitOfWork::new().write(append)).await {
-                Ok(_) => seals += 1,
+                Ok(_) => {
+                    seals += 1;
+                    self.mark(made).await;
+                }
                 // Another process was quicker: what it left goes on.
                 Err(CommitError::Conflict(Conflict::NotNextSeal)) => {}
                 Err(error) => return Err(error.into()),
@@ -86,9 +93,10 @@ impl Engine {
         }
     }
 
-    /// The last seal, and what it says.
+    /// The last seal, and what it says. A process that seals looks first whether the chain is the one
+    /// that it knows.
     pub(crate) async fn last_seal(&self) -> Result<Option<(Seal, SealDocument)>, EngineError> {
-        let Some(seal) = self.store().last_seal().await? else { return Ok(None) };
+        let Some(seal) = self.known_chain().await? else { return Ok(None) };
         let document = seal.read().filter(|document| document.last < Position::MAX);
         let document = document.ok_or_else(|| {
             EngineError::Internal(format!("seal {} cannot be read: `audit verify` says more", seal.sequence))

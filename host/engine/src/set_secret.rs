@@ -26,11 +26,13 @@ impl Engine {
     pub async fn set_secret(&self, name: &Name, value: &[u8], by: &Actor) -> Result<SetSecret, EngineError> {
         check_value(value).map_err(|message| EngineError::Invalid(vec![Issue::new("", "out_of_range", message)]))?;
         let mut tries = TRIES;
+        // The last version of a secret that was deleted, where the store says so.
+        let mut deleted = 0_u32;
         loop {
             tries -= 1;
             let current = self.reader().secrets_named(std::slice::from_ref(name)).await?.pop();
             let now = self.now();
-            let version = current.as_ref().map_or(1, |current| current.version.saturating_add(1));
+            let version = current.as_ref().map_or(deleted, |current| current.version).saturating_add(1);
             let sealed = self.inner.parts.vault.seal(name, version, value)?;
             let created_at = current.as_ref().map_or(now, |current| current.created_at);
             let secret = Secret { name: name.clone(), version, sealed, created_at, updated_at: now };
@@ -40,8 +42,8 @@ impl Engine {
                 .event(self.event_by(by, Context::default(), &fact));
             match self.store().commit(unit).await {
                 Ok(_) => return Ok(SetSecret { secret: Arc::new(secret), created: current.is_none() }),
-                // Somebody else was quicker: ours is the next.
-                Err(CommitError::Conflict(Conflict::RevisionMismatch { .. })) if tries > 0 => {}
+                // Somebody else was quicker, or it was deleted: ours is the next, for no version comes back.
+                Err(CommitError::Conflict(Conflict::RevisionMismatch { current })) if tries > 0 => deleted = current,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -5,12 +5,15 @@ use action_domain::{
     audit::{Anchor, Finding, Logged, PublicKey, Row, Summary, Verifier},
     digest::Digest,
     event::Position,
+    id::ExecutionId,
     repositories::{LogReader, PrunedPosition},
 };
 use std::collections::VecDeque;
 
 /// Events, seals and pruned positions that are read at once.
 const PAGE: u32 = 256;
+/// Executions of pruned events that were looked for last: those that ran at once stand together.
+const LOOKED_FOR: usize = 256;
 
 /// Walks the whole log and tells everything that is not as it was sealed, seal by seal. It holds no
 /// more than a page of events, one seal's leaves and one payload.
@@ -25,6 +28,7 @@ pub async fn verify_log(
 ) -> Result<Summary, EngineError> {
     let mut verifier = Verifier::new(trusted, anchors);
     let mut rows = Rows::new(log);
+    let mut whole = Whole { log, looked_for: VecDeque::new() };
     let mut after = None;
     loop {
         let seals = log.seals(after, PAGE).await?;
@@ -34,7 +38,7 @@ pub async fn verify_log(
             let leaves = log.leaves(seal.sequence).await?.unwrap_or_default();
             if let Some(last) = verifier.open(&seal, &leaves) {
                 while let Some(row) = rows.next_until(last).await? {
-                    look_at(log, &mut verifier, row).await?;
+                    look_at(&mut whole, &mut verifier, row).await?;
                 }
             }
             verifier.close();
@@ -43,23 +47,48 @@ pub async fn verify_log(
     }
     verifier.open_tail();
     while let Some(row) = rows.next_until(Position::MAX).await? {
-        look_at(log, &mut verifier, row).await?;
+        look_at(&mut whole, &mut verifier, row).await?;
     }
     let summary = verifier.finish();
     tell(verifier.take(), summary);
     Ok(summary)
 }
 
-async fn look_at(log: &dyn LogReader, verifier: &mut Verifier, row: Row) -> Result<(), EngineError> {
+async fn look_at(whole: &mut Whole<'_>, verifier: &mut Verifier, row: Row) -> Result<(), EngineError> {
     if let Some(Logged::Event(event)) = &row.event
         && let Some(digest) = &event.payload
     {
-        let payload = log.kept_payload(digest).await?;
+        let payload = whole.log.kept_payload(digest).await?;
         let found = payload.map(|bytes| Digest::of(&bytes));
         verifier.payload(Finding::of_payload(event, found.as_ref()));
     }
+    if let (None, Some(execution)) = (&row.event, row.pruned_of)
+        && let Some(other) = whole.left_of(execution).await?
+    {
+        verifier.left_behind(row.position, execution, other);
+    }
     verifier.row(row);
     Ok(())
+}
+
+/// Whether executions of which events were pruned are gone.
+struct Whole<'a> {
+    log: &'a dyn LogReader,
+    looked_for: VecDeque<ExecutionId>,
+}
+
+impl Whole<'_> {
+    /// An event of the execution that is there, unless that was asked just before.
+    async fn left_of(&mut self, execution: ExecutionId) -> Result<Option<Position>, EngineError> {
+        if self.looked_for.contains(&execution) {
+            return Ok(None);
+        }
+        if self.looked_for.len() >= LOOKED_FOR {
+            self.looked_for.pop_front();
+        }
+        self.looked_for.push_back(execution);
+        Ok(self.log.left_of(execution).await?)
+    }
 }
 
 /// Events and what is known of pruned ones, by position.
@@ -114,6 +143,7 @@ impl<'a> Rows<'a> {
         };
         let event = if event == Some(position) { self.events.ahead.pop_front() } else { None };
         let pruned = if pruned == Some(position) { self.pruned.ahead.pop_front() } else { None };
-        Ok(Some(Row { position, event, pruned_by: pruned.map(|pruned| pruned.by) }))
+        let (pruned_by, pruned_of) = (pruned.map(|pruned| pruned.by), pruned.and_then(|pruned| pruned.of));
+        Ok(Some(Row { position, event, pruned_by, pruned_of }))
     }
 }

@@ -3,15 +3,15 @@
 
 use action_domain::{
     actor::Actor,
-    audit::{Anchor, FindingCode, SEAL_EVENTS_MAX, SealKey, Summary},
+    audit::{Anchor, FindingCode, SEAL_EVENTS_MAX, Seal, SealKey, Summary},
     digest::Digest,
     egress::EgressPolicy,
-    event::Position,
+    event::{Context, Fact, NewEvent, Position},
     limits::{LEASE, LimitsPolicy, SEAL_EVERY},
-    repositories::{LogReader as _, Prune, UnitOfWork, Write},
+    repositories::{LogReader as _, Prune, Pruned, UnitOfWork, Write},
     services::{
-        Accepted, Admitted, AttemptReport, AttemptRequest, ConnectionTest, ProtocolRuntime, Random as _, RuntimeError,
-        TestRequest, ValidateError,
+        Accepted, Admitted, AttemptReport, AttemptRequest, ConnectionTest, MarkUnusable, ProtocolRuntime, Random as _,
+        RuntimeError, SealMark, TestRequest, ValidateError,
     },
 };
 use action_engine::{Engine, EngineError, EventKey, Parts, prove_event, verify_log};
@@ -20,7 +20,10 @@ use action_testkit::{SeededRandom, World};
 use action_vault::Keyring;
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// Nothing runs here.
 struct Idle;
@@ -52,6 +55,27 @@ fn key(number: u8) -> SealKey {
     SealKey::from_seed(&[number; 32])
 }
 
+/// A node's data folder, as far as it is about marks.
+#[derive(Default)]
+struct Folder {
+    mark: Mutex<Option<Anchor>>,
+    is_full: bool,
+}
+
+impl SealMark for Folder {
+    fn read(&self) -> Result<Option<Anchor>, MarkUnusable> {
+        Ok(*self.mark.lock().unwrap())
+    }
+
+    fn keep(&self, mark: Anchor) -> Result<(), MarkUnusable> {
+        if self.is_full {
+            return Err(MarkUnusable("there is no room".to_owned()));
+        }
+        *self.mark.lock().unwrap() = Some(mark);
+        Ok(())
+    }
+}
+
 struct Test {
     store: Arc<MemoryStore>,
     w: World,
@@ -63,8 +87,13 @@ impl Test {
         Self { w: World::new(store.clone()), store }
     }
 
-    /// A process that seals with these keys.
+    /// A process that seals with these keys, and forgets what it knows.
     fn process(&self, keys: &[u8]) -> Engine {
+        self.process_on(keys, None)
+    }
+
+    /// The same on a node that remembers.
+    fn process_on(&self, keys: &[u8], node: Option<&Arc<Folder>>) -> Engine {
         Engine::new(Parts {
             store: self.store.clone(),
             runtime: Arc::new(Idle),
@@ -81,6 +110,7 @@ impl Test {
             exclusive_store: false,
             seal_keys: keys.iter().map(|number| key(*number)).collect(),
             seal_every: SEAL_EVERY,
+            seal_mark: node.map(|node| Arc::clone(node) as Arc<dyn SealMark>),
         })
     }
 
@@ -206,11 +236,11 @@ async fn what_goes_is_sealed_before_it_goes() {
     engine.seal_events(false).await.unwrap();
     let (codes, summary) = t.verify(&[1]).await;
     assert_eq!((codes, summary.pruned), (vec![], 6));
-    // A process without a key keeps what the others have not sealed.
+    // A process without a key cannot sign what it removes of a log that is sealed.
     t.execute().await;
     t.w.clock.advance(Duration::from_secs(1));
-    let pruned = t.process(&[]).prune_events(t.w.now(), &Actor::Admin, |_| {}).await.unwrap();
-    assert_eq!((pruned.executions, pruned.events), (1, 2));
+    let refused = t.process(&[]).prune_events(t.w.now(), &Actor::Admin, |_| {}).await;
+    assert!(matches!(refused, Err(EngineError::Conflict { code: "sealing_off", .. })), "{refused:?}");
     // Where nobody seals everything may go, and who seals later seals that it is gone.
     let t = Test::new();
     t.execute().await;
@@ -233,4 +263,119 @@ async fn a_prune_that_records_something_else_is_found() {
     let prune = Prune { before: t.w.now(), now: t.w.now(), through: Position::MAX, limit: 1, recorded };
     action_domain::repositories::Store::prune(&*t.store, prune).await.unwrap();
     assert_eq!(t.verify(&[1]).await.0, [FindingCode::PruneMismatch]);
+}
+
+fn differs<T: std::fmt::Debug>(done: &Result<T, EngineError>) -> bool {
+    matches!(done, Err(EngineError::Conflict { code: "chain_differs", .. }))
+}
+
+/// Whoever writes the database can take seals away; the node whose key would sign anew remembers them.
+#[tokio::test]
+async fn a_node_seals_behind_what_it_knows_and_nothing_else() {
+    let t = Test::new();
+    let node = Arc::new(Folder::default());
+    for events in [2, 3] {
+        t.happen(events).await;
+        t.process_on(&[1], Some(&node)).seal_events(false).await.unwrap();
+    }
+    assert_eq!(node.read().unwrap().unwrap().sequence, 2);
+    // The same events; the seals are gone, fewer, or others.
+    for (sealed, sequence) in [(&[][..], None), (&[2][..], Some(1)), (&[1, 1, 3][..], Some(3))] {
+        let forged = Test::new();
+        for events in sealed {
+            forged.happen(*events).await;
+            forged.process(&[1]).seal_events(false).await.unwrap();
+        }
+        forged.happen(4).await;
+        assert_eq!(forged.store.last_seal().await.unwrap().map(|seal| seal.sequence), sequence);
+        let engine = forged.process_on(&[1], Some(&node));
+        let began = forged.w.now();
+        forged.w.clock.advance(SEAL_EVERY * 2);
+        assert!(!engine.refuses_to_seal());
+        assert!(differs(&engine.seal_if_due(began).await) && differs(&engine.seal_events(true).await));
+        assert!(engine.refuses_to_seal());
+        let pruned = engine.prune_events(forged.w.now(), &Actor::Admin, |_| {}).await;
+        assert!(differs(&pruned), "nothing is removed whose seals are in doubt");
+        assert_eq!(forged.store.last_seal().await.unwrap().map(|seal| seal.sequence), sequence);
+        assert_eq!(node.read().unwrap().unwrap().sequence, 2, "the mark is the evidence");
+    }
+    // Where it is there again, sealing goes on.
+    let engine = t.process_on(&[1], Some(&node));
+    t.happen(1).await;
+    engine.seal_events(false).await.unwrap();
+    assert!(!engine.refuses_to_seal());
+}
+
+/// A crash between a seal and its mark, other nodes, a full disk, a new key: the mark is behind.
+#[tokio::test]
+async fn a_mark_behind_the_chain_is_nothing() {
+    let t = Test::new();
+    let node = Arc::new(Folder::default());
+    t.happen(1).await;
+    t.process_on(&[1], Some(&node)).seal_events(false).await.unwrap();
+    let kept = node.read().unwrap();
+    for keys in [&[1][..], &[2, 1], &[2]] {
+        t.happen(1).await;
+        t.process(keys).seal_events(false).await.unwrap();
+    }
+    t.happen(1).await;
+    let full = Arc::new(Folder { mark: Mutex::new(kept), is_full: true });
+    t.process_on(&[2], Some(&full)).seal_events(false).await.unwrap();
+    assert_eq!(full.read().unwrap(), kept);
+    t.process_on(&[2], Some(&node)).seal_if_due(t.w.now()).await.unwrap();
+    let last = t.store.last_seal().await.unwrap().unwrap();
+    assert_eq!((last.sequence, node.read().unwrap()), (5, Some(last.anchor())));
+    // A node that has sealed nothing believes what it finds.
+    let new = Arc::new(Folder::default());
+    t.process_on(&[2], Some(&new)).seal_events(false).await.unwrap();
+    assert_eq!(new.read().unwrap(), Some(last.anchor()));
+    assert_eq!(t.verify(&[2]).await.0, []);
+}
+
+/// The store looks at numbers and names, and whoever writes a database past it does not need it to.
+#[tokio::test]
+async fn what_others_append_is_gone_behind_only_if_they_may_seal() {
+    let t = Test::new();
+    let node = Arc::new(Folder::default());
+    t.happen(1).await;
+    t.process_on(&[1], Some(&node)).seal_events(false).await.unwrap();
+    let (last, said) = {
+        let last = t.store.last_seal().await.unwrap().unwrap();
+        let said = last.read().unwrap();
+        (last, said)
+    };
+    let before = Some((&said, last.hash()));
+    let unsigned = Seal { signature: vec![0; 64], ..Seal::next(before, &[], t.w.now(), &key(1)) };
+    let strange = Seal::handing_over(before, &[], t.w.now(), &key(9), key(1).public());
+    for forged in [unsigned, strange] {
+        let t = Test::new();
+        t.happen(1).await;
+        let append = |seal: &Seal, leaves: &[u8]| {
+            Write::AppendSealIfNext(Box::new(seal.clone()), Bytes::copy_from_slice(leaves))
+        };
+        t.w.commit(UnitOfWork::new().write(append(&last, &[0; 32])).write(append(&forged, &[]))).await;
+        t.happen(1).await;
+        let engine = t.process_on(&[1], Some(&node));
+        assert!(differs(&engine.seal_events(false).await), "{forged:?}");
+    }
+}
+
+/// The store removes and the log says so, and nobody with the key did it.
+#[tokio::test]
+async fn a_prune_without_the_key_is_told_from_one_of_the_service() {
+    let t = Test::new();
+    t.execute().await;
+    t.process(&[1]).seal_events(false).await.unwrap();
+    t.w.clock.advance(Duration::from_secs(1));
+    let (before, id) = (t.w.now(), t.w.random.event_id());
+    let recorded = Box::new(move |pruned: Pruned| {
+        let Pruned { executions, events, payloads, positions, .. } = pruned;
+        let fact = Fact::EventsPruned { before, executions, events, payloads, positions, proof: None };
+        NewEvent::by(&Actor::Admin, id, before, Context::default(), &fact)
+    });
+    let prune = Prune { before, now: before, through: Position::MAX, limit: 1, recorded };
+    action_domain::repositories::Store::prune(&*t.store, prune).await.unwrap();
+    assert_eq!(t.verify(&[1]).await.0, [FindingCode::PruneUnproven]);
+    t.process(&[1]).seal_events(false).await.unwrap();
+    assert_eq!(t.verify(&[1]).await.0, [FindingCode::PruneUnproven], "to seal it is no word for it");
 }

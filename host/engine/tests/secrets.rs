@@ -5,7 +5,7 @@
 use action_domain::{
     action::{ActionSpec, Delivery, Grants},
     actor::Actor,
-    capture::Captured,
+    capture::{Captured, Item},
     digest::Digest,
     egress::EgressPolicy,
     event::EventType,
@@ -14,10 +14,10 @@ use action_domain::{
     payload::Payload,
     receipt::Receipt,
     repositories::{ActionKey, EventFilter, Page, Reader as _},
-    secret::HANDLE_BYTES,
+    secret::{HANDLE_BYTES, Secret},
     services::{
         Accepted, Admitted, AttemptReport, AttemptRequest, ConnectionReport, ConnectionTest, Outcome, ProtocolRuntime,
-        RawDescriptor, RuntimeError, Stage, StageKind, TestRequest, ValidateError, Verdict,
+        RawDescriptor, RuntimeError, Stage, StageKind, TestRequest, ValidateError, Vault as _, VaultError, Verdict,
     },
 };
 use action_engine::{Dispatch, Dispatched, Engine, EngineError, Parts};
@@ -42,6 +42,8 @@ struct Leaky {
     /// The configs that it was given, validations too.
     configs: Mutex<Vec<Value>>,
     fails: bool,
+    /// Whether it captures, past what a sandbox would refuse.
+    captures: bool,
 }
 
 impl Leaky {
@@ -114,6 +116,14 @@ impl ProtocolRuntime for Leaky {
         request.journal.log(now, "info", &value[..12]);
         request.journal.log(now, "info", &value[12..]);
         request.journal.progress(now, 1, None, &value);
+        let mut captured = Captured::default();
+        if self.captures {
+            let content = Payload { content_type: "text/plain".into(), data: value.clone().into() };
+            let text: Arc<str> = value.as_str().into();
+            captured.items.push(Item { key: Some(text.clone()), kind: text, content });
+            captured.values.insert(format!("key {value}"), Some(format!("next={value}&page=2").into()));
+            captured.values.insert("handle".to_owned(), Some(Bytes::from_static(b"\x00as it is\xff")));
+        }
         let result = if self.fails {
             let details = Some(json!({"body": value}));
             let failure = Failure { kind: FailureKind::Rejected, message: value, advice: Advice::GiveUp, details };
@@ -122,13 +132,7 @@ impl ProtocolRuntime for Leaky {
             let data = json!({"value": value}).to_string().into();
             Ok(Outcome { output: Payload { content_type: "application/json".into(), data }, reply: None })
         };
-        AttemptReport {
-            result,
-            receipt: Receipt::default(),
-            sent: Sent::NotSent,
-            effect: Some(Effect::Read),
-            captured: Captured::default(),
-        }
+        AttemptReport { result, receipt: Receipt::default(), sent: Sent::NotSent, effect: Some(Effect::Read), captured }
     }
 }
 
@@ -155,6 +159,7 @@ impl World {
             vault: Arc::new(keys),
             seal_keys: Vec::new(),
             seal_every: action_domain::limits::SEAL_EVERY,
+            seal_mark: None,
             clock: Arc::new(self.clock.clone()),
             random: Arc::new(SeededRandom::new(self.clock.clone(), seed)),
             limits: LimitsPolicy::default(),
@@ -271,6 +276,22 @@ async fn nothing_that_an_attempt_leaves_has_the_value_in_it() {
         assert!(record.matches("[secret:token]").count() >= 5, "{record}");
         assert!(!format!("{:?}", execution.error).contains("sesame"));
     }
+}
+
+/// A sandbox refuses it before; what is kept does not rest on that.
+#[tokio::test]
+async fn nothing_that_an_attempt_captures_has_the_value_in_it() {
+    let world = World::new(Leaky { captures: true, ..Leaky::default() });
+    let engine = world.with_token().await;
+    let saved = engine.create_action(spec(with_prefix(), &["token"]), &Actor::System).await.unwrap();
+    execute(&engine).await;
+    let record = world.record().await;
+    assert!(!record.contains("sesame"), "{record}");
+    assert!(record.contains(r#""kind":"redacted","key":"Bearer [secret:token]""#), "{record}");
+    let kept = world.store.values(saved.action.id).await.unwrap();
+    let kept: Vec<(&str, &[u8])> = kept.iter().map(|(key, value)| (key.as_str(), &value[..])).collect();
+    let next = ("key Bearer [secret:token]", &b"next=Bearer [secret:token]&page=2"[..]);
+    assert_eq!(kept, [("handle", &b"\x00as it is\xff"[..]), next]);
 }
 
 #[tokio::test]
@@ -410,4 +431,21 @@ async fn everybody_who_sets_at_once_gets_a_version() {
     }
     versions.sort_unstable();
     assert_eq!(versions, (1..=8).collect::<Vec<_>>());
+}
+
+/// What is sealed is bound to name and version, so a version that came back would open what was there before.
+#[tokio::test]
+async fn a_name_goes_on_behind_its_last_version() {
+    let world = World::new(Leaky::default());
+    let engine = world.with_token().await;
+    engine.set_secret(&name("token"), b"the-second-value", &Actor::System).await.unwrap();
+    let old = world.store.secrets_named(&[name("token")]).await.unwrap().pop().unwrap();
+    for (next, value) in [(3, b"the-third-value"), (4, b"the-fourth-one!")] {
+        engine.remove_secret(&name("token"), &Actor::System).await.unwrap();
+        let set = engine.set_secret(&name("token"), value, &Actor::System).await.unwrap();
+        assert_eq!((set.secret.version, set.created), (next, true));
+        // Somebody puts back what was sealed before, in the place of what is there now.
+        let swapped = Secret { sealed: old.sealed.clone(), ..(*set.secret).clone() };
+        assert_eq!(keys(OLD_KEY).open(&swapped).unwrap_err(), VaultError::Damaged);
+    }
 }

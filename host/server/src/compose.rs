@@ -6,6 +6,7 @@ use crate::{
     capacity::Capacity,
     config::{Database, Place, Settings, audit_keys, names, trusted_keys},
     role::Role,
+    seal_mark::MarkFile,
     secret_keys,
     system::{SystemClock, SystemRandom},
 };
@@ -15,7 +16,7 @@ use action_domain::{
     egress::EgressPolicy,
     limits::{LEASE, LimitsPolicy, SEAL_EVERY},
     repositories::{LogReader, Store, StoreUnavailable},
-    services::{Broker, Clock, ComponentSource},
+    services::{Broker, Clock, ComponentSource, SealMark},
 };
 use action_engine::{Engine, Parts};
 use action_queue_nats::{NatsBroker, NatsOptions};
@@ -60,6 +61,7 @@ struct Ground {
     keys: Arc<Keyring>,
     seal_keys: Vec<SealKey>,
     seal_every: Duration,
+    seal_mark: Option<Arc<dyn SealMark>>,
     trusted_keys: Vec<PublicKey>,
 }
 
@@ -125,6 +127,7 @@ impl Service {
             keys,
             seal_keys: audit_keys(settings)?,
             seal_every: settings.audit_period,
+            seal_mark: MarkFile::of(settings).map(|mark| Arc::new(mark) as Arc<dyn SealMark>),
             trusted_keys: trusted_keys(settings)?,
         };
         let service = Self::compose(ground, node_folder(&settings.data_dir))?;
@@ -153,6 +156,7 @@ impl Service {
             keys: Arc::new(Keyring::new(vec![Key::random()?])),
             seal_keys: Vec::new(),
             seal_every: SEAL_EVERY,
+            seal_mark: None,
             trusted_keys: Vec::new(),
         };
         Self::compose(ground, node_folder(folder))
@@ -171,6 +175,7 @@ impl Service {
             keys,
             seal_keys,
             seal_every,
+            seal_mark,
             trusted_keys,
         } = ground;
         let clock = store.clock();
@@ -203,6 +208,7 @@ impl Service {
             exclusive_store: !store.is_shared(),
             seal_keys,
             seal_every,
+            seal_mark,
         });
         Ok(Self { engine, store })
     }

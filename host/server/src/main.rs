@@ -18,6 +18,7 @@ mod lifecycle;
 mod logging;
 mod output;
 mod role;
+mod seal_mark;
 mod secret_keys;
 mod system;
 

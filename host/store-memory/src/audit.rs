@@ -5,6 +5,7 @@ use action_domain::{
     audit::{Logged, Seal},
     digest::Digest,
     event::Position,
+    id::ExecutionId,
     repositories::{LogReader, PrunedPosition, Reader as _, StoreUnavailable},
 };
 use async_trait::async_trait;
@@ -21,7 +22,11 @@ impl LogReader for MemoryStore {
         let from = after.map_or(Unbounded, Excluded);
         let state = self.read();
         let rest = state.pruned.range((from, Unbounded)).take(limit as usize);
-        Ok(rest.map(|(position, by)| PrunedPosition { position: *position, by: *by }).collect())
+        Ok(rest.map(|(position, (by, of))| PrunedPosition { position: *position, by: *by, of: *of }).collect())
+    }
+
+    async fn left_of(&self, execution: ExecutionId) -> Result<Option<Position>, StoreUnavailable> {
+        Ok(self.read().log.first_of(execution))
     }
 
     async fn seals(&self, after: Option<u64>, limit: u32) -> Result<Vec<Seal>, StoreUnavailable> {

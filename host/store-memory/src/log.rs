@@ -1,11 +1,12 @@
 //! The event log with its indexes: events by position, and positions by what is asked for.
 
 use action_domain::{
-    audit::{Logged, LoggedEvent},
+    audit::{Logged, LoggedEvent, Removed},
     digest::Digest,
     event::{Event, EventType, NewEvent, Position},
     id::{ActionId, ExecutionId},
     repositories::EventFilter,
+    time::Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -90,7 +91,12 @@ impl Log {
     /// All events after a position, as they stand.
     pub(crate) fn logged(&self, after: Option<Position>, limit: usize) -> Vec<Logged> {
         let rest = self.events.range(after.map_or(Position::MIN, |after| after.saturating_add(1))..);
-        let logged = rest.take(limit).map(|(position, event)| LoggedEvent {
+        rest.take(limit).map(|(_, event)| self.logged_event(event)).collect()
+    }
+
+    fn logged_event(&self, event: &Event) -> Logged {
+        let position = &event.position;
+        Logged::Event(Box::new(LoggedEvent {
             position: *position,
             id: event.id,
             r#type: event.r#type.to_string(),
@@ -98,14 +104,20 @@ impl Log {
             context: event.context.clone(),
             payload: self.payload_of.get(position).copied(),
             data: event.data.get().to_owned(),
-        });
-        logged.map(|event| Logged::Event(Box::new(event))).collect()
+            kind: self.kind_of.get(position).map(ToString::to_string),
+        }))
     }
 
-    /// Whether all events of an execution stand at or before a position.
-    pub(crate) fn ends_at(&self, execution: ExecutionId, through: Position) -> bool {
-        let last = self.of_execution.get(&execution).and_then(|positions| positions.last());
-        last.is_none_or(|last| *last <= through)
+    /// Whether all events of an execution stand at or before a position, and happened before a time.
+    pub(crate) fn ends_at(&self, execution: ExecutionId, through: Position, before: Timestamp) -> bool {
+        let positions = self.of_execution.get(&execution).into_iter().flatten();
+        let mut events = positions.filter_map(|position| self.at(*position));
+        events.all(|event| event.position <= through && event.time < before)
+    }
+
+    /// The first event of an execution that is there.
+    pub(crate) fn first_of(&self, execution: ExecutionId) -> Option<Position> {
+        self.of_execution.get(&execution)?.first().copied()
     }
 
     /// The first event of a type of an execution; of `action_executed` the last.
@@ -119,9 +131,11 @@ impl Log {
         }
     }
 
-    /// Removes an execution's events; where they stood, and the payloads that they referred to.
-    pub(crate) fn remove(&mut self, execution: ExecutionId) -> (Vec<Position>, Vec<Digest>) {
+    /// Removes an execution's events; what they were, and the payloads that they referred to.
+    pub(crate) fn remove(&mut self, execution: ExecutionId) -> (Vec<Removed>, Vec<Digest>) {
         let positions = self.of_execution.remove(&execution).unwrap_or_default();
+        let events = positions.iter().filter_map(|position| self.at(*position));
+        let removed = events.map(|event| Removed::of(&self.logged_event(event))).collect();
         let of_these = |(_, position): &&(Digest, Position)| positions.binary_search(position).is_ok();
         let gone: Vec<(Digest, Position)> = self.payloads.iter().filter(of_these).copied().collect();
         for entry in &gone {
@@ -138,7 +152,7 @@ impl Log {
                 index.retain(|other| other != position);
             }
         }
-        (positions, gone.into_iter().map(|(digest, _)| digest).collect())
+        (removed, gone.into_iter().map(|(digest, _)| digest).collect())
     }
 
     /// Whether an event refers to a payload.

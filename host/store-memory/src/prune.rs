@@ -2,7 +2,7 @@
 
 use crate::state::State;
 use action_domain::{
-    audit::PositionsDigest,
+    audit::Removed,
     execution::Execution,
     id::ExecutionId,
     limits::IDEMPOTENCY_KEY_FOR,
@@ -21,17 +21,17 @@ impl State {
                 && execution.ended_at.is_some_and(|ended| ended < prune.before)
                 && !execution.blocks_its_order()
                 && !named.contains(&execution.id)
-                && self.log.ends_at(execution.id, prune.through)
+                && self.log.ends_at(execution.id, prune.through, prune.before)
         };
         let old: Vec<ExecutionId> =
             self.executions.values().filter(ended).take(prune.limit as usize).map(|execution| execution.id).collect();
-        let mut positions = Vec::new();
+        let mut events: Vec<Removed> = Vec::new();
         let mut candidates = Vec::new();
         for id in &old {
             self.take_execution(*id);
             self.offered.remove(id);
             let (removed, payloads) = self.log.remove(*id);
-            positions.extend(removed);
+            events.extend(removed);
             candidates.extend(payloads);
         }
         self.idempotency_keys.retain(|_, key| !old.contains(&key.execution));
@@ -40,16 +40,10 @@ impl State {
             self.payloads.remove(payload);
         }
         let payloads = (all - self.payloads.len()) as u64;
-        positions.sort_unstable();
-        let pruned = Pruned {
-            executions: old.len() as u64,
-            events: positions.len() as u64,
-            payloads,
-            positions: PositionsDigest::of(&positions),
-        };
+        let pruned = Pruned::of(old.len() as u64, payloads, &mut events);
         if !old.is_empty() {
             let recorded = (prune.recorded)(pruned);
-            self.pruned.extend(positions.into_iter().map(|position| (position, recorded.id)));
+            self.pruned.extend(events.into_iter().map(|event| (event.position, (recorded.id, event.execution))));
             self.log.append(recorded);
         }
         pruned

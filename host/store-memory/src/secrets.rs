@@ -26,7 +26,8 @@ impl State {
     }
 
     pub(crate) fn set_secret(&mut self, secret: Secret) -> Result<Undo, CommitError> {
-        let current = self.secrets.get(&secret.name).map_or(0, |current| current.version);
+        let deleted = || self.deleted_secrets.get(&secret.name).copied().unwrap_or(0);
+        let current = self.secrets.get(&secret.name).map_or_else(deleted, |current| current.version);
         if current.checked_add(1) != Some(secret.version) {
             return Err(Conflict::RevisionMismatch { current }.into());
         }
@@ -53,7 +54,12 @@ impl State {
             return Err(Conflict::InUse { by: users.join(", ") }.into());
         }
         let old = self.secrets.remove(name);
-        Ok(Box::new(move |state| state.secrets.extend(old.map(|old| (old.name.clone(), old)))))
+        let (name, before) = (name.clone(), self.deleted_secrets.insert(name.clone(), version));
+        Ok(Box::new(move |state| {
+            state.deleted_secrets.remove(&name);
+            state.deleted_secrets.extend(before.map(|before| (name, before)));
+            state.secrets.extend(old.map(|old| (old.name.clone(), old)));
+        }))
     }
 
     /// Whether everything is there that an action names.

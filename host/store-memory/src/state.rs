@@ -70,6 +70,8 @@ pub(crate) struct State {
     /// Executions that have not ended, by the protocol that they pin.
     pub(crate) open_executions_on: BTreeSet<(PinKey, ExecutionId)>,
     pub(crate) secrets: BTreeMap<Name, Arc<Secret>>,
+    /// The last versions of those that were deleted.
+    pub(crate) deleted_secrets: BTreeMap<Name, u32>,
     pub(crate) tokens: BTreeMap<TokenId, Arc<Token>>,
     pub(crate) triggers: Triggers,
     /// Of items that each action has captured.
@@ -80,7 +82,7 @@ pub(crate) struct State {
     pub(crate) cursors: BTreeMap<Arc<str>, Position>,
     pub(crate) log: Log,
     /// Positions that prunes left empty, with the event that says so.
-    pub(crate) pruned: BTreeMap<Position, EventId>,
+    pub(crate) pruned: BTreeMap<Position, (EventId, Option<ExecutionId>)>,
     /// With their leaves.
     pub(crate) seals: BTreeMap<u64, (Seal, Bytes)>,
     pub(crate) payloads: BTreeMap<Digest, Bytes>,

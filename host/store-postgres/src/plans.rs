@@ -190,10 +190,11 @@ fn event_cases() -> Vec<Case> {
     let mut cases: Vec<Case> =
         EventType::ALL.iter().map(|r#type| reading(events::of(one, *r#type), &["events_by_execution"])).collect();
     cases.push(reading(events::sent(one, 1), &["events_by_execution"]));
+    cases.push(reading(sqlx::query(log::LEFT).bind(id(1)), &["events_by_execution"]));
     cases.push(reading(sqlx::query(log::LOGGED.as_str()).bind(100_i64).bind(50_i64), &["events_pkey"]));
     cases.push(writing(prune::PAYLOADS_OF, &["events_by_execution"]));
     cases.push(sorting(writing(prune::HOLD_PAYLOADS, &["payloads_pkey"])));
-    cases.push(writing(prune::EVENTS, &["events_by_execution"]));
+    cases.push(writing(prune::EVENTS.as_str(), &["events_by_execution"]));
     cases.push(writing(prune::PAYLOADS, &["payloads_pkey", "events_by_payload"]));
     let rare = vec![EventType::MessageLogged, EventType::RequestMade];
     let mixed = vec![EventType::MessageLogged, EventType::ActionExecuted];
@@ -297,6 +298,7 @@ fn other_cases() -> Vec<Case> {
         sorting(reading(secrets::named(&[name()]), &["secrets_pkey"])),
         reading(secrets::page(&Page { after: Some(name()), limit: 50 }), &["secrets_pkey"]),
         writing(keeping::VERSION, &["secrets_pkey"]),
+        writing(keeping::DELETED, &["deleted_secrets_pkey"]),
         writing(keeping::USERS, &["action_secrets_pkey"]),
         reading(sqlx::query(protocols::VERSIONS).bind("http"), &["protocols_pkey"]),
         reading(sqlx::query(protocols::CHOSEN).bind("http").bind(vec!["1.0.0"]), &["protocols_pkey"]),
@@ -396,7 +398,7 @@ async fn protocols_and_actions_are_found_over_indexes() {
     let (database, _) = database().await;
     let statements = [
         "INSERT INTO seals SELECT g, g * 10, '', '', '' FROM generate_series(1, 20000) AS g",
-        "INSERT INTO pruned_events SELECT g, pg_temp.id(g) FROM generate_series(1, 20000) AS g",
+        "INSERT INTO pruned_events SELECT g, pg_temp.id(g), pg_temp.id(g) FROM generate_series(1, 20000) AS g",
         "INSERT INTO components SELECT sha256(g::text::bytea), '' FROM generate_series(1, 5000) AS g",
         "INSERT INTO protocols SELECT 'p' || g / 5, g % 5 || '.0.0', sha256(g::text::bytea), '{}' \
          FROM generate_series(1, 5000) AS g",
@@ -406,6 +408,7 @@ async fn protocols_and_actions_are_found_over_indexes() {
          FROM generate_series(1, 10000) AS g",
         "INSERT INTO action_labels SELECT 'k', convert_to('v' || g % 50, 'UTF8'), 'a' || g, pg_temp.id(g) \
          FROM generate_series(1, 10000) AS g",
+        "INSERT INTO deleted_secrets SELECT 'd' || g, 1 FROM generate_series(1, 10000) AS g",
         "INSERT INTO secrets SELECT 's' || g, 1, 'k', '', '', g, g FROM generate_series(1, 10000) AS g",
         "INSERT INTO action_secrets SELECT 's' || g % 5000, 'a' || g, pg_temp.id(g) FROM generate_series(1, 10000) AS g \
          WHERE g % 5000 > 0",

@@ -24,6 +24,8 @@ pub(crate) const EXECUTION: &str = "id, action, revision, protocol, status, atte
 /// The columns of an event, in the order of [`event`].
 pub(crate) const EVENT: &str =
     "position, id, type, time, action, revision, execution, correlation_id, causation_id, attempt, data";
+/// Where the correlation id stands among them.
+const CORRELATION: usize = 7;
 
 /// A correlation id as it is stored: this, which is no text, where it is the execution's own id,
 /// as it is unless the caller gave one. So most rows are shorter, and stand in no index of
@@ -146,7 +148,7 @@ fn lease(worker: Option<Uuid>, attempt: Option<u32>, until: Option<Timestamp>) -
     Some(Lease { worker: worker?, attempt: attempt?, until: until? })
 }
 
-/// What stands in the log, from the [`EVENT`] columns and the payload: whatever it is.
+/// What stands in the log, from the [`EVENT`] columns, the payload and the kind: whatever it is.
 pub(crate) fn logged(row: &PgRow) -> sqlx::Result<Logged> {
     let position = Columns::of(row).take()?;
     Ok(match logged_event(row) {
@@ -165,7 +167,14 @@ fn logged_event(row: &PgRow) -> sqlx::Result<LoggedEvent> {
     let data = columns.take()?;
     let payload: Option<&[u8]> = columns.take()?;
     let digest = |bytes: &[u8]| bytes.try_into().map(Digest::from_bytes).map_err(|_| damaged("a digest has 32 bytes"));
-    Ok(LoggedEvent { position, id, r#type, time, context, payload: payload.map(digest).transpose()?, data })
+    let payload = payload.map(digest).transpose()?;
+    let kind = columns.maybe_text()?.map(|kind| kind.to_string());
+    // Written in another way it would mean the same, and not be found.
+    let written = context.correlation_id.as_deref().map(|id| stored_correlation(id, context.execution));
+    if row.try_get_unchecked::<Option<&[u8]>, _>(CORRELATION)? != written {
+        return Err(damaged("a correlation id that is not written as ours are"));
+    }
+    Ok(LoggedEvent { position, id, r#type, time, context, payload, data, kind })
 }
 
 /// An event from its [`EVENT`] columns.

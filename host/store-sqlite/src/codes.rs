@@ -2,7 +2,10 @@
 
 use action_domain::{event::EventType, execution::Status};
 use rusqlite::Connection;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A status as it is stored: its place in [`Status::ALL`]. The schema's partial indexes name
 /// these numbers.
@@ -49,10 +52,15 @@ impl EventTypes {
     pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let mut words = BTreeMap::new();
         let mut codes = vec![0; EventType::ALL.len()];
-        let mut stored = connection.prepare("SELECT code, word FROM event_types")?;
+        let mut seen = BTreeSet::new();
+        let mut stored = connection.prepare("SELECT code, word FROM event_types ORDER BY code")?;
         let mut rows = stored.query([])?;
         while let Some(row) = rows.next()? {
             let (code, word): (i64, String) = (row.get(0)?, row.get(1)?);
+            // A second code of a word is not ours: what has it would mean the same, and not be found.
+            if !seen.insert(word.clone()) {
+                continue;
+            }
             if let Some(r#type) = EventType::from_word(&word) {
                 codes[r#type as usize] = code;
             }

@@ -232,6 +232,7 @@ fn secrets_are_read_over_indexes() {
     plans.searches(&secrets::named_text(3), &["PRIMARY KEY (name=?)"]);
     plans.searches(&secrets::page_text(), &["PRIMARY KEY (name>?)"]);
     plans.searches(keeping::VERSION, &["PRIMARY KEY (name=?)"]);
+    plans.searches(keeping::DELETED, &["PRIMARY KEY (name=?)"]);
     plans.searches(keeping::USERS, &["PRIMARY KEY (secret=?)"]);
 }
 
@@ -247,6 +248,7 @@ fn tokens_are_found_by_their_ids() {
 fn the_log_and_its_seals_are_read_over_indexes() {
     let mut plans = Plans::open();
     plans.searches(&log::LOGGED, &["INTEGER PRIMARY KEY (rowid>?)"]);
+    plans.searches(log::LEFT, &["COVERING INDEX events_by_execution (execution=?)"]);
     plans.searches(log::PRUNED, &["INTEGER PRIMARY KEY (rowid>?)"]);
     plans.searches(&log::SEALS, &["INTEGER PRIMARY KEY (rowid>?)"]);
     plans.searches(log::LEAVES, &["INTEGER PRIMARY KEY (rowid=?)"]);

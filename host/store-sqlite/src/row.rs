@@ -26,6 +26,8 @@ pub(crate) const EXECUTION: &str = "id, action, revision, protocol, status, atte
 /// The columns of an event, in the order of [`event`].
 pub(crate) const EVENT: &str =
     "position, id, type, time, action, revision, execution, correlation_id, causation_id, attempt, data";
+/// Where the correlation id stands among them.
+const CORRELATION: usize = 7;
 
 /// A correlation id as it is stored: empty where it is the execution's own id, as it is unless
 /// the caller gave one. So most rows are shorter, and stand in no index of correlation ids.
@@ -160,7 +162,7 @@ fn lease(worker: Option<Uuid>, attempt: Option<u32>, until: Option<Timestamp>) -
     Some(Lease { worker: worker?, attempt: attempt?, until: until? })
 }
 
-/// What stands in the log, from the [`EVENT`] columns and the payload: whatever it is.
+/// What stands in the log, from the [`EVENT`] columns, the payload and the kind: whatever it is.
 pub(crate) fn logged(row: &Row<'_>, types: &EventTypes) -> rusqlite::Result<Logged> {
     let position = row.get(0)?;
     Ok(match logged_event(row, types) {
@@ -178,7 +180,13 @@ fn logged_event(row: &Row<'_>, types: &EventTypes) -> rusqlite::Result<LoggedEve
     let context = context(&mut columns)?;
     let data = columns.text()?.to_owned();
     let payload = columns.take::<Option<[u8; 32]>>()?.map(Digest::from_bytes);
-    Ok(LoggedEvent { position, id, r#type, time, context, payload, data })
+    let kind = columns.maybe_text()?.map(str::to_owned);
+    // Written in another way it would mean the same, and not be found.
+    let written = context.correlation_id.as_deref().map(|id| stored_correlation(id, context.execution));
+    if row.get_ref(CORRELATION)?.as_str_or_null().map_err(damaged)? != written {
+        return Err(damaged("a correlation id that is not written as ours are"));
+    }
+    Ok(LoggedEvent { position, id, r#type, time, context, payload, data, kind })
 }
 
 /// An event from its [`EVENT`] columns.

@@ -132,6 +132,7 @@ impl Api {
             exclusive_store,
             seal_keys: vec![action_domain::audit::SealKey::from_seed(&[7; 32])],
             seal_every: action_domain::limits::SEAL_EVERY,
+            seal_mark: None,
         });
         let readiness = Readiness::new();
         readiness.set(Phase::Ready);

@@ -8,7 +8,7 @@
 use super::tree::{self, Hash};
 use crate::{
     digest::Digest,
-    event::{Context, Position},
+    event::{Context, EventType, ItemData, Position},
     id::EventId,
     time::Timestamp,
 };
@@ -36,6 +36,8 @@ pub struct LoggedEvent {
     pub payload: Option<Digest>,
     /// The fact.
     pub data: String,
+    /// Of an item: what it is, as stores find it. It stands in the data too, so the text has it once.
+    pub kind: Option<String>,
 }
 
 /// What is found at a place of the log.
@@ -117,6 +119,13 @@ impl LoggedEvent {
         text
     }
 
+    /// What it should be found by, from its data.
+    pub(super) fn kind_by_data(&self) -> Option<String> {
+        let is_item = self.r#type == EventType::ItemCaptured.as_str();
+        let item: Option<ItemData> = is_item.then(|| serde_json::from_str(&self.data).ok()).flatten();
+        item.map(|item| item.kind)
+    }
+
     /// Its leaf.
     pub fn leaf(&self) -> Hash {
         leaf_of(&self.canonical())
@@ -162,6 +171,7 @@ mod tests {
             },
             payload: Some(Digest::of(b"")),
             data: r#"{ "success":true}"#.to_owned(),
+            kind: None,
         }
     }
 

@@ -37,6 +37,8 @@ codes! {
     PayloadRemoved = "payload_removed",
     /// What a prune recorded is not what is missing.
     PruneMismatch = "prune_mismatch",
+    /// Nobody with a key of the chain signed that a prune removed events.
+    PruneUnproven = "prune_unproven",
     /// A seal cannot be read, or its signature is not of it.
     SealChanged = "seal_changed",
     /// There is no seal where the chain has one.

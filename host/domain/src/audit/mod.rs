@@ -13,6 +13,7 @@ mod finding;
 pub mod key;
 mod positions;
 mod proof;
+mod removed;
 mod seal;
 pub mod tree;
 mod verify;
@@ -22,6 +23,7 @@ pub use finding::{Finding, FindingCode};
 pub use key::{PublicKey, SealKey};
 pub use positions::PositionsDigest;
 pub use proof::{Proof, ProofError};
+pub use removed::{PruneProof, Removed, RemovedDigest};
 pub use seal::{Anchor, Seal, SealDocument, SealHash};
 pub use verify::{Row, Summary, Verifier};
 

@@ -131,6 +131,7 @@ mod tests {
             context: Context::default(),
             payload: None,
             data: "{}".to_owned(),
+            kind: None,
         };
         let mut leaves: Vec<Hash> = (1..=11).map(|position| event(position).leaf()).collect();
         leaves[4] = absent_leaf(5);

@@ -145,6 +145,11 @@ impl Seal {
         SealHash(hash.finalize().into())
     }
 
+    /// What somebody remembers of it elsewhere.
+    pub fn anchor(&self) -> Anchor {
+        Anchor { sequence: self.sequence, hash: self.hash() }
+    }
+
     /// The seal behind this document's, over these leaves.
     pub fn next(before: Option<(&SealDocument, SealHash)>, leaves: &[Hash], time: Timestamp, key: &SealKey) -> Self {
         Self::sign(&Self::draft(before, leaves, time, key), key)

@@ -16,9 +16,12 @@ use super::{
     Anchor, Finding, FindingCode, Logged, LoggedEvent, PublicKey, Seal, absent_leaf,
     tree::{self, Builder, HASH_BYTES, Hash},
 };
-use crate::{event::Position, id::EventId};
+use crate::{
+    event::Position,
+    id::{EventId, ExecutionId},
+};
 use chain::Chain;
-use prunes::Prunes;
+use prunes::{Prunes, WasSealed};
 use serde::Serialize;
 
 /// Events of one seal that are compared with each other's places, to tell moved from changed ones.
@@ -33,6 +36,8 @@ pub struct Row {
     pub event: Option<Logged>,
     /// The prune that says it removed the event there.
     pub pruned_by: Option<EventId>,
+    /// The execution of which it says so.
+    pub pruned_of: Option<ExecutionId>,
 }
 
 /// What was looked at.
@@ -137,10 +142,17 @@ impl Verifier {
             self.event(&row, event);
         } else if let Some(by) = row.pruned_by {
             self.summary.pruned += 1;
-            self.prunes.removed(row.position, by);
-            if let Open::Sealed(sealed) = &mut self.open {
-                sealed.see(row.position, absent_leaf(row.position));
-            }
+            let was = match &mut self.open {
+                Open::Sealed(sealed) => {
+                    sealed.see(row.position, absent_leaf(row.position));
+                    sealed.wanted(row.position).map_or(WasSealed::Unknown, WasSealed::As)
+                }
+                Open::Unknown => WasSealed::Unknown,
+                // Where nothing is sealed at all, that is what there is to say.
+                Open::Tail if self.summary.seals == 0 => WasSealed::Unknown,
+                Open::Tail => WasSealed::Never,
+            };
+            self.prunes.removed(row.position, by, row.pruned_of, &was);
         }
         if matches!(self.open, Open::Tail) {
             self.summary.unsealed += 1;
@@ -161,7 +173,17 @@ impl Verifier {
                 return;
             }
         };
-        self.prunes.recorded(event, &mut self.found);
+        self.prunes.recorded(event, |key| self.chain.knows(key), &mut self.found);
+        let found_by = event.kind_by_data();
+        if found_by != event.kind {
+            let words = |kind: Option<&String>| kind.map_or_else(|| "nothing".to_owned(), |kind| format!("`{kind}`"));
+            let message = format!(
+                "the event at position {position} is found as {}, and its data say {}: it was changed",
+                words(event.kind.as_ref()),
+                words(found_by.as_ref())
+            );
+            self.found.push(Self::of_row(FindingCode::EventChanged, row, message).of_seal(sequence));
+        }
         let Open::Sealed(sealed) = &mut self.open else { return };
         let leaf = event.leaf();
         sealed.see(position, leaf);
@@ -235,6 +257,15 @@ impl Verifier {
     /// There are no more seals: what comes now is not sealed yet.
     pub fn open_tail(&mut self) {
         self.open = Open::Tail;
+    }
+
+    /// Of an execution of which a prune removed the event at this position, another event is there.
+    pub fn left_behind(&mut self, position: Position, of: ExecutionId, other: Position) {
+        let message = format!(
+            "a prune removed the event at position {position}, and left that at position {other} of the same execution, \
+             {of}: it removes whole executions"
+        );
+        self.found.push(Finding::new(FindingCode::PruneMismatch, message).at(position));
     }
 
     /// A payload was looked at.

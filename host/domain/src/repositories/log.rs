@@ -5,7 +5,7 @@ use crate::{
     audit::{Logged, Seal},
     digest::Digest,
     event::Position,
-    id::EventId,
+    id::{EventId, ExecutionId},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +17,8 @@ pub struct PrunedPosition {
     pub position: Position,
     /// The event that records the prune.
     pub by: EventId,
+    /// The execution that the event belonged to.
+    pub of: Option<ExecutionId>,
 }
 
 /// The log with its seals. A store implements it for whoever seals, and gives a reader apart, over
@@ -31,6 +33,9 @@ pub trait LogReader: Send + Sync {
 
     /// Positions that prunes left empty, in their order.
     async fn pruned(&self, after: Option<Position>, limit: u32) -> Result<Vec<PrunedPosition>, StoreUnavailable>;
+
+    /// A position at which an event of this execution stands.
+    async fn left_of(&self, execution: ExecutionId) -> Result<Option<Position>, StoreUnavailable>;
 
     /// Seals in their order.
     async fn seals(&self, after: Option<u64>, limit: u32) -> Result<Vec<Seal>, StoreUnavailable>;

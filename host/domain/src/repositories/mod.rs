@@ -21,6 +21,7 @@ pub use read::{
 pub use unit::{CommitError, Conflict, Fire, IdempotencyKey, USERS_TOLD_MAX, UnitOfWork, Write};
 
 use crate::{
+    audit::{PositionsDigest, Removed, RemovedDigest},
     digest::Digest,
     event::{NewEvent, Position},
     id::ExecutionId,
@@ -70,11 +71,13 @@ pub trait Store: Reader + LogReader + Send + Sync {
     /// Removes executions that ended before a time, the oldest first, with their events, their
     /// idempotency keys, and payloads that nothing refers to any more. The only way in which an
     /// event goes. Positions of what stays do not change. If there was anything, the event of
-    /// `prune` is appended with it, and each position that is empty now is kept with that event's id
+    /// `prune` is appended with it, and each position that is empty now is kept with that event's id and the execution
     /// ([`LogReader::pruned`]).
     ///
     /// - What still holds something up stays ([`Execution::blocks_its_order`](crate::execution::Execution::blocks_its_order)): who removed it would
     ///   let begin what must not.
+    /// - So does what has an event that happened then or later: when events happened is sealed, and when
+    ///   their execution ended is not.
     /// - So does what a key younger than [`IDEMPOTENCY_KEY_FOR`](crate::limits::IDEMPOTENCY_KEY_FOR)
     ///   leads to: the same trigger again would be another execution.
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreUnavailable>;
@@ -105,4 +108,21 @@ pub struct Pruned {
     pub payloads: u64,
     /// Which positions the events had: see [`PositionsDigest`](crate::audit::PositionsDigest).
     pub positions: Option<Digest>,
+    /// What they were: see [`RemovedDigest`](crate::audit::RemovedDigest).
+    pub removed: Option<Digest>,
+}
+
+impl Pruned {
+    /// So many executions and payloads, and these events, which are brought into their order.
+    pub fn of(executions: u64, payloads: u64, events: &mut [Removed]) -> Self {
+        events.sort_unstable_by_key(|event| event.position);
+        let positions: Vec<Position> = events.iter().map(|event| event.position).collect();
+        Self {
+            executions,
+            events: events.len() as u64,
+            payloads,
+            positions: PositionsDigest::of(&positions),
+            removed: RemovedDigest::of(events),
+        }
+    }
 }

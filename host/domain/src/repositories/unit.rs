@@ -102,7 +102,8 @@ pub enum Write {
     /// key, and got it less than [`IDEMPOTENCY_KEY_FOR`](crate::limits::IDEMPOTENCY_KEY_FOR) before.
     AddIdempotencyKey(Box<IdempotencyKey>),
     /// Puts a secret's next version in the place of the one before, if that is its current one, or
-    /// adds version 1; else [`Conflict::RevisionMismatch`] with the current one, 0 for none.
+    /// adds one: version 1, or of a name that was deleted the version behind its last, so that none
+    /// comes back. Else [`Conflict::RevisionMismatch`] with the current or last one, 0 for none.
     SetSecretIfCurrent(Box<Secret>),
     /// Puts the same version of a secret back, sealed anew, if it is the current one; else
     /// [`Conflict::RevisionMismatch`].

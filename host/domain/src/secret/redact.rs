@@ -34,6 +34,8 @@ struct Marked {
     marker: String,
     /// Whether it is the value itself, whose beginning at the end of a text means that it was cut.
     is_value: bool,
+    /// Whether it is a handle, which is worth nothing.
+    is_handle: bool,
 }
 
 impl Redactor {
@@ -41,7 +43,8 @@ impl Redactor {
     pub(super) fn add(&mut self, name: &Name, value: &[u8]) {
         let marker = format!("[secret:{name}]");
         let mut look_for = |bytes: &[u8], is_value| {
-            self.needles.push(Marked { needle: Needle::new(bytes), marker: marker.clone(), is_value });
+            let needle = Needle::new(bytes);
+            self.needles.push(Marked { needle, marker: marker.clone(), is_value, is_handle: false });
         };
         // Who echoes a header or reads a file by lines leaves the space around it out.
         let value = value.trim_ascii();
@@ -64,7 +67,20 @@ impl Redactor {
     /// Looks for a handle, which says nothing but is noise in a record.
     pub(super) fn add_handle(&mut self, name: &Name, handle: &str) {
         let marker = format!("[secret:{name}]");
-        self.needles.push(Marked { needle: Needle::new(handle.as_bytes()), marker, is_value: false });
+        let needle = Needle::new(handle.as_bytes());
+        self.needles.push(Marked { needle, marker, is_value: false, is_handle: true });
+    }
+
+    /// What would stand in the place of a value that is in these bytes; `None` where there is none. A
+    /// handle is no value.
+    pub fn value_in(&self, bytes: &[u8]) -> Option<&str> {
+        let values = self.needles.iter().filter(|marked| !marked.is_handle);
+        let found = |marked: &&Marked| {
+            let mut found = Vec::new();
+            marked.needle.find(bytes, &mut found);
+            !found.is_empty()
+        };
+        values.into_iter().find(found).map(|marked| &*marked.marker)
     }
 
     /// Whether there is nothing to look for.

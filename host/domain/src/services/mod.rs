@@ -4,6 +4,7 @@ mod broker;
 mod journal;
 mod plan;
 mod runtime;
+mod seal_mark;
 mod vault;
 
 pub use broker::{Broker, BrokerUnavailable, Carried};
@@ -15,6 +16,7 @@ pub use runtime::{
     Sending, SendingRefused, Stage, StageKind, TestRequest, TransformError, TransformRequest, ValidateError, Verdict,
     WebhookReply, WebhookRequest,
 };
+pub use seal_mark::{MarkUnusable, SealMark};
 pub use vault::{Vault, VaultError};
 
 use crate::{

@@ -198,6 +198,7 @@ impl Test {
             exclusive_store: false,
             seal_keys: Vec::new(),
             seal_every: action_domain::limits::SEAL_EVERY,
+            seal_mark: None,
         };
         change(&mut parts);
         let engine = Engine::new(parts);

@@ -13,19 +13,22 @@ use action_domain::{
     audit::{Logged, Seal},
     digest::Digest,
     event::Position,
-    id::EventId,
+    id::{EventId, ExecutionId},
     repositories::{LogReader, PrunedPosition, StoreUnavailable},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use sqlx::{ConnectOptions as _, Executor as _, PgConnection, postgres::PgRow};
+use sqlx::{ConnectOptions as _, Executor as _, PgConnection, Row as _, postgres::PgRow};
 use std::sync::LazyLock;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
-pub(crate) static LOGGED: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT {EVENT}, payload FROM events WHERE position >= $1 ORDER BY position LIMIT $2"));
+pub(crate) static LOGGED: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {EVENT}, payload, kind FROM events WHERE position >= $1 ORDER BY position LIMIT $2")
+});
 pub(crate) const PRUNED: &str =
-    "SELECT position, pruned_by FROM pruned_events WHERE position >= $1 ORDER BY position LIMIT $2";
+    "SELECT position, pruned_by, execution FROM pruned_events WHERE position >= $1 ORDER BY position LIMIT $2";
+pub(crate) const LEFT: &str = "SELECT position FROM events WHERE execution = $1 LIMIT 1";
 pub(crate) static SEALS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {SEAL} FROM seals WHERE sequence >= $1 ORDER BY sequence LIMIT $2"));
 pub(crate) const LEAVES: &str = "SELECT leaves FROM seals WHERE sequence = $1";
@@ -75,7 +78,8 @@ fn behind(after: Option<i64>) -> i64 {
 
 fn read_pruned(row: &PgRow) -> sqlx::Result<PrunedPosition> {
     let mut columns = Columns::of(row);
-    Ok(PrunedPosition { position: columns.take()?, by: EventId::from_uuid(columns.take()?) })
+    let (position, by) = (columns.take()?, EventId::from_uuid(columns.take()?));
+    Ok(PrunedPosition { position, by, of: columns.take::<Option<Uuid>>()?.map(ExecutionId::from_uuid) })
 }
 
 macro_rules! reads_the_log {
@@ -92,6 +96,11 @@ macro_rules! reads_the_log {
                 limit: u32,
             ) -> Result<Vec<PrunedPosition>, StoreUnavailable> {
                 self.all(|| sqlx::query(PRUNED).bind(behind(after)).bind(i64::from(limit)), read_pruned).await
+            }
+
+            async fn left_of(&self, execution: ExecutionId) -> Result<Option<Position>, StoreUnavailable> {
+                let found = self.all(|| sqlx::query(LEFT).bind(execution.uuid()), |row| row.try_get(0)).await?;
+                Ok(found.first().copied())
             }
 
             async fn seals(&self, after: Option<u64>, limit: u32) -> Result<Vec<Seal>, StoreUnavailable> {

@@ -9,11 +9,17 @@ use action_domain::{
 };
 
 pub(crate) const VERSION: &str = "SELECT version FROM secrets WHERE name = $1";
+pub(crate) const DELETED: &str = "SELECT version FROM deleted_secrets WHERE name = $1";
+const KEEP_VERSION: &str = "INSERT INTO deleted_secrets (name, version) VALUES ($1, $2) \
+     ON CONFLICT (name) DO UPDATE SET version = excluded.version";
 pub(crate) const USERS: &str = "SELECT name FROM action_secrets WHERE secret = $1 ORDER BY name LIMIT $2";
 
 impl Batch<'_> {
     pub(super) async fn set_secret(&mut self, secret: &Secret) -> sqlx::Result<Result<(), Conflict>> {
-        let current = self.secret_version(&secret.name).await?.unwrap_or(0);
+        let current = match self.secret_version(&secret.name).await? {
+            Some(current) => current,
+            None => self.version_of(DELETED, &secret.name).await?.unwrap_or(0),
+        };
         if current.checked_add(1) != Some(secret.version) {
             return Ok(Err(Conflict::RevisionMismatch { current }));
         }
@@ -42,6 +48,8 @@ impl Batch<'_> {
             return Ok(Err(Conflict::InUse { by: users.join(", ") }));
         }
         sqlx::query("DELETE FROM secrets WHERE name = $1").bind(name.as_str()).execute(&mut *self.connection).await?;
+        let kept = sqlx::query(KEEP_VERSION).bind(name.as_str()).bind(i64::from(version));
+        kept.execute(&mut *self.connection).await?;
         Ok(Ok(()))
     }
 
@@ -73,8 +81,12 @@ impl Batch<'_> {
     }
 
     async fn secret_version(&mut self, name: &Name) -> sqlx::Result<Option<u32>> {
+        self.version_of(VERSION, name).await
+    }
+
+    async fn version_of(&mut self, text: &'static str, name: &Name) -> sqlx::Result<Option<u32>> {
         let found: Option<i64> =
-            sqlx::query_scalar(VERSION).bind(name.as_str()).fetch_optional(&mut *self.connection).await?;
+            sqlx::query_scalar(text).bind(name.as_str()).fetch_optional(&mut *self.connection).await?;
         Ok(found.and_then(|version| u32::try_from(version).ok()))
     }
 

@@ -15,7 +15,7 @@ use action_domain::{
     audit::{Logged, Seal},
     digest::Digest,
     event::Position,
-    id::EventId,
+    id::{EventId, ExecutionId},
     repositories::{LogReader, PrunedPosition, StoreUnavailable},
 };
 use async_trait::async_trait;
@@ -25,10 +25,12 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-pub(crate) static LOGGED: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT {EVENT}, payload FROM events WHERE position >= ? ORDER BY position LIMIT ?"));
+pub(crate) static LOGGED: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {EVENT}, payload, kind FROM events WHERE position >= ? ORDER BY position LIMIT ?")
+});
 pub(crate) const PRUNED: &str =
-    "SELECT position, pruned_by FROM pruned_events WHERE position >= ? ORDER BY position LIMIT ?";
+    "SELECT position, pruned_by, execution FROM pruned_events WHERE position >= ? ORDER BY position LIMIT ?";
+pub(crate) const LEFT: &str = "SELECT position FROM events INDEXED BY events_by_execution WHERE execution = ? LIMIT 1";
 pub(crate) static SEALS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {SEAL} FROM seals WHERE sequence >= ? ORDER BY sequence LIMIT ?"));
 pub(crate) const LEAVES: &str = "SELECT leaves FROM seals WHERE sequence = ?";
@@ -85,9 +87,15 @@ macro_rules! reads_the_log {
                 let statement = query(PRUNED).bind(behind(after)).bind(i64::from(limit));
                 let read = |row: &rusqlite::Row<'_>| {
                     let mut columns = Columns::of(row);
-                    Ok(PrunedPosition { position: columns.take()?, by: EventId::from_uuid(columns.uuid()?) })
+                    let (position, by) = (columns.take()?, EventId::from_uuid(columns.uuid()?));
+                    Ok(PrunedPosition { position, by, of: columns.maybe_uuid()?.map(ExecutionId::from_uuid) })
                 };
                 all(&self.readers, statement, read).await
+            }
+
+            async fn left_of(&self, execution: ExecutionId) -> Result<Option<Position>, StoreUnavailable> {
+                let statement = query(LEFT).bind(execution.uuid().as_bytes().to_vec());
+                Ok(all(&self.readers, statement, |row| row.get(0)).await?.pop())
             }
 
             async fn seals(&self, after: Option<u64>, limit: u32) -> Result<Vec<Seal>, StoreUnavailable> {

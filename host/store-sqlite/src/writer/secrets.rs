@@ -10,11 +10,22 @@ use action_domain::{
 use rusqlite::{OptionalExtension as _, params};
 
 pub(crate) const VERSION: &str = "SELECT version FROM secrets WHERE name = ?";
+pub(crate) const DELETED: &str = "SELECT version FROM deleted_secrets WHERE name = ?";
+const KEEP_VERSION: &str = "INSERT INTO deleted_secrets (name, version) VALUES (?, ?) \
+     ON CONFLICT (name) DO UPDATE SET version = excluded.version";
 pub(crate) const USERS: &str = "SELECT name FROM action_secrets WHERE secret = ? ORDER BY name LIMIT ?";
 
 impl Batch<'_> {
     pub(super) fn set_secret(&mut self, secret: &Secret) -> rusqlite::Result<Result<(), Conflict>> {
-        let current = self.secret_version(&secret.name)?.unwrap_or(0);
+        let current = match self.secret_version(&secret.name)? {
+            Some(current) => current,
+            None => self
+                .connection
+                .prepare_cached(DELETED)?
+                .query_row([secret.name.as_str()], |row| row.get(0))
+                .optional()?
+                .unwrap_or(0),
+        };
         if current.checked_add(1) != Some(secret.version) {
             return Ok(Err(Conflict::RevisionMismatch { current }));
         }
@@ -41,6 +52,7 @@ impl Batch<'_> {
             return Ok(Err(Conflict::InUse { by: users.join(", ") }));
         }
         self.connection.execute("DELETE FROM secrets WHERE name = ?", [name.as_str()])?;
+        self.connection.execute(KEEP_VERSION, (name.as_str(), version))?;
         Ok(Ok(()))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::World;
 use action_domain::{
-    audit::{Logged, LoggedEvent, PositionsDigest, Seal, SealKey, tree::Hash},
+    audit::{Logged, LoggedEvent, PositionsDigest, Removed, RemovedDigest, Seal, SealKey, tree::Hash},
     digest::Digest,
     event::{Context, EventType, NewEvent, Position},
     repositories::{Conflict, Prune, PrunedPosition, Store, UnitOfWork, Write},
@@ -34,6 +34,7 @@ pub async fn the_log_is_read_as_it_stands(store: Arc<dyn Store>) {
     let mut events: Vec<NewEvent> = EventType::ALL.iter().map(|r#type| w.event(*r#type, Context::default())).collect();
     events.push(NewEvent { payload, data: data.clone(), ..w.event(EventType::TriggerReceived, full) });
     events.push(NewEvent { data, ..w.event(EventType::MessageLogged, given) });
+    events.push(NewEvent { kind: Some("entry".into()), ..w.event(EventType::ItemCaptured, Context::default()) });
     w.commit(UnitOfWork { writes: Vec::new(), events: events.clone() }).await;
     let mut found = Vec::new();
     loop {
@@ -53,6 +54,7 @@ pub async fn the_log_is_read_as_it_stands(store: Arc<dyn Store>) {
         context: event.context,
         payload: event.payload,
         data: event.data.get().to_owned(),
+        kind: event.kind.map(|kind| kind.to_string()),
     });
     let wanted: Vec<Logged> = wanted.map(|event| Logged::Event(Box::new(event))).collect();
     assert_eq!(found, wanted);
@@ -126,11 +128,13 @@ pub async fn a_prune_accounts_for_what_it_removes(store: Arc<dyn Store>) {
     let w = World::new(store);
     let record = || w.event(EventType::EventsPruned, Context::default());
     let action = w.action("a", "http@1.0.0");
+    let mut executions = Vec::new();
     for _ in 0..4 {
         let execution = w.succeeded(&w.running(&action, w.random.uuid()));
         let event = |r#type| w.event(r#type, w.context(&execution));
         let unit = UnitOfWork::new().write(Write::AddExecution(Box::new(execution.clone())));
         w.commit(unit.event(event(EventType::TriggerReceived)).event(event(EventType::ActionExecuted))).await;
+        executions.push(execution.id);
     }
     w.clock.advance(std::time::Duration::from_secs(1));
     let before = w.now();
@@ -145,15 +149,39 @@ pub async fn a_prune_accounts_for_what_it_removes(store: Arc<dyn Store>) {
     assert!(w.store.pruned(None, 9).await.unwrap().is_empty());
     // The third one's last event is at 6.
     let (one, two) = (record(), record());
+    let going: Vec<Removed> = w.store.logged(None, 2).await.unwrap().iter().map(Removed::of).collect();
     let pruned = w.store.prune(prune(5, 1, one.clone())).await.unwrap();
     assert_eq!((pruned.executions, pruned.events, pruned.positions), (1, 2, PositionsDigest::of(&[1, 2])));
+    assert_eq!(pruned.removed, RemovedDigest::of(&going));
     let pruned = w.store.prune(prune(5, 9, two.clone())).await.unwrap();
     assert_eq!((pruned.executions, pruned.positions), (1, PositionsDigest::of(&[3, 4])));
     assert_eq!(w.store.prune(prune(5, 9, record())).await.unwrap().executions, 0);
-    let empty = [(1, one.id), (2, one.id), (3, two.id), (4, two.id)];
-    let empty: Vec<PrunedPosition> = empty.into_iter().map(|(position, by)| PrunedPosition { position, by }).collect();
+    let of = |execution: usize| Some(executions[execution]);
+    let empty = [(1, one.id, of(0)), (2, one.id, of(0)), (3, two.id, of(1)), (4, two.id, of(1))];
+    let empty = empty.into_iter().map(|(position, by, of)| PrunedPosition { position, by, of });
+    let empty: Vec<PrunedPosition> = empty.collect();
     assert_eq!(w.store.pruned(None, 9).await.unwrap(), empty);
     assert_eq!(w.store.pruned(Some(1), 2).await.unwrap(), empty[1..3]);
+    assert_eq!(w.store.left_of(executions[1]).await.unwrap(), None);
+    let stands = w.store.left_of(executions[2]).await.unwrap();
+    assert!(matches!(stands, Some(5 | 6)), "{stands:?}");
     let left: Vec<Position> = w.store.logged(None, 99).await.unwrap().iter().map(Logged::position).collect();
     assert_eq!(left, [5, 6, 7, 8, 9, 10]);
+}
+
+/// When an execution ended stands in a table that nobody seals; when its events happened is sealed.
+pub async fn an_execution_with_a_later_event_is_not_pruned(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let execution = w.succeeded(&w.running(&w.action("a", "http@1.0.0"), w.random.uuid()));
+    w.clock.advance(std::time::Duration::from_secs(1));
+    let event = w.event(EventType::ActionExecuted, w.context(&execution));
+    let before = event.time;
+    w.commit(UnitOfWork::new().write(Write::AddExecution(Box::new(execution))).event(event)).await;
+    w.clock.advance(std::time::Duration::from_secs(1));
+    let prune = |before| {
+        let recorded = w.event(EventType::EventsPruned, Context::default());
+        Prune { before, through: Position::MAX, now: w.now(), limit: 9, recorded: Box::new(move |_| recorded.clone()) }
+    };
+    assert_eq!(w.store.prune(prune(before)).await.unwrap().executions, 0);
+    assert_eq!(w.store.prune(prune(w.now())).await.unwrap().executions, 1);
 }

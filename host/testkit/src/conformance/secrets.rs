@@ -85,7 +85,20 @@ pub async fn a_secret_is_set_version_by_version(store: Arc<dyn Store>) {
     w.commit(remove("a", 2)).await;
     assert!(w.store.secrets_named(&[name("a")]).await.unwrap().is_empty());
     assert_eq!(w.refused(anew(2)).await, wrong(0));
-    w.commit(set(&w.secret("a", 1))).await;
+    // What was sealed for a version before would open in it again.
+    for version in [1, 2, 4] {
+        assert_eq!(w.refused(set(&w.secret("a", version))).await, wrong(2));
+    }
+    w.commit(set(&w.secret("a", 3))).await;
+    w.commit(remove("a", 3)).await;
+    // A unit that is refused takes nothing along.
+    w.commit(set(&w.secret("a", 4))).await;
+    let unit = remove("a", 4).write(Write::RemoveSecretIfUnused(name("none"), 1));
+    assert_eq!(w.refused(unit).await, Conflict::NotFound);
+    assert_eq!(w.store.secrets_named(&[name("a")]).await.unwrap()[0].version, 4);
+    w.commit(remove("a", 4)).await;
+    assert_eq!(w.refused(set(&w.secret("a", 4))).await, wrong(4));
+    w.commit(set(&w.secret("b", 1))).await;
 }
 
 /// By the current revision of an action; the first ten are named.

@@ -108,6 +108,9 @@ impl Host for State {
             let message = format!("an item of {bytes} bytes is over limits.output_bytes ({most})");
             return Ok(Err(CaptureError::TooLarge(message)));
         }
+        if let Some(secret) = self.gate.secrets.redactor().value_in(item.kind.as_bytes()) {
+            return Ok(Err(CaptureError::TooLarge(format!("an item's kind holds {secret}: it stands in the record"))));
+        }
         Ok(self.capture.emit(item))
     }
 
@@ -116,6 +119,15 @@ impl Host for State {
     }
 
     async fn set_state(&mut self, key: String, value: Vec<u8>) -> Answer<()> {
+        // It would stand in the database as it is; taken out, it would be another value than was given.
+        let secret = |bytes: &[u8]| self.gate.secrets.redactor().value_in(bytes);
+        if let Some(secret) = secret(key.as_bytes()).or_else(|| secret(&value)) {
+            let message = format!(
+                "what an action keeps is not sealed, and this holds {secret}: keep it without, of a URL for instance \
+                 the part that says where to go on"
+            );
+            return Ok(Err(CaptureError::TooLarge(message)));
+        }
         Ok(self.capture.set(key, Some(value.into())).await)
     }
 

@@ -39,7 +39,7 @@ pub(super) struct SealedBody {
         (status = 400, description = "The document cannot be read: `malformed_json`, `invalid_utf8`, \
             `duplicate_member`, `too_deep`."),
         (status = 409, description = "This process does not seal: `sealing_off`; or the chain is another key's: \
-            `audit_key_changed`."),
+            `audit_key_changed`; or it has not the seals that this process knows: `chain_differs`."),
         (status = 422, description = "The document is not valid: `invalid_document`."),
     )
 )]

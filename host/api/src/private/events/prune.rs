@@ -46,7 +46,8 @@ pub(super) struct PrunedBody {
         (status = 400, description = "The document cannot be read: `malformed_json`, `invalid_utf8`, \
             `duplicate_member`, `too_deep`."),
         (status = 409, description = "What is not sealed yet is sealed before it goes, and the chain of seals is another \
-            key's: `audit_key_changed`."),
+            key's: `audit_key_changed`; or has not the seals that this process knows: `chain_differs`; or the log is sealed, \
+            and this process cannot sign what it removes: `sealing_off`."),
         (status = 422, description = "The document is not valid: `invalid_document`."),
     )
 )]

@@ -9,6 +9,8 @@ pub(super) struct Chain {
     /// Given from outside: a change between two of them needs no word of the first.
     given: Vec<PublicKey>,
     anchors: Vec<Anchor>,
+    /// Those of its seals, and those to which they handed over.
+    keys: Vec<PublicKey>,
     /// The number of the last seal.
     sequence: u64,
     /// The last seal's hash, and what it says where it can be read.
@@ -17,7 +19,7 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(trusted: Vec<PublicKey>, anchors: Vec<Anchor>) -> Self {
-        Self { given: trusted.clone(), trusted, anchors, sequence: 0, last: None }
+        Self { given: trusted.clone(), keys: trusted.clone(), trusted, anchors, sequence: 0, last: None }
     }
 
     /// Checks the next seal; gives what it says, if that can be taken for what it said.
@@ -76,6 +78,11 @@ impl Chain {
             let message = format!("seal {number} does not cover the positions behind the seal before it");
             found.push(Finding::new(FindingCode::ChainBroken, message).of_seal(Some(number)));
         }
+        for key in [document.key, document.successor()] {
+            if !self.keys.contains(&key) {
+                self.keys.push(key);
+            }
+        }
         if let Some(next) = document.next_key
             && self.trusted.contains(&document.key)
         {
@@ -83,6 +90,12 @@ impl Chain {
         }
         self.last = Some((hash, Some(document.clone())));
         fits.then_some(document)
+    }
+
+    /// Whether a key is one of those that signed it, or may sign what comes next. One that nobody
+    /// introduced is a finding of its own.
+    pub(super) fn knows(&self, key: &PublicKey) -> bool {
+        self.keys.contains(key)
     }
 
     fn check_key(&self, before: &SealDocument, document: &SealDocument, found: &mut Vec<Finding>) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    audit::{SealDocument, SealKey},
+    audit::{PruneProof, Removed, RemovedDigest, SealDocument, SealKey},
     digest::Digest,
     event::{Context, EventType},
     time::Timestamp,
@@ -30,11 +30,12 @@ fn event(position: Position) -> LoggedEvent {
         context: Context::default(),
         payload: None,
         data: format!("{{\"n\":{position}}}"),
+        kind: None,
     }
 }
 
 fn row(event: LoggedEvent) -> Row {
-    Row { position: event.position, event: Some(Logged::Event(Box::new(event))), pruned_by: None }
+    Row { position: event.position, event: Some(Logged::Event(Box::new(event))), pruned_by: None, pruned_of: None }
 }
 
 impl Log {
@@ -72,16 +73,27 @@ impl Log {
         }
     }
 
-    /// Removes what stands at these positions, as a store does.
+    /// Removes what stands at these positions, as the service does.
     fn prune(&mut self, positions: &[Position]) {
+        self.prune_by(positions, Some(&key(1)));
+    }
+
+    /// The same, signed with this key.
+    fn prune_by(&mut self, positions: &[Position], key: Option<&SealKey>) {
         let position = self.rows.last().unwrap().position + 1;
         let mut prune = event(position);
+        let mut removed = Vec::new();
         for row in self.rows.iter_mut().filter(|row| positions.contains(&row.position)) {
-            *row = Row { position: row.position, event: None, pruned_by: Some(prune.id) };
+            removed.extend(row.event.as_ref().map(Removed::of));
+            *row = Row { event: None, pruned_by: Some(prune.id), ..row.clone() };
         }
         EventType::EventsPruned.as_str().clone_into(&mut prune.r#type);
         let digest = super::super::PositionsDigest::of(positions);
-        prune.data = serde_json::json!({"events": positions.len(), "positions": digest}).to_string();
+        let (before, events) = (Timestamp::from_micros(1), positions.len() as u64);
+        let what = RemovedDigest::of(&removed).unwrap();
+        let proof = key.map(|key| PruneProof::sign(prune.id, before, events, what, key));
+        prune.data =
+            serde_json::json!({"before": before, "events": events, "positions": digest, "proof": proof}).to_string();
         self.rows.push(row(prune));
     }
 
@@ -317,7 +329,7 @@ fn what_a_prune_removed_is_accounted_for_and_nothing_else() {
     assert_eq!(pruned.verify(), []);
 
     let mut more = pruned.clone();
-    more.rows[6] = Row { position: 7, event: None, pruned_by: more.rows[8].pruned_by };
+    more.rows[6] = Row { position: 7, event: None, ..more.rows[8].clone() };
     assert_eq!(more.verify(), [("prune_mismatch", None, Some(21))]);
     // As many as were removed, but others.
     let mut others = more.clone();
@@ -327,7 +339,8 @@ fn what_a_prune_removed_is_accounted_for_and_nothing_else() {
     unaccounted.remove(9);
     assert_eq!(unaccounted.verify(), [("event_removed", Some(2), Some(9)), ("prune_mismatch", None, Some(21))]);
     let mut no_prune = log();
-    no_prune.rows[6] = Row { position: 7, event: None, pruned_by: Some(EventId::from_uuid(Uuid::nil())) };
+    let nobody = Some(EventId::from_uuid(Uuid::nil()));
+    no_prune.rows[6] = Row { event: None, pruned_by: nobody, ..no_prune.rows[6].clone() };
     assert_eq!(no_prune.verify(), [("prune_mismatch", None, Some(7))]);
     let mut back = pruned.clone();
     back.rows[8].event = Some(Logged::Event(Box::new(event(9))));
@@ -340,6 +353,70 @@ fn what_a_prune_removed_is_accounted_for_and_nothing_else() {
     assert_eq!(early.verify(), []);
     early.rows[1] = row(event(2));
     assert_eq!(early.verify(), [("event_added", Some(1), Some(2)), ("prune_mismatch", None, Some(11))]);
+}
+
+/// Whoever writes the database can make all of it but the signature.
+#[test]
+fn a_prune_is_believed_by_the_word_of_a_key_of_the_chain() {
+    let unproven = [("prune_unproven", None, Some(21))];
+    for by in [None, Some(key(9))] {
+        let mut forged = log();
+        forged.prune_by(&[7], by.as_ref());
+        assert_eq!(forged.verify(), unproven);
+        // The service seals what it finds, and that is no word for it.
+        forged.seal(21, 5, &key(1));
+        assert_eq!(forged.verify(), unproven);
+    }
+    // The signature of another prune of the same.
+    let mut real = log();
+    real.prune(&[7]);
+    let mut copied = log();
+    copied.prune_by(&[7], None);
+    copied.at(21).data = real.at(21).data.clone();
+    assert_eq!(copied.verify(), []);
+    let other = EventId::from_uuid(Uuid::from_u128(99));
+    copied.at(21).id = other;
+    copied.rows[6].pruned_by = Some(other);
+    assert_eq!(copied.verify(), unproven);
+    // What the service was made to remove: an event that was no longer the sealed one, or said to be another
+    // execution's.
+    let mut changed = log();
+    changed.at(7).context.execution = Some(ExecutionId::from_uuid(Uuid::nil()));
+    changed.prune(&[7]);
+    assert_eq!(changed.verify(), [("prune_mismatch", None, Some(21))]);
+    let mut renamed = real.clone();
+    renamed.rows[6].pruned_of = Some(ExecutionId::from_uuid(Uuid::from_u128(3)));
+    assert_eq!(renamed.verify(), [("prune_mismatch", None, Some(21))]);
+    // What was sealed as gone needs no word.
+    let mut early = Log::new(10, 0, 5);
+    early.prune_by(&[2, 3], None);
+    assert_eq!(early.verify(), [("nothing_sealed", None, None)]);
+    early.seal(11, 5, &key(1));
+    assert_eq!(early.verify(), []);
+    // A key that came later may say so too.
+    let mut later = log();
+    let last = later.last().unwrap();
+    let over = Seal::handing_over(Some((&last.0, last.1)), &[], Timestamp::from_micros(1), &key(1), key(2).public());
+    later.seals.push((over, Vec::new()));
+    later.prune_by(&[7], Some(&key(2)));
+    assert_eq!(later.verify(), []);
+}
+
+/// Columns that repeat what the data say, for queries: they stand in no text.
+#[test]
+fn what_an_event_is_found_by_is_what_its_data_say() {
+    let mut log = Log::new(20, 0, 5);
+    EventType::ItemCaptured.as_str().clone_into(&mut log.at(7).r#type);
+    log.at(7).data = r#"{"kind":"entry","key":null}"#.to_owned();
+    log.at(7).kind = Some("entry".to_owned());
+    log.seal(15, 5, &key(1));
+    assert_eq!(log.verify(), []);
+    for (position, kind) in [(7, None), (7, Some("hidden")), (8, Some("entry")), (18, Some("entry"))] {
+        let mut log = log.clone();
+        log.at(position).kind = kind.map(str::to_owned);
+        let seal = (position < 16).then_some(2);
+        assert_eq!(log.verify(), [("event_changed", seal, Some(position))], "{kind:?}");
+    }
 }
 
 #[test]

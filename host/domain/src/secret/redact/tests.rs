@@ -35,6 +35,18 @@ fn a_text_keeps_everything_but_the_secret() {
 }
 
 #[test]
+fn a_value_is_told_from_a_handle_and_from_other_bytes() {
+    let mut redactor = token();
+    redactor.add_handle(&"token".parse().unwrap(), "sec_0123456789abcdef0123456789abcdef");
+    assert_eq!(redactor.value_in(b"https://x.invalid/?key=another-one&page=2"), Some("[secret:other]"));
+    assert_eq!(redactor.value_in(b"\xff s3cr%2Ft%20%22v%C3%A4lue%22"), Some("[secret:token]"));
+    assert_eq!(redactor.value_in(STANDARD.encode("user:another-one").as_bytes()), Some("[secret:other]"));
+    for none in ["", "another-", "sec_0123456789abcdef0123456789abcdef"] {
+        assert_eq!(redactor.value_in(none.as_bytes()), None, "{none}");
+    }
+}
+
+#[test]
 fn json_stays_json_and_bytes_without_a_secret_stay_the_same() {
     let redactor = redactor(&[("pin", b"123456"), ("token", b"hunter2!")]);
     let clean = |text: &str| {

@@ -3,14 +3,13 @@
 
 use super::log;
 use crate::{config::Settings, output::Output};
-use action_domain::audit::Anchor;
 use anyhow::Context as _;
 use serde_json::json;
 use std::process::ExitCode;
 
 pub(super) async fn run(settings: &Settings, output: Output) -> anyhow::Result<ExitCode> {
     let last = log(settings).await?.last_seal().await?.context("nothing is sealed yet")?;
-    let anchor = Anchor { sequence: last.sequence, hash: last.hash() };
+    let anchor = last.anchor();
     if output.is_json() {
         let said = last.read();
         Output::json(&json!({

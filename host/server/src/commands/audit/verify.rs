@@ -5,8 +5,12 @@ use crate::{
     config::{Settings, known_audit_keys},
     exit,
     output::{Colour, Output, one_line},
+    seal_mark::MarkFile,
 };
-use action_domain::audit::{Anchor, Finding, SealKey, Summary};
+use action_domain::{
+    audit::{Anchor, Finding, SealKey, Summary},
+    services::SealMark as _,
+};
 use action_engine::verify_log;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -23,8 +27,8 @@ pub(crate) struct Arguments {
     /// A public key that is trusted, or a file with some [default: those of this service's own keys]
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,
-    /// A seal that was kept elsewhere, as `audit anchor` prints it: without one nobody can tell that
-    /// the end was cut off
+    /// A seal that was kept elsewhere, as `audit anchor` prints it, beside the last one that this
+    /// node knows of: without any nobody can tell that the end was cut off
     #[arg(long, value_name = "N:HASH")]
     expect_seal: Vec<String>,
     /// A file with such seals, a line each
@@ -42,7 +46,11 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, output: Outp
         let message = "there is no key here to verify with: --key gives the public one";
         return Err(exit::usage(anyhow!(message)));
     }
-    let anchors = anchors(arguments).map_err(exit::usage)?;
+    let mut anchors = anchors(arguments).map_err(exit::usage)?;
+    // Before the log, whose state this is: a seal that is made meanwhile is in neither.
+    if let Some(mark) = MarkFile::of(settings) {
+        anchors.extend(mark.read()?);
+    }
     let log = log(settings).await?;
     let bar = (!output.is_json() && std::io::stderr().is_terminal()).then(|| {
         let bar = ProgressBar::new_spinner();
@@ -61,7 +69,7 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, output: Outp
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let last = log.last_seal().await?.map(|seal| Anchor { sequence: seal.sequence, hash: seal.hash() });
+    let last = log.last_seal().await?.map(|seal| seal.anchor());
     report(settings, summary, &shown, last, output)?;
     Ok(if summary.findings == 0 { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
 }
