@@ -1,11 +1,11 @@
 //! `mqtt` against `mosquitto`.
 
 use super::{
-    authority::Authority,
     kept::{Kept, free_address},
     odd,
     world::World,
 };
+use crate::kit::Authority;
 use crate::kit::{PATIENCE, Service, service::Options};
 use action_testkit::postgres::Server;
 use serde_json::{Value, json};
