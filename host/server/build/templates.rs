@@ -29,7 +29,14 @@ pub(crate) fn embed(workspace: &Path, out: &Path) -> Result<(), String> {
         }
         let mut files = Vec::new();
         collect(&template, &mut files)?;
-        let _ = writeln!(text, "    Language {{ name: {name:?}, template: &[");
+        let reserved = folder.join("reserved.txt");
+        let reserved = if reserved.is_file() {
+            println!("cargo::rerun-if-changed={}", reserved.display());
+            format!("include_str!({:?})", reserved.display().to_string())
+        } else {
+            String::from("\"\"")
+        };
+        let _ = writeln!(text, "    Language {{ name: {name:?}, reserved: {reserved}, template: &[");
         list_files(&mut text, &template, &files);
         text.push_str("    ], sdk: &[\n");
         list_files(&mut text, &folder, &vendored);

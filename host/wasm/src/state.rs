@@ -7,12 +7,12 @@ use crate::{
     output::Lines,
 };
 use action_domain::limits::Limits;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use wasmtime::{
     Engine, Result, Store,
     component::{HasSelf, Linker, ResourceTable},
 };
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Most handles and most entries of the host's table for one instance.
@@ -54,11 +54,25 @@ impl WasiHttpView for State {
 
 impl v0_1::julee::action::model::Host for State {}
 
-/// No arguments, no environment, no files. Clocks and random numbers are real.
+/// The time of day is that of whoever made the runtime: the same that stands in the journal.
+struct TimeOfDay(Arc<Gate>);
+
+impl HostWallClock for TimeOfDay {
+    fn resolution(&self) -> Duration {
+        Duration::from_micros(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.now().as_micros()).unwrap_or(0))
+    }
+}
+
+/// No arguments, no environment, no files. Random numbers and what measures time are the machine's.
 fn wasi(gate: &Arc<Gate>) -> WasiCtx {
     let mut wasi = WasiCtx::builder();
     wasi.stdout(Lines::new(gate.clone(), "info"))
         .stderr(Lines::new(gate.clone(), "warn"))
+        .wall_clock(TimeOfDay(gate.clone()))
         .max_random_size(RANDOM_BYTES_MAX)
         .allow_tcp(true)
         .allow_udp(true)

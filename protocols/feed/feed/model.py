@@ -52,4 +52,3 @@ class Document:
 
     format: str
     head: Head
-    entries: list[Entry]

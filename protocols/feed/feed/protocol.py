@@ -1,5 +1,6 @@
 """The protocol: asks for the feed, reads it, captures its entries."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -17,20 +18,24 @@ from action_protocol import (
     Protocol,
     Range,
     Secret,
+    Tls,
     capture,
     http,
     journal,
 )
 
-from . import json_feed, syndication, tree
+from . import json_feed, syndication
 from .model import Document, Entry, NotAFeed
 from .text import cut
+from .wanted import LOOKED_AT_MAX, Wanted
 
 STATE = "feed"
 """The name under which it is kept where the reading stands."""
 
 ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml, application/xml;q=0.9, */*;q=0.5"
 HOPS_MAX = 5
+KEY_BYTES_MAX = 512
+"""Longest key of an item that the service takes."""
 
 
 @dataclass
@@ -40,11 +45,14 @@ class Config:
         list[Annotated[str, Egress.HTTP]], Doc("Other hosts that the feed may redirect to, as URLs.")
     ] = field(default_factory=list)
     authorization: Annotated[Secret | None, Doc("The value of the header Authorization.")] = None
-    max_entries: Annotated[int, Doc("Entries read, in the document's order."), Range(1, 1000)] = 100
+    max_entries: Annotated[
+        int, Doc("Entries read at once, in the document's order; the next execution goes on behind them."), Range(1, 1000)
+    ] = 100
     max_content_bytes: Annotated[
         int, Doc("An entry's content and summary are cut after so many bytes each; 0 leaves both out."), Range(0, 1 << 20)
     ] = 65_536
     timeout_ms: Annotated[int, Doc("For each request."), Range(1, 600_000)] = 20_000
+    tls: Annotated[Tls | None, Doc("For a private certificate authority, or a client certificate.")] = None
 
 
 @dataclass
@@ -54,6 +62,8 @@ class Standing:
     url: str
     etag: str | None = None
     last_modified: str | None = None
+    taken: list[str] = field(default_factory=list)
+    """Of a document with more entries than are read at once: those that were, to go on behind them."""
 
 
 class Feed(Protocol[Config]):
@@ -77,7 +87,7 @@ class Feed(Protocol[Config]):
             "format": {"enum": ["rss", "rdf", "atom", "json", None]},
             "feed": {"type": ["object", "null"]},
             "entries": {"type": "array", "items": {"type": "object", "required": ["id"]}},
-            "left_out": {"type": "integer", "description": "Entries beyond max_entries."},
+            "left_out": {"type": "integer", "description": "Entries beyond max_entries, about."},
             "captured": {"type": "boolean", "description": "Whether the entries were captured as items too."},
         },
         "required": ["status", "entries", "captured"],
@@ -94,13 +104,15 @@ class Feed(Protocol[Config]):
 
     def test_connection(self, config: Config) -> ConnectionReport:
         response = ask(config, Standing(config.url)).raise_for_status(Effect.READ)
-        document = read(response)
+        wanted = Wanted(config.max_entries)
+        document = read(response, wanted)
         title = document.head.title or "without a title"
-        newest = max((entry.updated or entry.published or "" for entry in document.entries), default="")
-        summary = f"{document.format} feed {title!r}, {len(document.entries)} entries"
+        newest = max((entry.updated or entry.published or "" for entry in wanted.entries), default="")
+        entries = len(wanted.entries) + wanted.left_out
+        summary = f"{document.format} feed {title!r}, {entries} entries"
         return ConnectionReport(
             f"{summary}, the newest of {newest}" if newest else summary,
-            {"url": response.url, "format": document.format, "feed": document.head, "entries": len(document.entries)},
+            {"url": response.url, "format": document.format, "feed": document.head, "entries": entries},
         )
 
     def execute(self, call: Call[Config]) -> Payload:
@@ -109,16 +121,18 @@ class Feed(Protocol[Config]):
         response = ask(config, before)
         if response.status == 304:
             return Payload.json({"status": "not_modified", "url": response.url, "entries": [], "captured": captures})
-        document = read(response.raise_for_status(Effect.READ))
-        entries = [shorten(entry, config.max_content_bytes) for entry in document.entries[: config.max_entries]]
+        wanted = Wanted(config.max_entries, frozenset(before.taken))
+        document = read(response.raise_for_status(Effect.READ), wanted)
+        entries = [shorten(entry, config.max_content_bytes) for entry in wanted.entries]
         if captures:
             for entry in entries:
-                capture.emit("entry", Payload.json(entry), key=entry.id)
-            now = Standing(config.url, response.header("etag"), response.header("last-modified"))
-            capture.set_state_json(STATE, now)
-        left_out = len(document.entries) - len(entries)
-        if left_out:
-            journal.warn(f"{left_out} entries are beyond max_entries ({config.max_entries})")
+                capture.emit("entry", Payload.json(entry), key=key_of(entry))
+            capture.set_state_json(STATE, standing(config.url, response, wanted))
+        if wanted.left_out:
+            then = "the next execution goes on behind them" if captures else "they are not read"
+            journal.warn(f"{wanted.left_out} entries are beyond max_entries ({config.max_entries}): {then}")
+        if wanted.out_of_reach:
+            journal.warn(f"{wanted.out_of_reach} entries are behind the first {LOOKED_AT_MAX} of the feed, and not read")
         return Payload.json(
             {
                 "status": "read",
@@ -126,7 +140,7 @@ class Feed(Protocol[Config]):
                 "format": document.format,
                 "feed": document.head,
                 "entries": entries,
-                "left_out": left_out,
+                "left_out": wanted.left_out + wanted.out_of_reach,
                 "captured": captures,
             }
         )
@@ -143,6 +157,20 @@ def recall(url: str) -> tuple[Standing, bool]:
     return (found if found and found.url == url else Standing(url)), True
 
 
+def standing(url: str, response: http.Response, wanted: Wanted) -> Standing:
+    """What the next execution has to know."""
+    if wanted.left_out:
+        # A feed that says that nothing has changed would keep them for itself.
+        return Standing(url, taken=wanted.marks())
+    return Standing(url, response.header("etag"), response.header("last-modified"), wanted.marks())
+
+
+def key_of(entry: Entry) -> str:
+    """What the entry is captured once under: its id, or a digest of one that is longer than the service takes."""
+    data = entry.id.encode("utf-8", "replace")
+    return entry.id if len(data) <= KEY_BYTES_MAX else "sha256:" + hashlib.sha256(data).hexdigest()
+
+
 def ask(config: Config, before: Standing) -> http.Response:
     """The feed, or that it is as it was."""
     headers = {"Accept": ACCEPT, "User-Agent": f"action-service-feed/{Feed.version}"}
@@ -152,16 +180,17 @@ def ask(config: Config, before: Standing) -> http.Response:
         headers["If-None-Match"] = before.etag
     if before.last_modified:
         headers["If-Modified-Since"] = before.last_modified
-    return http.follow(config.url, headers=headers, hops_max=HOPS_MAX, timeout_ms=config.timeout_ms)
+    tls = config.tls and config.tls.options()
+    return http.follow(config.url, headers=headers, hops_max=HOPS_MAX, timeout_ms=config.timeout_ms, tls=tls)
 
 
-def read(response: http.Response) -> Document:
+def read(response: http.Response, wanted: Wanted) -> Document:
     """The feed in an answer, whatever its media type says: many lie."""
     body = response.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     try:
         if body.startswith(b"{"):
-            return json_feed.read(body, response.url)
-        return syndication.read(tree.parse(body, response.url, charset(response)))
+            return json_feed.read(body, response.url, wanted)
+        return syndication.read(body, response.url, charset(response), wanted)
     except NotAFeed as error:
         raise BadResponse(f"{response.url.split('?')[0]} is no feed: {error}") from None
 

@@ -1,8 +1,11 @@
 """RSS (all of them) and Atom, from XML to entries."""
 
+from collections.abc import Callable
+
 from .model import Document, Enclosure, Entry, Head, NotAFeed
 from .text import clean, identity, time
-from .tree import Element, resolve
+from .tree import Element, parse, resolve
+from .wanted import Wanted
 
 ATOM = "http://www.w3.org/2005/Atom"
 ATOM_03 = "http://purl.org/atom/ns#"
@@ -17,19 +20,46 @@ _ATOMS = (ATOM, ATOM_03)
 _RSS = ("", RSS_10, RSS_09)
 
 
-def read(root: Element) -> Document:
-    """A feed of an XML document. Raises `NotAFeed` where it is something else."""
+def read(data: bytes, base: str, charset: str | None, wanted: Wanted) -> Document:
+    """A feed of an XML document. Raises `NotAFeed` where it is something else.
+
+    Each entry is offered as soon as it is read, and what is no longer wanted is not read at all.
+    """
+
+    def each(above: list[Element], element: Element) -> bool:
+        kind = _kind(above, element)
+        if kind is not None:
+            identified, make = kind
+            name = identified(element)
+            wanted.offer(name, lambda: make(element, name))
+        return kind is not None
+
+    root, not_taken = parse(data, base, charset, each)
+    wanted.rest(not_taken)
     match root.name:
         case "feed" if root.namespace in _ATOMS:
-            return Document("atom", _atom_head(root), [_atom_entry(one) for one in root.all("entry", *_ATOMS)])
+            return Document("atom", _atom_head(root))
         case "rss":
             channel = root.first("channel", "") or Element("", "channel", {}, root.base)
-            return Document("rss", _rss_head(channel), [_rss_entry(one) for one in channel.all("item", "")])
+            return Document("rss", _rss_head(channel))
         case "RDF" if root.namespace == RDF:
             channel = root.first("channel", *_RSS) or Element("", "channel", {}, root.base)
-            return Document("rdf", _rss_head(channel), [_rss_entry(one) for one in root.all("item", *_RSS)])
+            return Document("rdf", _rss_head(channel))
         case _:
             raise NotAFeed(f"its root is <{root.name}>, which is neither RSS nor Atom")
+
+
+def _kind(above: list[Element], element: Element) -> tuple[Callable[[Element], str], Callable[[Element, str], Entry]] | None:
+    """What names this element and makes an entry of it, if it is one where it stands."""
+    root = above[0]
+    match element.name:
+        case "entry" if len(above) == 1 and root.name == "feed" and root.namespace in _ATOMS and element.namespace in _ATOMS:
+            return _atom_identity, _atom_entry
+        case "item" if len(above) == 2 and root.name == "rss" and above[1].name == "channel" and element.namespace == "":
+            return _rss_identity, _rss_entry
+        case "item" if len(above) == 1 and root.name == "RDF" and root.namespace == RDF and element.namespace in _RSS:
+            return _rss_identity, _rss_entry
+    return None
 
 
 def _text(parent: Element, name: str, *namespaces: str) -> str | None:
@@ -56,15 +86,20 @@ def _atom_head(feed: Element) -> Head:
     return Head(_atom_text(feed, "title"), _atom_link(feed), _atom_text(feed, "subtitle"), time(updated))
 
 
-def _atom_entry(entry: Element) -> Entry:
-    title, summary, content = (_atom_text(entry, name) for name in ("title", "summary", "content"))
-    url = _atom_link(entry)
+def _atom_identity(entry: Element) -> str:
+    def made_of() -> str:
+        return "\n".join(str(_atom_text(entry, name)) for name in ("title", "summary", "content"))
+
+    return _text(entry, "id", *_ATOMS) or identity(_atom_link(entry), of=made_of)
+
+
+def _atom_entry(entry: Element, name: str) -> Entry:
     return Entry(
-        id=identity(_text(entry, "id", *_ATOMS), url, of=f"{title}\n{summary}\n{content}"),
-        url=url,
-        title=title,
-        summary=summary,
-        content=content,
+        id=name,
+        url=_atom_link(entry),
+        title=_atom_text(entry, "title"),
+        summary=_atom_text(entry, "summary"),
+        content=_atom_text(entry, "content"),
         published=time(_text(entry, "published", *_ATOMS) or _text(entry, "issued", *_ATOMS)),
         updated=time(_text(entry, "updated", *_ATOMS) or _text(entry, "modified", *_ATOMS)),
         authors=_some(_text(author, "name", *_ATOMS) for author in entry.all("author", *_ATOMS)),
@@ -81,22 +116,31 @@ def _rss_head(channel: Element) -> Head:
     return Head(_text(channel, "title", *_RSS), url, _text(channel, "description", *_RSS), time(updated))
 
 
-def _rss_entry(item: Element) -> Entry:
-    title, summary = _text(item, "title", *_RSS), _text(item, "description", *_RSS)
-    content = _text(item, "encoded", CONTENT)
-    guid = item.first("guid", "")
-    guid_text = clean(guid.text) if guid else None
-    url = resolve(item.base, _text(item, "link", *_RSS))
+def _rss_identity(item: Element) -> str:
+    def made_of() -> str:
+        return f"{_text(item, 'title', *_RSS)}\n{_text(item, 'description', *_RSS)}\n{_text(item, 'encoded', CONTENT)}"
+
+    guid, about = _text(item, "guid", ""), item.attributes.get("about")
+    # Resolving a URL costs as much as all the rest.
+    return identity(guid, about, of=made_of) if guid or about else identity(_rss_url(item), of=made_of)
+
+
+def _rss_url(item: Element) -> str | None:
+    url, guid = resolve(item.base, _text(item, "link", *_RSS)), item.first("guid", "")
     if url is None and guid is not None and guid.attributes.get("isPermaLink", "true") == "true":
-        url = resolve(item.base, guid_text)
+        return resolve(item.base, clean(guid.text))
+    return url
+
+
+def _rss_entry(item: Element, name: str) -> Entry:
     authors = [*item.all("author", ""), *item.all("creator", DC)]
     files = [*item.all("enclosure", ""), *item.all("content", MEDIA)]
     return Entry(
-        id=identity(guid_text, item.attributes.get("about"), url, of=f"{title}\n{summary}\n{content}"),
-        url=url,
-        title=title,
-        summary=summary,
-        content=content,
+        id=name,
+        url=_rss_url(item),
+        title=_text(item, "title", *_RSS),
+        summary=_text(item, "description", *_RSS),
+        content=_text(item, "encoded", CONTENT),
         published=time(_text(item, "pubDate", "") or _text(item, "date", DC)),
         updated=time(_text(item, "updated", *_ATOMS)),
         authors=_some(clean(author.text) for author in authors),

@@ -1,6 +1,7 @@
 """Times, identities and lengths of what feeds say."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -19,12 +20,12 @@ def time(text: str | None) -> str | None:
     return None
 
 
-def identity(*candidates: str | None, of: str) -> str:
+def identity(*candidates: str | None, of: Callable[[], str]) -> str:
     """The first candidate that says something, else a digest of what the entry is made of."""
     for candidate in candidates:
         if candidate and candidate.strip():
             return candidate.strip()
-    return "sha256:" + hashlib.sha256(of.encode("utf-8", "replace")).hexdigest()
+    return "sha256:" + hashlib.sha256(of().encode("utf-8", "replace")).hexdigest()
 
 
 def cut(text: str | None, bytes_max: int) -> tuple[str | None, bool]:

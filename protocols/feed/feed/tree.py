@@ -10,12 +10,15 @@ import encodings.cp1252
 import encodings.iso8859_15
 import encodings.koi8_r
 import encodings.latin_1
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.entities import html5
 from urllib.parse import urljoin
 from xml.parsers import expat
 
 from .model import DEPTH_MAX, NotAFeed
+from .wanted import Enough
 
 _XML = "http://www.w3.org/XML/1998/namespace"
 
@@ -58,12 +61,19 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
-def parse(data: bytes, base: str, charset: str | None = None) -> Element:
+Each = Callable[[list["Element"], "Element"], bool]
+"""Is given an element that has ended, and those that it stands in; whether nobody else needs it."""
+
+_ENTRY = re.compile(rb"<(?:[\w.-]+:)?(?:item|entry)(?=[\s/>])")
+
+
+def parse(data: bytes, base: str, charset: str | None, each: Each) -> tuple[Element, int]:
     """The document's root. Raises `NotAFeed` where it is not well-formed, or does what it must not.
 
-    `charset` is what the server says, which goes before what the document says (RFC 7303).
+    `charset` is what the server says, which goes before what the document says (RFC 7303). Where `each` has
+    had `Enough`, the reading ends, and it is said how many entries were not taken, near enough.
     """
-    reader = _Reader(base)
+    reader = _Reader(base, each)
     parser = expat.ParserCreate(charset, namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
@@ -76,6 +86,9 @@ def parse(data: bytes, base: str, charset: str | None = None) -> Element:
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     try:
         parser.Parse(data, True)
+    except Enough:
+        if reader.root is not None:
+            return reader.root, 1 + len(_ENTRY.findall(data, parser.CurrentByteIndex))
     except expat.ExpatError as error:
         raise NotAFeed(f"not well-formed XML: {error}") from None
     except (LookupError, ValueError) as error:
@@ -84,7 +97,7 @@ def parse(data: bytes, base: str, charset: str | None = None) -> Element:
         raise NotAFeed(f"its encoding is not known: {error}") from None
     if reader.root is None:
         raise NotAFeed("the document is empty")
-    return reader.root
+    return reader.root, 0
 
 
 def _refuse_entities(name: str, *_: object) -> None:
@@ -92,8 +105,9 @@ def _refuse_entities(name: str, *_: object) -> None:
 
 
 class _Reader:
-    def __init__(self, base: str):
+    def __init__(self, base: str, each: Each):
         self.base = base
+        self.each = each
         self.root: Element | None = None
         self.open: list[Element] = []
 
@@ -115,7 +129,12 @@ class _Reader:
         self.open.append(element)
 
     def end(self, _: str) -> None:
-        self.open.pop()
+        element = self.open.pop()
+        # Entries stand in the root, or in the channel that stands in it.
+        if 0 < len(self.open) < 3 and self.each(self.open, element):
+            # It is always the last of its parent.
+            self.open[-1].children.pop()
+            self.open[-1].pieces.pop()
 
     def characters(self, text: str) -> None:
         self.open[-1].pieces.append(text)

@@ -6,6 +6,7 @@ import unittest
 from action_protocol import testing
 from action_protocol.testing import Response, Service
 from feed.protocol import Feed
+from feed.wanted import LOOKED_AT_MAX
 
 URL = "https://example.com/feed"
 CONFIG = {"url": URL}
@@ -92,10 +93,22 @@ class Documents(unittest.TestCase):
         self.assertEqual((got["entries"][0]["summary"], got["entries"][0]["content_cut"]), ("\u00e4\u00e4", True))
 
 
+    def test_an_odd_entry_does_not_stop_the_others(self):
+        long = "x" * 513
+        items = f'{{"id": "{long}"}}, {{"id": 1e999, "url": "/u"}}, {{"id": "\\ud800", "title": "\\udc00"}}, {{"id": "last"}}'
+        body = f'{{"version": "https://jsonfeed.org/version/1.1", "items": [{items}]}}'.encode()
+        with Service(lambda _: Response(200, [], body)) as service:
+            got = json.loads(testing.execute(Feed, CONFIG).output.data)
+        self.assertEqual([entry["id"] for entry in got["entries"]], [long, "https://example.com/u", "\ufffd", "last"])
+        keys = [item.key for item in service.items]
+        self.assertEqual((len(keys), keys[1:]), (4, ["https://example.com/u", "\ufffd", "last"]))
+        self.assertTrue(keys[0].startswith("sha256:"))
+
+
 class Hostile(unittest.TestCase):
     def test_what_is_no_feed_is_a_bad_response(self):
         deep = b"<rss>" + b"<a>" * 1000 + b"</a>" * 1000 + b"</rss>"
-        for body in [b"", b"<html/>", b"<rss><channel>", b"{}", b'{"version": 1}', b"\x00\xff", BOMB, OUTSIDE, deep, b"[" * 100_000,
+        for body in [b"", b"<html/>", b"<rss><channel>", b"{}", b'{"version": 1}', b"\x00\xff", BOMB, OUTSIDE, deep, b"[" * 100_000, b'{"version": NaN}',
                      b'{"a":' * 100_000, b'<?xml version="1.0" encoding="x-none"?><rss/>']:
             failure = run(body)
             self.assertEqual(failure.kind.name, "BAD_RESPONSE", (body[:40], failure))
@@ -125,6 +138,52 @@ class Standing(unittest.TestCase):
             # Another feed has another standing.
             other = json.loads(testing.execute(Feed, {"url": URL + "/other"}).output.data)
             self.assertEqual(other["status"], "read")
+
+    def test_what_was_left_out_is_read_the_next_time(self):
+        def rss(names):
+            return f"<rss><channel>{''.join(f'<item><guid>{name}</guid></item>' for name in names)}</channel></rss>".encode()
+
+        def as_json(names):
+            return json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": [{"id": name} for name in names]}).encode()
+
+        def atom(names):
+            entries = "".join(f"<a:entry><a:id>{name}</a:id></a:entry>" for name in names)
+            return f'<a:feed xmlns:a="http://www.w3.org/2005/Atom">{entries}</a:feed>'.encode()
+
+        for document in (rss, as_json, atom):
+            names, asked = list("abcdefg"), []
+
+            def answer(request, document=document, names=names, asked=asked):
+                known = any(header.name == "If-None-Match" for header in request.headers)
+                asked.append(known)
+                return Response(304) if known else Response(200, [("ETag", '"1"')], document(names))
+
+            with Service(answer) as service:
+                def read(service=service):
+                    got = json.loads(testing.execute(Feed, {**CONFIG, "max_entries": 3}).output.data)
+                    return "".join(entry["id"] for entry in got["entries"]), got.get("left_out")
+
+                self.assertEqual(read(), ("abc", 4))
+                # What is new comes first, and nothing is lost for it.
+                names.insert(0, "N")
+                self.assertEqual([read(), read()], [("Nde", 2), ("fg", 0)])
+                self.assertEqual((read(), asked), (("", None), [False, False, False, True]))
+                # A document that changed is not read from its beginning again.
+                names.insert(0, "M")
+                asked.clear()
+                service.answer = lambda request: Response(200, [("ETag", '"2"')], document(names))
+                self.assertEqual(read(), ("M", 0))
+            self.assertEqual([item.key for item in service.items], list("abcNdefgM"))
+
+    def test_a_feed_without_end_is_read_as_far_as_an_execution_comes(self):
+        items = "".join(f"<item><guid>{n}</guid></item>" for n in range(LOOKED_AT_MAX + 10))
+        body = f"<rss><channel>{items}</channel></rss>".encode()
+        with Service(lambda _: Response(200, [("ETag", '"1"')], body)) as service:
+            config = {**CONFIG, "max_entries": LOOKED_AT_MAX - 100}
+            left_out = [json.loads(testing.execute(Feed, config).output.data)["left_out"] for _ in range(2)]
+            self.assertEqual((left_out, len(service.items)), ([110, 10], LOOKED_AT_MAX))
+            self.assertIn("behind the first 1000", service.logs[-1])
+            self.assertEqual(json.loads(service.state["feed"])["etag"], '"1"')
 
     def test_without_room_for_items_the_entries_are_in_the_output(self):
         with Service(lambda _: Response(200, [], ATOM), captures=False) as service:

@@ -1,6 +1,6 @@
 /** GitHub's REST API: requests, what failures mean, pages. */
 
-import { type Effect, type Failure, type FromSchema, http, InvalidInput, BadResponse, RateLimited, retryAfter, type Schema } from "action-protocol";
+import { type Effect, type Failure, type FromSchema, http, InvalidInput, BadResponse, RateLimited, retryAfter, type Schema, tlsOptions } from "action-protocol";
 import type { Config } from "./config";
 
 const VERSION = "2022-11-28";
@@ -18,6 +18,7 @@ export function ask(config: Config, method: string, path: string, effect: Effect
     headers: { Accept: "application/vnd.github+json", "X-GitHub-Api-Version": VERSION, "User-Agent": "action-service-github" },
     bearer: config.token,
     timeoutMs: config.timeout_ms ?? TIMEOUT_MS,
+    tls: tlsOptions(config.tls),
     effect,
     ...(body === undefined ? {} : { json: body }),
   });

@@ -1,6 +1,6 @@
 /** What an action configures, and what each operation is given. */
 
-import type { FromSchema, Schema } from "action-protocol";
+import { type FromSchema, type Schema, tlsSchema } from "action-protocol";
 
 export const config = {
   type: "object",
@@ -21,6 +21,7 @@ export const config = {
     mark: { type: "boolean", description: "Puts the execution's key into what is created, where nobody sees it.", default: true },
     capture: { type: "boolean", description: "Captures the issues that list_issues finds.", default: false },
     timeout_ms: { type: "integer", description: "For each request.", minimum: 1, maximum: 600_000, default: 15_000 },
+    tls: tlsSchema,
   },
   required: ["url", "repository", "operation"],
   additionalProperties: false,

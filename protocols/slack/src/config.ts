@@ -1,6 +1,6 @@
 /** What an action configures, and what it is given each time. */
 
-import type { FromSchema, Schema } from "action-protocol";
+import { type FromSchema, type Schema, tlsSchema } from "action-protocol";
 
 export const config = {
   type: "object",
@@ -20,6 +20,7 @@ export const config = {
     },
     channel: { type: "string", description: "Where to post with a token, unless the input says.", minLength: 1 },
     timeout_ms: { type: "integer", description: "For each request.", minimum: 1, maximum: 600_000, default: 10_000 },
+    tls: tlsSchema,
   },
   required: ["url"],
   additionalProperties: false,

@@ -13,6 +13,7 @@ import {
   Payload,
   secrets,
   Unauthenticated,
+  tlsOptions,
 } from "action-protocol";
 import documentation from "../README.md";
 import { failure, ok } from "./answers";
@@ -105,7 +106,7 @@ function base(config: Config): string {
 
 function webApi(config: Config, method: string, body: unknown, effect: "read" | "unsafe"): http.Response {
   const headers: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json; charset=utf-8" };
-  const options = { headers, bearer: config.token, timeoutMs: config.timeout_ms ?? TIMEOUT_MS, effect };
+  const options = { headers, bearer: config.token, timeoutMs: config.timeout_ms ?? TIMEOUT_MS, tls: tlsOptions(config.tls), effect };
   const url = `${base(config)}/api/${method}`;
   return body === undefined ? http.get(url, options) : http.post(url, { ...options, json: body });
 }
@@ -120,7 +121,7 @@ function webhook(config: Config): string {
 
 function viaWebhook(config: Config, message: Message): Payload {
   if (message.channel !== undefined) throw new InvalidInput("a webhook posts where it was made for; `channel` goes with a token");
-  const asked = http.post(webhook(config), { json: message, timeoutMs: config.timeout_ms ?? TIMEOUT_MS, effect: "unsafe" });
+  const asked = http.post(webhook(config), { json: message, timeoutMs: config.timeout_ms ?? TIMEOUT_MS, tls: tlsOptions(config.tls), effect: "unsafe" });
   // The webhook's path is the secret: no message may show it.
   const answer = asked.named(base(config));
   if (!answer.ok) throw judge(answer);
@@ -135,7 +136,7 @@ function judge(answer: http.Response) {
 }
 
 function lookAtWebhook(config: Config) {
-  const answer = http.get(webhook(config), { timeoutMs: config.timeout_ms ?? TIMEOUT_MS }).named(base(config));
+  const answer = http.get(webhook(config), { timeoutMs: config.timeout_ms ?? TIMEOUT_MS, tls: tlsOptions(config.tls) }).named(base(config));
   const word = answer.text().trim();
   if (/^(no_service|no_team|invalid_token|channel_is_archived|channel_not_found)$/.test(word)) throw failure(word, answer);
   if (answer.status === 401 || answer.status === 407) throw new Unauthenticated(`the webhook answered ${answer.status}`);

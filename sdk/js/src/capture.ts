@@ -4,6 +4,7 @@
  */
 
 import * as raw from "julee:action/capture@0.1.0";
+import { lowered, parseJson, whole } from "./boundary";
 import { type Failure, Internal, Rejected, Unavailable } from "./failure";
 import { Payload } from "./payload";
 import { check, type FromSchema, type Schema } from "./schema";
@@ -29,29 +30,29 @@ export class CaptureError extends Error {
  * action captured under it before is dropped.
  */
 export function emit(kind: string, content: Payload, key?: string): void {
-  asked(() => raw.emit({ key, kind, content: { contentType: content.contentType, data: content.data } }));
+  asked(() => raw.emit(lowered({ key, kind, content: { contentType: content.contentType, data: content.data } })));
 }
 
 /** What the action's own store holds under this name. */
 export function state(key: string): Uint8Array | undefined {
-  return asked(() => raw.getState(key)) ?? undefined;
+  return asked(() => raw.getState(whole(key))) ?? undefined;
 }
 
 /** Puts bytes into the action's store. */
 export function setState(key: string, value: Uint8Array): void {
-  asked(() => raw.setState(key, value));
+  asked(() => raw.setState(whole(key), value));
 }
 
 /** Takes a name out of the action's store. */
 export function deleteState(key: string): void {
-  asked(() => raw.deleteState(key));
+  asked(() => raw.deleteState(whole(key)));
 }
 
 /** What `setStateJson` put under this name. State that does not fit is a defect: it was another version's. */
 export function stateJson<const S extends Schema>(key: string, schema: S): FromSchema<S> | undefined {
   const found = state(key);
   if (found === undefined) return undefined;
-  const value: unknown = JSON.parse(decode(found));
+  const value: unknown = parseJson(decode(found));
   if (check(schema, value).length > 0) throw new Internal(`the state ${key} does not fit`);
   return value as FromSchema<S>;
 }

@@ -97,11 +97,19 @@ export type RawOutboundError =
   | { tag: "timed-out" | "closed" }
   | { tag: "too-large"; val: number };
 
-/** For a private CA or a client certificate. */
+/** For a private CA or a client certificate. What is left out is as usual. */
 export interface TlsOptions {
+  serverName?: string | undefined;
+  extraRoots?: string | undefined;
+  /** `key`: the handle of the secret that holds it. */
+  clientIdentity?: { chain: string; key: string } | undefined;
+  alpn?: string[] | undefined;
+}
+
+/** The same with nothing left out, which is what the service takes. */
+export interface RawTlsOptions {
   serverName: string | undefined;
   extraRoots: string | undefined;
-  /** `key`: the handle of the secret that holds it. */
   clientIdentity: { chain: string; key: string } | undefined;
   alpn: string[];
 }

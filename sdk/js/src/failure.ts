@@ -1,5 +1,6 @@
 /** Failures: one class for each kind, with the advice that it usually carries. */
 
+import { lowered, toJson } from "./boundary";
 import type { Advice, FailureKind, Issue, RawFailure } from "./contract";
 
 /** Give up: a repeat would end the same way. */
@@ -38,8 +39,8 @@ export class Failure extends Error {
 
   /** As the contract has it. */
   toWit(): RawFailure {
-    const details = this.details === undefined ? undefined : JSON.stringify(this.details);
-    return { kind: this.kind, message: this.message, advice: this.advice, details };
+    const details = this.details === undefined ? undefined : toJson(this.details);
+    return lowered({ kind: this.kind, message: this.message, advice: this.advice, details });
   }
 }
 

@@ -4,7 +4,8 @@
  */
 
 import { send } from "julee:action/outbound@0.1.0";
-import type { Advice, Effect, RawOutboundError, TlsOptions } from "./contract";
+import { lowered, parseJson, toJson } from "./boundary";
+import type { Advice, Effect, RawOutboundError, RawTlsOptions, TlsOptions } from "./contract";
 import { BadResponse, Failure, inDoubt, InvalidConfig, giveUp, RateLimited, Rejected, retry, retryAfter, Unauthenticated, Unavailable, withIssues } from "./failure";
 import { isJson, Payload } from "./payload";
 import { check, type FromSchema, type Schema } from "./schema";
@@ -23,7 +24,7 @@ export interface RequestOptions {
   /** A bearer token, which may be a secret's handle. */
   bearer?: string | undefined;
   timeoutMs?: number | undefined;
-  tls?: TlsOptions;
+  tls?: TlsOptions | undefined;
   /** What the request does. GET and HEAD read; the worst is taken for granted of the rest. */
   effect?: Effect;
 }
@@ -113,7 +114,7 @@ export class Response {
   json<const S extends Schema>(schema: S): FromSchema<S> {
     let value: unknown;
     try {
-      value = JSON.parse(this.text());
+      value = parseJson(this.text());
     } catch {
       throw new BadResponse(`${withoutQuery(this.url)} answered what is not JSON`, { details: this.excerpt() });
     }
@@ -143,7 +144,9 @@ export class Response {
 
   /** Status and the body's beginning, for the details of a failure. */
   excerpt(): { status: number; body: string } {
-    return { status: this.status, body: this.text().slice(0, DETAILS_CHARACTERS_MAX) };
+    // No character has more than four bytes.
+    const beginning = decode(this.body.subarray(0, DETAILS_CHARACTERS_MAX * 4));
+    return { status: this.status, body: beginning.slice(0, DETAILS_CHARACTERS_MAX) };
   }
 
   /** What a status that was not expected means for an execution with this effect. */
@@ -171,13 +174,13 @@ export function request(url: string, options: RequestOptions = {}): Response {
   const has = (name: string) => headers.some(([key]) => key.toLowerCase() === name);
   let { body } = options;
   if (options.json !== undefined) {
-    body = encode(JSON.stringify(options.json));
+    body = encode(toJson(options.json));
     if (!has("content-type")) headers.push(["Content-Type", "application/json"]);
   }
   if (options.bearer !== undefined) headers.push(["Authorization", `Bearer ${options.bearer}`]);
   const effect = options.effect ?? (method === "GET" || method === "HEAD" ? "read" : "unsafe");
   const raw = headers.map(([name, value]) => ({ name, value: encode(value) }));
-  const answer = asked(effect, () => send({ method, url, headers: raw, body, timeoutMs: options.timeoutMs, tls: options.tls }));
+  const answer = asked(effect, () => send(lowered({ method, url, headers: raw, body, timeoutMs: options.timeoutMs, tls: rawTls(options.tls) })));
   const got = answer.headers.map(({ name, value }) => [name, latin1(value).trim()] as const);
   return new Response(answer.status, got, answer.body, url);
 }
@@ -190,6 +193,11 @@ export const head = (url: string, options: RequestOptions = {}): Response => req
 
 /** A POST. */
 export const post = (url: string, options: RequestOptions = {}): Response => request(url, { ...options, method: "POST" });
+
+/** Options as the service takes them. */
+export function rawTls(tls: TlsOptions | undefined): RawTlsOptions | undefined {
+  return tls && { serverName: tls.serverName, extraRoots: tls.extraRoots, clientIdentity: tls.clientIdentity, alpn: tls.alpn ?? [] };
+}
 
 /** A query of these pairs, with its question mark; what is undefined is left out. */
 export function query(pairs: Record<string, string | number | boolean | undefined>): string {

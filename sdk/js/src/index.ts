@@ -49,3 +49,4 @@ export { type Call, type Definition, defineProtocol, defineReconciler, type Outc
 export { check, type FromSchema, type Schema } from "./schema";
 export * as secrets from "./secrets";
 export { decode, encode } from "./text";
+export { tlsOptions, tlsSchema } from "./tls";

@@ -1,11 +1,12 @@
 /** TCP connections, with TLS by the service, for what is not HTTP. */
 
 import { connect as rawConnect, type RawConnection } from "julee:action/outbound@0.1.0";
-import type { TlsOptions } from "./contract";
-import { asked } from "./http";
+import { lowered } from "./boundary";
+import type { RawTlsOptions, TlsOptions } from "./contract";
+import { asked, rawTls } from "./http";
 
 /** TLS as it usually is: the well-known roots and the host's name. */
-export const plainTls: TlsOptions = { serverName: undefined, extraRoots: undefined, clientIdentity: undefined, alpn: [] };
+export const plainTls: TlsOptions = {};
 
 /** A connection. `using` closes it at the end of its block. */
 export class Connection {
@@ -27,7 +28,7 @@ export class Connection {
 
   /** For STARTTLS and its like. Gives the ALPN protocol, where one was agreed on. */
   startTls(options: TlsOptions = plainTls): string | undefined {
-    return asked("unsafe", () => this.#open().startTls(options));
+    return asked("unsafe", () => this.#open().startTls(lowered(rawTls(options) as RawTlsOptions)));
   }
 
   /** For each further read and write. */
@@ -53,5 +54,5 @@ export class Connection {
 
 /** Connects, with TLS from the start where `tls` is given. Throws `OutboundError`. */
 export function connect(host: string, port: number, tls?: TlsOptions): Connection {
-  return new Connection(asked("unsafe", () => rawConnect(host, port, tls)));
+  return new Connection(asked("unsafe", () => rawConnect(lowered(host), port, lowered(rawTls(tls)))));
 }

@@ -1,5 +1,6 @@
 /** Payloads: JSON, text and bytes, with their media types. */
 
+import { parseJson, toJson } from "./boundary";
 import type { RawPayload } from "./contract";
 import { InvalidInput, withIssues } from "./failure";
 import { check, type FromSchema, type Schema } from "./schema";
@@ -14,7 +15,7 @@ export class Payload implements RawPayload {
 
   /** A value as JSON. */
   static json(value: unknown): Payload {
-    return new Payload("application/json", encode(JSON.stringify(value)));
+    return new Payload("application/json", encode(toJson(value)));
   }
 
   /** A text, in UTF-8. */
@@ -46,7 +47,7 @@ export class Payload implements RawPayload {
   parse<const S extends Schema>(schema: S): FromSchema<S> {
     let value: unknown;
     try {
-      value = JSON.parse(this.text());
+      value = parseJson(this.text());
     } catch (error) {
       throw new InvalidInput(`the input is not JSON: ${error}`);
     }

@@ -1,5 +1,6 @@
 /** What a protocol is made of, and what makes the contract's functions of it. */
 
+import { lowered, parseJson, toJson } from "./boundary";
 import { CaptureError } from "./capture";
 import type { Effect, Issue, ProtocolApi, RawCall, RawFailure, RawOutcome, Reconciler, Trigger } from "./contract";
 import { Failure, Internal, InvalidConfig } from "./failure";
@@ -69,7 +70,7 @@ export function defineProtocol<const S extends Schema>(definition: Definition<S>
   const configSchema = JSON.stringify(definition.config);
   const examples = Object.entries(definition.examples ?? {}).map(([name, config]) => ({ name, config: JSON.stringify(config) }));
   return {
-    describe: () => ({
+    describe: () => lowered({
       name: definition.name,
       version: definition.version,
       summary: definition.summary,
@@ -83,19 +84,19 @@ export function defineProtocol<const S extends Schema>(definition: Definition<S>
     validateConfig(config) {
       let answer: ReturnType<typeof definition.validate>;
       try {
-        const value: unknown = JSON.parse(config);
+        const value: unknown = parseJson(config);
         const unfit = check(definition.config, value);
         answer = unfit.length > 0 ? unfit : definition.validate(value as FromSchema<S>);
       } catch (error) {
         answer = [{ pointer: "", code: error instanceof InvalidConfig ? "invalid" : "internal", message: told(error) }];
       }
-      if (Array.isArray(answer)) throw answer;
-      return { effect: answer.effect, warnings: answer.warnings ?? [] };
+      if (Array.isArray(answer)) throw lowered(answer);
+      return lowered({ effect: answer.effect, warnings: answer.warnings ?? [] });
     },
     testConnection: (config) =>
       answered(() => {
-        const { summary, details } = definition.testConnection(JSON.parse(config) as FromSchema<S>);
-        return { summary, details: JSON.stringify(details ?? {}) };
+        const { summary, details } = definition.testConnection(parseJson(config) as FromSchema<S>);
+        return lowered({ summary, details: toJson(details ?? {}) });
       }),
     execute: (raw) => answered(() => outcome(definition.execute(call(raw)))),
   };
@@ -119,16 +120,16 @@ function call<C>(raw: RawCall): Call<C> {
   // The runtime's own generator begins every instance at the same place.
   seedWith(() => `${raw.execution} ${raw.attempt} ${Date.now()} ${performance.now()}`);
   const input = new Payload(raw.input.contentType, raw.input.data);
-  return { ...raw, traceparent: raw.traceparent ?? undefined, config: JSON.parse(raw.config) as C, input };
+  return { ...raw, traceparent: raw.traceparent ?? undefined, config: parseJson(raw.config) as C, input };
 }
 
 function outcome(given: Outcome | Payload): RawOutcome {
   const { output, reply }: Outcome = given instanceof Payload ? { output: given } : given;
   const headers = Object.entries(reply?.headers ?? {}).map(([name, value]) => ({ name, value: encode(value) }));
-  return {
+  return lowered({
     output: { contentType: output.contentType, data: output.data },
     reply: reply && { status: reply.status, headers, body: reply.body ?? new Uint8Array(0) },
-  };
+  });
 }
 
 /** What `work` gives. What it throws becomes the contract's failure: anything else would be a trap. */

@@ -4,16 +4,17 @@
  */
 
 import * as raw from "julee:action/secrets@0.1.0";
+import { whole } from "./boundary";
 import { InvalidConfig } from "./failure";
 
 /** The value, for protocols that must speak it themselves. The action has to allow it. */
 export function reveal(handle: string): Uint8Array {
-  return asked(() => raw.reveal(handle));
+  return asked(() => raw.reveal(whole(handle)));
 }
 
 /** HMAC-SHA-256 keyed with the secret, without seeing it. `prefix` goes before the key. */
 export function hmacSha256(handle: string, message: Uint8Array, encoding: "raw" | "base64" = "raw", prefix = ""): Uint8Array {
-  return asked(() => raw.hmacSha256(handle, encoding, prefix, message));
+  return asked(() => raw.hmacSha256(whole(handle), encoding, whole(prefix), message));
 }
 
 /** Whether a text looks like a secret's handle. Else it is plain text, which an action may give instead. */

@@ -1,12 +1,13 @@
 /** The service's functions as they are in tests: all four interfaces in one module. See `testing.ts`. */
 
-import type { RawHeader, RawPayload } from "./contract";
+import type { RawHeader, RawPayload, RawTlsOptions } from "./contract";
 
 interface Request {
   method: string;
   url: string;
   headers: RawHeader[];
   body: Uint8Array | undefined;
+  tls?: RawTlsOptions | undefined;
 }
 
 /** What tests look at and set. */

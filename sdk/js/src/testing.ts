@@ -6,7 +6,7 @@
  *     const { output } = execute(protocolApi, { url: "https://example.com/" }, {});
  */
 
-import type { ProtocolApi, RawCall, RawFailure, RawOutboundError, Reconciler, RawReconciliation } from "./contract";
+import type { ProtocolApi, RawCall, RawFailure, RawOutboundError, RawTlsOptions, Reconciler, RawReconciliation } from "./contract";
 import { decode, encode } from "./text";
 import { failing, host } from "./testing-host";
 
@@ -19,6 +19,7 @@ export interface Asked {
   url: string;
   headers: Record<string, string>;
   body: string;
+  tls?: RawTlsOptions | undefined;
 }
 
 /** Takes the service's place from here on, anew. */
@@ -54,7 +55,7 @@ export class Service {
 
 function asked(request: (typeof host.requests)[number]): Asked {
   const headers = Object.fromEntries(request.headers.map(({ name, value }) => [name.toLowerCase(), decode(value)]));
-  return { method: request.method, url: request.url, headers, body: decode(request.body ?? new Uint8Array(0)) };
+  return { method: request.method, url: request.url, headers, body: decode(request.body ?? new Uint8Array(0)), tls: request.tls };
 }
 
 /** What `execute` gave: the output as JSON or text, or the failure. */

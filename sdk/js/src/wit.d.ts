@@ -21,24 +21,24 @@ declare module "julee:action/secrets@0.1.0" {
 }
 
 declare module "julee:action/outbound@0.1.0" {
-  import type { RawHeader, TlsOptions } from "action-protocol/contract";
+  import type { RawHeader, RawTlsOptions } from "action-protocol/contract";
   export interface HttpRequest {
     method: string;
     url: string;
     headers: RawHeader[];
     body: Uint8Array | undefined;
     timeoutMs: number | undefined;
-    tls: TlsOptions | undefined;
+    tls: RawTlsOptions | undefined;
   }
   export function send(request: HttpRequest): { status: number; headers: RawHeader[]; body: Uint8Array };
   export interface RawConnection {
     read(maxBytes: number): Uint8Array;
     write(bytes: Uint8Array): void;
-    startTls(options: TlsOptions): string | undefined;
+    startTls(options: RawTlsOptions): string | undefined;
     setTimeout(milliseconds: number): void;
     [Symbol.dispose]?(): void;
   }
-  export function connect(host: string, port: number, tls: TlsOptions | undefined): RawConnection;
+  export function connect(host: string, port: number, tls: RawTlsOptions | undefined): RawConnection;
 }
 
 declare module "*.md" {

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { capture, check, decode, defineProtocol, encode, type FromSchema, http, InvalidInput, Payload, type Schema, secrets } from "action-protocol";
-import { execute, Service, validate } from "action-protocol/testing";
+import { BadResponse, capture, check, decode, defineProtocol, encode, type FromSchema, http, InvalidInput, journal, Payload, Rejected, type Schema, secrets, tlsOptions } from "action-protocol";
+import { execute, Service, testConnection, validate } from "action-protocol/testing";
+import { JSON_DEPTH_MAX, parseJson, whole } from "../src/boundary";
 import { seed } from "../src/random";
 
 const schema = {
@@ -52,10 +53,12 @@ test("a value is checked by its schema, everything at once", () => {
 });
 
 test("texts are UTF-8, and what is none is replaced", () => {
-  for (const text of ["", "abc", "äöü", "€", "𝄞", "\u0000", "x".repeat(10_000)]) assert.equal(decode(encode(text)), text);
+  for (const text of ["", "abc", "äöü", "€", "𝄞", "\u0000", "x".repeat(10_000), "x€".repeat(5_000), "xx𝄞".repeat(5_000)]) assert.equal(decode(encode(text)), text);
   for (const text of ["ä€𝄞", "\ud800", "a\udc00b"]) assert.deepEqual([...encode(text)], [...new TextEncoder().encode(text)]);
   for (const bytes of [[0xff], [0xc3], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82, 0x41], [0xf5, 0x80]]) {
     assert(decode(new Uint8Array(bytes)).includes("\ufffd"), bytes.join());
+    const within = new Uint8Array([...encode("ä".repeat(4094)), ...bytes, ...encode("z".repeat(5_000))]);
+    assert.match(decode(within), /^ä{4094}\ufffd+A?z{5000}$/, bytes.join());
   }
 });
 
@@ -109,6 +112,55 @@ test("what was captured is kept once", () => {
   for (let round = 0; round < 2; round++) assert.equal(execute(echo, { url: "https://x/", mode: "a" }).failure, undefined);
   assert.deepEqual(service.items, [{ key: "one", kind: "page", content: "page" }]);
   assert.equal(service.requests[0]?.headers["authorization"], "Bearer t");
+});
+
+test("half characters of a remote are replaced wherever they go", () => {
+  const half = "\ud800";
+  const said = () => http.get(`https://x/${half}`, { headers: { "X-A": half } }).json({ type: "array", items: { type: "string" } })[0] as string;
+  const halves = defineProtocol({
+    ...definition,
+    validate: () => [{ pointer: `/${half}`, code: half, message: half }],
+    testConnection: () => ({ summary: half, details: { said: half } }),
+    execute(call) {
+      const told = said();
+      journal.warn(told);
+      capture.emit("page", Payload.text(told), `k${told}`);
+      capture.setStateJson(`s${told}`, { [told]: told });
+      if (call.input.text() === "fail") throw new Rejected(told, { details: { [told]: told } });
+      return { output: Payload.json({ [told]: told, "\\ud800": "\\ud800" }), reply: { status: 200, headers: { [told]: told } } };
+    },
+  });
+  const service = new Service(() => ({ status: 200, body: '["\\ud800"]' }));
+  const { failure } = execute(halves, {}, "fail");
+  assert.deepEqual([failure?.message, failure?.details], ["\ufffd", '{"\ufffd":"\ufffd"}']);
+  // A backslash that the text itself has stays one.
+  assert.deepEqual(execute(halves, {}).output, { "\ufffd": "\ufffd", "\\ud800": "\\ud800" });
+  assert.deepEqual([service.logs[0], service.items[0]?.key, service.requests[0]?.url], ["\ufffd", "k\ufffd", "https://x/\ufffd"]);
+  assert.deepEqual(validate(halves, {}), ["/\ufffd \ufffd"]);
+  assert.deepEqual(testConnection(halves, {}), { summary: "\ufffd", details: { said: "\ufffd" } });
+  assert.equal(whole("🦀 ä\udd80"), "🦀 ä\ufffd");
+});
+
+test("JSON is as deep as the service reads it and no deeper", () => {
+  const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+  const flat = JSON.stringify(Array.from({ length: 1000 }, () => ({ a: ["[[[", '\\"[[', "{{{".repeat(100), "\\"] })));
+  assert.equal((parseJson(flat) as unknown[]).length, 1000);
+  assert.equal((parseJson(nested(JSON_DEPTH_MAX)) as unknown[]).length, 1);
+  for (const deep of [nested(JSON_DEPTH_MAX + 1), nested(100_000), '{"a":'.repeat(100_000), '["\\\\",'.repeat(200)]) {
+    assert.throws(() => parseJson(deep), /nested more than/);
+    assert.throws(() => Payload.bytes("application/json", encode(deep)).parse({}), InvalidInput);
+    new Service(() => ({ status: 200, body: deep }));
+    assert.throws(() => http.get("https://x/").json({}), BadResponse);
+  }
+});
+
+test("what a config says about TLS goes along with the request", () => {
+  const service = new Service(() => ({ status: 200 }));
+  http.get("https://x/", { tls: { extraRoots: "R" } });
+  http.get("https://x/", { tls: tlsOptions({ client_certificate: { chain: "C", key: "sec_1" } }) });
+  const usual = { serverName: undefined, extraRoots: undefined, clientIdentity: undefined, alpn: [] };
+  const told = service.requests.map(({ tls }) => tls);
+  assert.deepEqual(told, [{ ...usual, extraRoots: "R" }, { ...usual, clientIdentity: { chain: "C", key: "sec_1" } }]);
 });
 
 test("random numbers differ from seed to seed, and are spread", () => {

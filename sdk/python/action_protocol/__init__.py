@@ -48,6 +48,7 @@ from .failure import (
     Unauthenticated,
     Unavailable,
 )
+from .net import Tls
 from .payload import Outcome, Payload, WebhookReply
 from .protocol import Accepted, Call, ConnectionReport, Issue, Protocol, export, export_reconciler
 from .reconciliation import DidNot, TookEffect, Unknown
@@ -79,6 +80,7 @@ __all__ = [
     "RateLimited",
     "Rejected",
     "Secret",
+    "Tls",
     "TookEffect",
     "Unauthenticated",
     "Unavailable",

@@ -4,13 +4,13 @@ Nothing given here is visible to anyone until the attempt succeeds or `checkpoin
 all of it is, at once, with the state that was set.
 """
 
-import json
 from typing import Any
 
 from componentize_py_types import Err
 from wit_world.imports import capture as _capture
 
 from . import schema
+from .boundary import lowered, parse_json
 from .failure import Advice, Failure, Internal, Rejected, Unavailable
 from .payload import Payload
 
@@ -71,7 +71,7 @@ def state_json(key: str, kind: Any = Any) -> Any:
     if found is None:
         return None
     try:
-        return schema.parse(kind, json.loads(found))
+        return schema.parse(kind, parse_json(found))
     except ValueError as error:
         raise Internal(f"the state {key} does not fit: {error}") from None
 
@@ -88,7 +88,7 @@ def checkpoint() -> int:
 
 def _asked(function, *arguments):
     try:
-        return function(*arguments)
+        return function(*lowered(arguments))
     except Err as error:
         kind = TooLarge if isinstance(error.value, _capture.CaptureError_TooLarge) else NotAvailable
         raise kind(error.value.value) from None

@@ -1,10 +1,11 @@
 """Failures: one exception for each kind, with the advice that it usually carries."""
 
-import json
 from typing import Any
 
 from wit_world.imports import model
 from wit_world.imports.model import FailureKind
+
+from .boundary import lowered, to_json
 
 
 class Advice:
@@ -37,8 +38,8 @@ class Failure(Exception):
 
     def to_wit(self) -> model.Failure:
         """As the contract has it."""
-        details = None if self.details is None else json.dumps(self.details)
-        return model.Failure(self.kind, self.message, self.advice, details)
+        details = None if self.details is None else to_json(self.details)
+        return lowered(model.Failure(self.kind, self.message, self.advice, details))
 
 
 class InvalidConfig(Failure):

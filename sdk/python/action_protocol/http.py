@@ -6,7 +6,6 @@ does TLS and puts secrets in the place of their handles. None of that is in the 
 """
 
 import base64
-import json as _json
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -19,6 +18,7 @@ from wit_world.imports.model import Effect, Header
 from wit_world.imports.outbound import ClientIdentity, TlsOptions
 
 from . import schema
+from .boundary import lowered, parse_json, whole
 from .failure import Advice, BadResponse, Failure, InvalidConfig, RateLimited, Rejected, Unauthenticated, Unavailable
 from .payload import Payload, is_json, media_type
 
@@ -118,8 +118,8 @@ class Response:
     def json(self, kind: Any = Any) -> Any:
         """The body's JSON as a type. Raises `BadResponse` with every place where it does not fit."""
         try:
-            return schema.parse(kind, _json.loads(self.body))
-        except (ValueError, RecursionError) as error:
+            return schema.parse(kind, parse_json(self.body))
+        except ValueError as error:
             raise BadResponse(f"the answer does not fit: {error}") from None
 
     def payload(self) -> Payload:
@@ -192,10 +192,10 @@ def request(
         pairs.append(("Authorization", f"Bearer {bearer}"))
     if basic_auth is not None:
         # The service looks into the encoded pair for handles.
-        pairs.append(("Authorization", "Basic " + base64.b64encode(":".join(basic_auth).encode()).decode()))
-    wit = [Header(name, value.encode()) for name, value in pairs]
+        pairs.append(("Authorization", "Basic " + base64.b64encode(whole(":".join(basic_auth)).encode()).decode()))
+    wit = [Header(name, whole(value).encode()) for name, value in pairs]
     try:
-        answer = outbound.send(outbound.HttpRequest(method, url, wit, body, timeout_ms, tls))
+        answer = outbound.send(lowered(outbound.HttpRequest(method, url, wit, body, timeout_ms, tls)))
     except Err as error:
         raise outbound_error(error.value, effect) from None
     # Header values are bytes; Latin-1 loses none of them.
@@ -230,15 +230,25 @@ def follow(url: str, *, hops_max: int = 5, headers: Headers | None = None, **opt
         location = response.header("location")
         if response.status not in _REDIRECTS or not location:
             return response
-        target = urljoin(url, location)
-        if urlsplit(target).scheme not in ("http", "https"):
-            raise BadResponse(f"{_without_query(url)} redirects to what is no URL")
-        if _origin(target) != _origin(url):
+        target, origin = _target(url, location)
+        if origin != _origin(url):
             pairs = [(n, v) for n, v in pairs if n.lower() not in _CREDENTIALS and _HANDLE not in v]
             for name in ("bearer", "basic_auth", "tls"):
                 options.pop(name, None)
         url = target
     return get(url, headers=pairs, **options)
+
+
+def _target(url: str, location: str) -> tuple[str, tuple]:
+    """Where a redirect leads, and the origin of that."""
+    try:
+        target = urljoin(url, location)
+        origin = _origin(target)
+    except ValueError:  # brackets that do not close, a port that is none
+        origin = ("",)
+    if origin[0] not in ("http", "https"):
+        raise BadResponse(f"{_without_query(url)} redirects to what is no URL")
+    return target, origin
 
 
 def _origin(url: str) -> tuple:

@@ -5,13 +5,41 @@
         connection.write(b"EHLO …\\r\\n")
 """
 
+from dataclasses import dataclass
+from typing import Annotated
+
 from componentize_py_types import Err
 from wit_world.imports import outbound
 from wit_world.imports.outbound import ClientIdentity, TlsOptions
 
+from .boundary import lowered
 from .http import outbound_error
+from .secrets import Secret
+from .types import Doc
 
-__all__ = ["ClientIdentity", "Connection", "TlsOptions", "connect"]
+__all__ = ["ClientCertificate", "ClientIdentity", "Connection", "Tls", "TlsOptions", "connect"]
+
+
+@dataclass
+class ClientCertificate:
+    chain: Annotated[str, Doc("The certificate and those above it (PEM), leaf first.")]
+    key: Annotated[Secret, Doc("The private key (PEM), as a secret. The protocol does not see it.")]
+
+
+@dataclass
+class Tls:
+    """How TLS differs from the usual."""
+
+    extra_roots: Annotated[str | None, Doc("Certificates (PEM) of authorities to trust beside the well-known ones.")] = None
+    server_name: Annotated[
+        str | None, Doc("The name that the remote's certificate bears, where it is not the host that is connected to.")
+    ] = None
+    client_certificate: Annotated[ClientCertificate | None, Doc("A certificate that says who asks.")] = None
+
+    def options(self) -> TlsOptions:
+        """What a request or a connection takes for `tls`."""
+        identity = self.client_certificate
+        return TlsOptions(self.server_name, self.extra_roots, identity and ClientIdentity(identity.chain, identity.key), [])
 
 
 class Connection:
@@ -56,6 +84,6 @@ def connect(host: str, port: int, tls: TlsOptions | None = None) -> Connection:
 
 def _asked(function, *arguments):
     try:
-        return function(*arguments)
+        return function(*lowered(arguments))
     except Err as error:
         raise outbound_error(error.value) from None

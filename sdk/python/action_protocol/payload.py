@@ -1,12 +1,12 @@
 """Payloads: JSON, text and bytes, with their media types."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from wit_world.imports import model
 
 from . import schema
+from .boundary import lowered, parse_json, to_json, whole
 from .failure import InvalidInput
 
 
@@ -17,14 +17,12 @@ class Payload(model.Payload):
     @classmethod
     def json(cls, value: Any) -> "Payload":
         """A value as JSON; dataclasses too."""
-        text = json.dumps(schema.plain(value), ensure_ascii=False, separators=(",", ":"))
-        # A text may hold half of a surrogate pair, which UTF-8 cannot.
-        return cls("application/json", text.encode("utf-8", "replace"))
+        return cls("application/json", to_json(schema.plain(value)).encode())
 
     @classmethod
     def text(cls, text: str) -> "Payload":
         """A text, in UTF-8."""
-        return cls("text/plain; charset=utf-8", text.encode("utf-8", "replace"))
+        return cls("text/plain; charset=utf-8", whole(text).encode())
 
     @classmethod
     def bytes(cls, content_type: str, data: bytes) -> "Payload":
@@ -44,8 +42,8 @@ class Payload(model.Payload):
     def parse(self, kind: Any = Any) -> Any:
         """The JSON in it, as a type. Raises `InvalidInput` with every place where it does not fit."""
         try:
-            value = json.loads(self.data)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(self.data)
+        except ValueError as error:
             raise InvalidInput(f"the input is not JSON: {error}") from None
         try:
             return schema.parse(kind, value)
@@ -79,10 +77,10 @@ class Outcome:
         """As the contract has it."""
         reply = self.reply and model.WebhookReply(
             self.reply.status,
-            [model.Header(name, value.encode()) for name, value in self.reply.headers.items()],
+            [model.Header(name, whole(value).encode()) for name, value in self.reply.headers.items()],
             self.reply.body,
         )
-        return model.Outcome(self.output, reply)
+        return lowered(model.Outcome(self.output, reply))
 
 
 def media_type(content_type: str) -> str:

@@ -11,6 +11,7 @@ from wit_world.imports import model
 from wit_world.imports.model import Effect, Issue
 
 from . import journal, schema
+from .boundary import lowered, parse_json, to_json
 from .capture import CaptureError
 from .failure import Failure, Internal, InvalidConfig
 from .http import OutboundError
@@ -115,7 +116,7 @@ def export(protocol: type[Protocol]) -> type:
 
     class ProtocolApi:
         def describe(self) -> model.Descriptor:
-            return model.Descriptor(
+            descriptor = model.Descriptor(
                 protocol.name,
                 protocol.version,
                 protocol.summary,
@@ -126,6 +127,7 @@ def export(protocol: type[Protocol]) -> type:
                 examples,
                 list(protocol.test_methods),
             )
+            return lowered(descriptor)
 
         def validate_config(self, config: str) -> model.Accepted:
             try:
@@ -133,12 +135,12 @@ def export(protocol: type[Protocol]) -> type:
             except InvalidConfig as failure:
                 answer = _issues(failure)
             if isinstance(answer, list):
-                raise Err(answer)
-            return answer
+                raise Err(lowered(answer))
+            return lowered(answer)
 
         def test_connection(self, config: str) -> model.ConnectionReport:
             report = _answered(lambda: subject.test_connection(_parsed(kind, config)))
-            return model.ConnectionReport(report.summary, json.dumps(schema.plain(report.details)))
+            return lowered(model.ConnectionReport(report.summary, to_json(schema.plain(report.details))))
 
         def execute(self, call: model.Call) -> model.Outcome:
             return _answered(lambda: Outcome.of(subject.execute(_call(kind, call))).to_wit())
@@ -179,7 +181,7 @@ def _answered(work):
 
 def _parsed(kind: Any, text: str) -> Any:
     try:
-        return schema.parse(kind, json.loads(text))
+        return schema.parse(kind, parse_json(text))
     except schema.DoesNotFit as error:
         issues = [schema.plain(one) for one in error.wrong]
         raise InvalidConfig(str(error), details={"issues": issues}) from None

@@ -6,6 +6,7 @@ with text values, `list[T]`, `dict[str, T]`, unions, and dataclasses of these. `
 """
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def has_doc(kind: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A value as `json.dumps` takes it: dataclasses become objects, enumerations their values."""
+    """A value as JSON has it: dataclasses become objects, enumerations their values, what is no number `None`."""
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -88,6 +89,8 @@ def plain(value: Any) -> Any:
         return {name: plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
         return [plain(member) for member in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value
 
 
@@ -109,7 +112,7 @@ class DoesNotFit(ValueError):
 
 
 def parse(kind: Any, value: Any) -> Any:
-    """A value of this type, of what `json.loads` gave.
+    """A value of this type, of what JSON holds.
 
     Raises `DoesNotFit`, which lists everything that is wrong and not the first thing.
     """

@@ -9,6 +9,7 @@ from componentize_py_types import Err
 from wit_world.imports import secrets as _secrets
 from wit_world.imports.secrets import KeyEncoding, SecretError
 
+from .boundary import lowered
 from .failure import InvalidConfig
 
 __all__ = ["KeyEncoding", "Secret", "SecretError"]
@@ -40,7 +41,7 @@ class Secret(str):
 
 def _asked(function, *arguments) -> bytes:
     try:
-        return function(*arguments)
+        return function(*lowered(arguments))
     except Err as error:
         if error.value == SecretError.NOT_GRANTED:
             raise InvalidConfig("the action does not let its protocol see this secret; see grants.reveal") from None

@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 from action_protocol import (
     Accepted,
     Advice,
+    BadResponse,
     ConnectionReport,
     Doc,
     Effect,
     Egress,
     InvalidInput,
+    Issue,
     Length,
     Outcome,
     Pattern,
@@ -21,7 +23,9 @@ from action_protocol import (
     Protocol,
     Range,
     RateLimited,
+    Rejected,
     Secret,
+    Tls,
     TookEffect,
     WebhookReply,
     capture,
@@ -32,6 +36,7 @@ from action_protocol import (
     schema,
     testing,
 )
+from action_protocol.boundary import JSON_DEPTH_MAX, parse_json, whole
 from wit_world.imports import model, outbound
 
 
@@ -177,6 +182,75 @@ class Calls(unittest.TestCase):
         self.assertEqual(answer.value.output.data, b"exe_1")
 
 
+HALF = "\ud800"
+
+
+class Halves(Protocol[Config]):
+    """Says what a remote told it in every place where a protocol can say something."""
+
+    name = "halves"
+    version = "0.1.0"
+    summary = "s"
+
+    def validate(self, config):
+        return [Issue(f"/{HALF}", HALF, HALF)] if config.tags == ["no"] else Accepted(Effect.READ, [Issue("", "c", HALF)])
+
+    def test_connection(self, config):
+        return ConnectionReport(HALF, {"said": HALF})
+
+    def execute(self, call):
+        said = http.get(f"https://example.com/{HALF}", headers={"X-A": HALF}).json()[0]
+        journal.warn(said)
+        journal.progress(1, 2, said)
+        capture.emit("page", Payload(said, said.encode("utf-8", "replace")), key=f"k{said}")
+        capture.set_state_json(f"s{said}", {said: said})
+        if call.config.tags == ["err"]:
+            raise Rejected(said, details={said: said})
+        return Outcome(Payload.json({said: said}), WebhookReply(200, {said: said}))
+
+
+class Boundary(unittest.TestCase):
+    def texts(self, value):
+        """Every text in what the service is given. One that is not whole would end the component."""
+        if isinstance(value, str):
+            return [value]
+        if isinstance(value, list | tuple):
+            return [text for one in value for text in self.texts(one)]
+        return self.texts(list(vars(value).values())) if hasattr(value, "__dict__") and not isinstance(value, Enum) else []
+
+    def test_half_characters_of_a_remote_are_replaced_wherever_they_go(self):
+        with testing.Service(lambda _: testing.Response(200, body=b'["\\ud800"]')) as service:
+            outcome = testing.execute(Halves, config())
+            failure = testing.execute(Halves, config("err"))
+            given = [outcome, failure, testing.test_connection(Halves, config()), testing.validate(Halves, config("no"))]
+            given += [testing.validate(Halves, config()), service.items, service.logs, service.requests, *service.progress, [*service.state]]
+        for text in self.texts(given):
+            text.encode()
+        self.assertEqual(json.loads(outcome.output.data), {"\ufffd": "\ufffd"})
+        self.assertEqual((failure.message, json.loads(failure.details)), ("\ufffd", {"\ufffd": "\ufffd"}))
+        self.assertEqual((service.logs[0], service.items[0].key), ("\ufffd", "k\ufffd"))
+        self.assertEqual(whole("a\ud83e\udd80 🦀 ä"), "a\ufffd\ufffd 🦀 ä")
+
+    def test_json_is_as_deep_as_the_service_reads_it_and_no_deeper(self):
+        def nested(depth):
+            return b"[" * depth + b"]" * depth
+
+        self.assertEqual(len(parse_json(nested(JSON_DEPTH_MAX))), 1)
+        flat = json.dumps([{"a": ["[[[", '\\"[[', "{{{" * 100]}] * 1000).encode()
+        self.assertEqual(len(parse_json(flat)), 1000)
+        for deep in [nested(JSON_DEPTH_MAX + 1), nested(100_000), b'{"a":' * 100_000, b'["\\\\",' * 200]:
+            with self.assertRaisesRegex(ValueError, "nested more than"):
+                parse_json(deep)
+            with self.assertRaises(BadResponse):
+                http.Response(200, body=deep).json()
+            with self.assertRaises(InvalidInput):
+                Payload("application/json", deep).parse()
+        for none in [b"NaN", b"[Infinity]", b"\xff", "[]".encode("utf-16")]:
+            with self.assertRaises(BadResponse):
+                http.Response(200, body=none).json()
+        self.assertEqual(Payload.json([float("nan"), 1e999, 1.5]).data, b"[null,null,1.5]")
+
+
 class Requests(unittest.TestCase):
     def told(self, status, headers=(), effect=Effect.READ):
         failure = http.Response(status, list(headers)).failure(effect)
@@ -212,6 +286,19 @@ class Requests(unittest.TestCase):
             http.follow("https://example.com/", bearer="t", headers={"X-Key": "sec_0", "X-Plain": "p"})
         sent = [sorted(header.name for header in request.headers) for request in service.requests]
         self.assertEqual(sent, [["Authorization", "X-Key", "X-Plain"], ["X-Plain"]])
+
+    def test_what_a_config_says_about_tls_goes_along_with_the_request(self):
+        got = schema.parse(Tls, {"extra_roots": "R", "client_certificate": {"chain": "C", "key": "sec_1"}})
+        self.assertTrue(schema.of(Tls)["properties"]["client_certificate"]["properties"]["key"]["writeOnly"])
+        with testing.Service(lambda _: testing.Response(200)) as service:
+            http.get("https://example.com/", tls=got.options())
+        identity = http.ClientIdentity("C", "sec_1")
+        self.assertEqual(service.requests[0].tls, http.TlsOptions(None, "R", identity, []))
+
+    def test_a_redirect_to_what_is_no_url_is_a_bad_response(self):
+        for location in ["http://[::1", "https://example.com:99999/", "https://example.com:x/", "ftp://example.com/", "//[x"]:
+            with testing.Service(lambda _, to=location: testing.Response(302, [("Location", to)])), self.assertRaises(BadResponse):
+                http.follow("https://example.com/a")
 
     def test_a_secret_is_not_shown(self):
         self.assertNotIn("plain", repr(Secret("plain")))

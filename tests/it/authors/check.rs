@@ -33,12 +33,19 @@ const TELL: &str = r#"{"mode": "tell", "secret": {"$secret": "api"}, "url": "htt
 const TRAPS: &str = r#"{"url": "http://a.test/", "reconcile": "trap"}"#;
 const ELSEWHERE: &str = r#"{"url": "http://a.test/", "target": "http://b.test/"}"#;
 
-const BREACHES: [Breach; 22] = [
+const BREACHES: [Breach; 33] = [
     breach("forbidden-import", None, "component", "failed", "evil:host/backdoor@1.0.0"),
     breach("wrong-world", None, "component", "failed", "does not export `julee:action/protocol-api@0.1.0`"),
     breach("trap-in-describe", None, "describe", "failed", "describe_trapped"),
     breach("loop-in-describe", None, "describe", "failed", "describe_fuel_exhausted"),
-    breach("fickle-describe", None, "deterministic", "failed", "documentation is another one"),
+    breach("fickle-describe", None, "deterministic", "failed", "documentation is another one when it is asked again"),
+    breach(
+        "indiscreet",
+        None,
+        "deterministic",
+        "failed",
+        "summary is another one when it is asked again, at another time",
+    ),
     breach("network-in-describe", None, "pure", "failed", "tried to reach 127.0.0.1:9"),
     breach("lying-descriptor", None, "descriptor", "failed", "/version: not a semantic version"),
     breach("invalid-schema", None, "descriptor", "failed", "/config_schema"),
@@ -51,9 +58,19 @@ const BREACHES: [Breach; 22] = [
     breach("unsafe-test", None, "connection-test", "failed", "POST can change something"),
     breach("wasi-http", Some(ELSEWHERE), "egress", "warning", "tried to reach b.test:80"),
     breach("careless", None, "execute", "failed", "/id: this member is missing"),
+    breach("indiscreet", None, "execute", "warning", "accepted as `read`, and sends POST"),
     breach("careless", None, "odd-inputs", "failed", "bytes that are no text: execute trapped"),
     breach("careless", None, "remote-trouble", "warning", "nobody listens: it says that it worked"),
     breach("secretive", Some(TELL), "secrets", "failed", "the secret `api` stands in the log"),
+    breach("indiscreet", None, "secrets", "failed", "execute: the secret `api` stands in a captured item"),
+    breach("indiscreet", None, "secrets", "failed", "execute: the secret `api` stands in the action's state"),
+    breach("indiscreet", None, "secrets", "failed", "execute: the secret `api` stands in the output"),
+    breach("indiscreet", None, "secrets", "failed", "odd-inputs, plain text: the secret `api` stands in the log"),
+    breach("indiscreet", None, "secrets", "failed", "remote-trouble, nobody listens: the secret `api` stands in the f"),
+    breach("indiscreet", None, "secrets", "failed", "remote-trouble, it answers 429: the secret `api` stands in the f"),
+    breach("indiscreet", None, "secrets", "failed", "redirects: the secret `api` stands in the failure"),
+    breach("indiscreet", None, "secrets", "failed", "deadline, nobody answers: the secret `api` stands in the failure"),
+    breach("indiscreet", None, "secrets", "failed", "reconcile, it answers: the secret `api` stands in the output"),
     breach("careless", None, "redirects", "failed", "takes the secret `api-token` along"),
     breach("reconciling", Some(TRAPS), "reconcile", "failed", "reconcile trapped"),
 ];
@@ -156,6 +173,15 @@ async fn a_protocol_over_http_is_tried_in_every_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_protocol_that_captures_is_tried_in_every_way_too() {
+    let report = check(&fixture_path("collecting"), &["--strict"]).await.json();
+    let rules = report["rules"].as_array().unwrap().iter().filter(|rule| rule["rule"] != "cost");
+    let standings: BTreeSet<_> = rules.map(|rule| rule["standing"].as_str()).collect();
+    assert_eq!(standings, BTreeSet::from([Some("ok")]), "{report}");
+    assert!(rule(&report, "execute")["message"].as_str().unwrap().contains("1 succeeded"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_tried_is_said_and_warnings_count_where_somebody_wants_it() {
     let ran = check(&fixture_path("noop"), &[]).await;
     let report = ran.json();
@@ -178,7 +204,7 @@ async fn people_get_a_line_for_each_rule_and_what_to_do() {
     assert_eq!(ran.code, 1);
     for line in [
         "contrary.wasm  contrary@0.1.0  sha256:",
-        "ok           deterministic    asked 5 times",
+        "ok           deterministic    asked 6 times",
         "failed       examples         1 config tried",
         "- Friendly: refused: /tone: no tone is right",
         "correct the example, or validate-config",

@@ -16,12 +16,14 @@ async fn a_project_is_begun_once_and_under_a_proper_name() {
     for (words, said) in [
         (["new", "rust", "order-mail"], "order-mail is there already"),
         (["new", "rust", "Order_Mail"], "a name is a lower-case letter"),
+        (["new", "python", "email"], "cannot be called email, which is a module of Python itself"),
+        (["new", "rust", "self"], "cannot be called self, which is a word of Rust"),
         (["new", "cobol", "ledger"], "there is no template for `cobol`"),
     ] {
         let refused = action_service(folder.path(), &words).await;
         assert!(refused.code == 2 && refused.err.contains(said), "{words:?}: {}", refused.err);
     }
-    assert!(!folder.path().join("ledger").exists());
+    assert!(!folder.path().join("ledger").exists() && !folder.path().join("email").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,17 +62,66 @@ async fn feeds_of_every_kind_are_read_and_captured_once() {
         "{first}"
     );
     let second = world.execute("twice", &json!({})).await;
-    if first["output"]["captured"] == true {
-        // What was there is not read again, and no item is captured twice.
-        assert_eq!(
-            (&second["output"]["status"], &second["output"]["entries"]),
-            (&json!("not_modified"), &json!([])),
-            "{second}"
-        );
-        let events = world.service.private.events(first["id"].as_str().unwrap()).await;
-        assert_eq!(events.iter().filter(|event| event["type"] == "item_captured").count(), 2, "{events:?}");
-    } else {
-        assert_eq!(second["output"]["entries"].as_array().unwrap().len(), 2, "{second}");
+    assert_eq!(first["output"]["captured"], true, "{first}");
+    // What was there is not read again, and no item is captured twice.
+    assert_eq!(
+        (&second["output"]["status"], &second["output"]["entries"]),
+        (&json!("not_modified"), &json!([])),
+        "{second}"
+    );
+    let events = world.service.private.events(first["id"].as_str().unwrap()).await;
+    assert_eq!(events.iter().filter(|event| event["type"] == "item_captured").count(), 2, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_feed_is_read_in_parts_and_nothing_of_it_is_lost() {
+    let Some(world) = World::of_protocol("feed").await else { return };
+    // As many as no execution has fuel for at once.
+    let item = |n: usize| {
+        let text = "Some words about it. ".repeat(25);
+        format!("<item><guid>{n}</guid><title>No. {n}</title><link>/{n}</link><description>{text}</description></item>")
+    };
+    let items: String = (0..5_000).map(item).collect();
+    let rss = format!("<rss version='2.0'><channel><title>Long</title>{items}</channel></rss>");
+    let server = Server::start(move |_| Reply::new(200, &[("etag", "\"1\"")], rss.clone())).await;
+    world.action("long", "feed", &json!({"url": server.url("/"), "max_content_bytes": 0})).await;
+    // Up to the last that is looked at, all of them are within what an action has by default.
+    for round in 0..10 {
+        let execution = world.execute("long", &json!({})).await;
+        assert_eq!(execution["status"], "succeeded", "{execution}");
+        let output = world.output(&execution).await;
+        assert_eq!(output["entries"][0]["id"], (round * 100).to_string(), "{execution}");
+        assert_eq!(output["left_out"], 4_900 - round * 100, "{execution}");
+    }
+    let over = world.execute("long", &json!({})).await;
+    assert_eq!((&over["output"]["entries"], &over["output"]["left_out"]), (&json!([]), &json!(4_000)), "{over}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_odd_feed_holds_stops_nothing_else() {
+    let Some(world) = World::of_protocol("feed").await else { return };
+    let long = "x".repeat(600);
+    let items = format!(r#"[{{"id": "{long}"}}, {{"id": "\ud800", "title": "\udfff"}}, {{"id": 1e999, "url": "/u"}}]"#);
+    let odd = format!(r#"{{"version": "https://jsonfeed.org/version/1.1", "title": "\ud800", "items": {items}}}"#);
+    let deep = format!(r#"{{"version": {}"#, "[".repeat(100_000));
+    let server = Server::start(move |request| match request.uri().path() {
+        "/odd" => Reply::new(200, &[], odd.clone()),
+        "/deep" => Reply::new(200, &[], deep.clone()),
+        "/number" => Reply::new(200, &[], r#"{"version": NaN}"#),
+        "/bracket" => Reply::new(302, &[("location", "http://[::1")], ""),
+        "/port" => Reply::new(302, &[("location", "http://127.0.0.1:99999/")], ""),
+        _ => Reply::new(404, &[], ""),
+    })
+    .await;
+    world.action("odd", "feed", &json!({"url": server.url("/odd")})).await;
+    let execution = world.execute("odd", &json!({})).await;
+    let ids: Vec<_> = execution["output"]["entries"].as_array().unwrap().iter().map(|entry| &entry["id"]).collect();
+    assert_eq!(ids, [&json!(long), &json!("\u{fffd}"), &json!(server.url("/u"))], "{execution}");
+    let events = world.service.private.events(execution["id"].as_str().unwrap()).await;
+    assert_eq!(events.iter().filter(|event| event["type"] == "item_captured").count(), 3, "{events:?}");
+    for path in ["/deep", "/number", "/bracket", "/port"] {
+        let told = world.failure("feed", &json!({"url": server.url(path)}), &json!({})).await;
+        assert_eq!(told, ("bad_response".to_owned(), json!("give_up")), "{path}");
     }
 }
 

@@ -32,6 +32,8 @@ async fn github() -> Server {
             }
             (_, "down", _) => Reply::new(500, &[], ""),
             (_, "noise", _) => Reply::new(200, &[], "{\"id\": "),
+            (_, "deep", _) => Reply::new(200, &[], "[".repeat(100_000)),
+            (_, "half", _) => Reply::new(422, &[], r#"{"message": "\ud800", "errors": ["\udfff"]}"#),
             (_, "silent", _) => Reply::Silence,
             (_, "strict", _) => Reply::json(422, &json!({"message": "Validation Failed", "errors": [{"field": "title"}]})),
             ("GET", "rockets", []) => {
@@ -123,6 +125,8 @@ async fn what_goes_wrong_has_its_kind_and_advice() {
         (of("busy", "github"), "rate_limited", json!({"retry_after_ms": 38_000})),
         (of("down", "github"), "unavailable", json!("retry")),
         (of("noise", "github"), "bad_response", json!("give_up")),
+        (of("deep", "github"), "bad_response", json!("give_up")),
+        (of("half", "github"), "invalid_input", json!("give_up")),
         (of("strict", "github"), "invalid_input", json!("give_up")),
         (of("silent", "github"), "unavailable", json!("retry")),
     ] {

@@ -6,4 +6,5 @@ mod languages;
 mod scripted;
 mod slack;
 mod start;
+mod tls;
 mod world;

@@ -1,5 +1,6 @@
 //! A real HTTP server on loopback whose answers are a function of what it is asked.
 
+use crate::kit::Authority;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
@@ -41,23 +42,39 @@ impl Reply {
 #[derive(Clone)]
 pub(super) struct Server {
     address: SocketAddr,
+    is_tls: bool,
     requests: Arc<Mutex<Vec<Request<Bytes>>>>,
 }
 
 impl Server {
     pub(super) async fn start(answer: impl Fn(&Request<Bytes>) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_as(None, answer).await
+    }
+
+    /// One that speaks TLS, to whom this authority knows.
+    pub(super) async fn start_as(
+        authority: Option<&Authority>,
+        answer: impl Fn(&Request<Bytes>) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let acceptor = authority.map(Authority::acceptor);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Self { address, requests: Arc::default() };
+        let server = Self { address, is_tls: acceptor.is_some(), requests: Arc::default() };
         let (seen, answer) = (server.requests.clone(), Arc::new(answer));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (seen, answer) = (seen.clone(), answer.clone());
+                let (seen, answer, acceptor) = (seen.clone(), answer.clone(), acceptor.clone());
                 tokio::spawn(async move {
                     let service = service_fn(|request| respond(request, seen.clone(), answer.clone()));
                     let connection = hyper::server::conn::http1::Builder::new();
                     // A hangup is an error of the service, which closes the connection.
-                    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                    let Some(acceptor) = acceptor else {
+                        let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                        return;
+                    };
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                    }
                 });
             }
         });
@@ -65,7 +82,8 @@ impl Server {
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        let scheme = if self.is_tls { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.address)
     }
 
     /// What it was asked, in order.

@@ -1,8 +1,17 @@
 //! Large built-in protocols hold nobody up: neither a start, nor whoever does not want them.
 
-use super::world::{World, is_built};
-use crate::kit::{Service, client::Client, components::protocol_path, service::Options};
+use super::{
+    scripted::{Reply, Server},
+    world::{World, is_built},
+};
+use crate::kit::{
+    Service,
+    client::Client,
+    components::protocol_path,
+    service::{Options, binary},
+};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 async fn missing(api: &Client) -> Vec<(String, String)> {
     let page = api.get("/v1/protocols").await.json(200);
@@ -45,4 +54,21 @@ async fn where_they_are_prepared_when_wanted_only_what_is_named_is() {
     assert!(status.success());
     let again = Service::start_with(options).await;
     assert!(missing(&again.private).await.iter().all(|(name, _)| name != "slack"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_nothing_but_what_is_missing_says_so() {
+    let page = json!({"items": [], "next": null, "missing": [{"name": "feed", "state": "waiting", "reason": null}]});
+    let answered = page.clone();
+    let service = Server::start(move |_| Reply::json(200, &answered)).await;
+    let list = async |words: &[&str]| {
+        let mut command = Command::new(binary());
+        command.args(words).args(["protocol", "list", "--server", &service.url(""), "--token", "t"]);
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = list(&[]).await;
+    assert!(told.lines().any(|line| line.contains("feed") && line.contains("being prepared")), "{told}");
+    assert_eq!(serde_json::from_str::<Value>(&list(&["--json"]).await).unwrap(), page);
 }

@@ -1,12 +1,14 @@
 //! What the tests stand on: a service process, a client that checks what it is told, remotes,
 //! and components.
 
+pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod components;
 pub(crate) mod document;
 pub(crate) mod remote;
 pub(crate) mod service;
 
+pub(crate) use authority::Authority;
 pub(crate) use client::Answer;
 pub(crate) use components::fixture;
 pub(crate) use remote::Remote;

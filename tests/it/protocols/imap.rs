@@ -1,12 +1,11 @@
 //! `imap` against Dovecot.
 
 use super::{
-    authority::Authority,
     kept::{Kept, free_address},
     odd,
     world::World,
 };
-use crate::kit::{PATIENCE, Service};
+use crate::kit::{Authority, PATIENCE, Service};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};

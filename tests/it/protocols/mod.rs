@@ -1,7 +1,6 @@
 //! The shipped protocols against the real servers that they are for, and against remotes that are
 //! away, slow, or talk nonsense.
 
-mod authority;
 mod imap;
 mod kept;
 mod mqtt;

@@ -1,12 +1,11 @@
 //! `mqtt` against `mosquitto`.
 
 use super::{
-    authority::Authority,
     kept::{Kept, free_address},
     odd,
     world::World,
 };
-use crate::kit::{PATIENCE, Service, service::Options};
+use crate::kit::{Authority, PATIENCE, Service, service::Options};
 use action_testkit::postgres::Server;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, net::SocketAddr, process::Command};

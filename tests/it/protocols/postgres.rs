@@ -1,6 +1,7 @@
 //! `postgres` against a Postgres server.
 
-use super::{authority::Authority, odd, world::World};
+use super::{odd, world::World};
+use crate::kit::Authority;
 use action_testkit::postgres::Server;
 use serde_json::{Value, json};
 use std::{

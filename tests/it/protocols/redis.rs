@@ -1,11 +1,11 @@
 //! `redis` against `redis-server`.
 
 use super::{
-    authority::Authority,
     kept::{Kept, free_address},
     odd,
     world::World,
 };
+use crate::kit::Authority;
 use serde_json::{Value, json};
 use std::{fs, net::SocketAddr};
 use tempfile::TempDir;

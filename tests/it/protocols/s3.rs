@@ -1,6 +1,7 @@
 //! `s3` against a server that verifies signatures: s3s over a folder.
 
 use super::{odd, world::World};
+use crate::kit::Authority;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
@@ -21,18 +22,32 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
+        Self::start_as(None).await
+    }
+
+    /// One that speaks TLS, to whom this authority knows.
+    async fn start_as(authority: Option<&Authority>) -> Self {
+        let acceptor = authority.map(Authority::acceptor);
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("reports")).unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
         service.set_auth(SimpleAuth::from_single(KEY_ID, KEY));
         let service = service.build();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let service = service.clone();
+                let (service, acceptor) = (service.clone(), acceptor.clone());
                 tokio::spawn(async move {
-                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                    let builder = Builder::new(TokioExecutor::new());
+                    let Some(acceptor) = acceptor else {
+                        let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                        return;
+                    };
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                    }
                 });
             }
         });
@@ -87,6 +102,27 @@ async fn objects_are_put_listed_got_and_deleted_without_a_sight_of_the_key() {
     assert_eq!(report["verdict"], "connected", "{report}");
     assert!(report["report"]["summary"].as_str().unwrap().contains(KEY_ID), "{report}");
     world.tells_nowhere("wJalrXUtnFEMI").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_takes_a_private_authority_and_a_client_certificate() {
+    let (world, authority) = (world().await, Authority::new());
+    let server = Server::start_as(Some(&authority)).await;
+    let client = authority.identity("a client", &["client"]);
+    world.secret("client-key", &client.key).await;
+    let certificate = json!({"chain": client.certificate, "key": {"$secret": "client-key"}});
+    let with = |tls: Value| {
+        let mut config = config(&server.url, json!({"list": {}}));
+        config["tls"] = tls;
+        config
+    };
+    let known = with(json!({"extra_roots": authority.pem(), "client_certificate": certificate}));
+    assert_eq!(World::output(&world.run(known, &json!({})).await)["objects"], json!([]));
+    let stranger = with(json!({"client_certificate": certificate}));
+    assert_eq!(World::failure(&world.run(stranger, &json!({})).await), ("bad_response", "give_up"));
+    let nobody = with(json!({"extra_roots": authority.pem()}));
+    assert_eq!(world.run(nobody, &json!({})).await["status"], "failed");
+    world.tells_nowhere("PRIVATE KEY").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! `smtp` against aiosmtpd.
 
-use super::{authority::Authority, kept::Kept, odd, world::World};
+use super::{kept::Kept, odd, world::World};
+use crate::kit::Authority;
 use serde_json::{Value, json};
 use std::fs;
 use tempfile::TempDir;
@@ -53,7 +54,7 @@ impl Server {
         })
     }
 
-    fn tls_of(&self, config: &mut Value, identity: Option<&super::authority::Identity>) {
+    fn tls_of(&self, config: &mut Value, identity: Option<&crate::kit::authority::Identity>) {
         config["tls"] = json!({"extra_roots": self.authority.pem()});
         if let Some(identity) = identity {
             config["tls"]["client_certificate"] =

@@ -1,11 +1,11 @@
 //! `syslog` against `rsyslogd`.
 
 use super::{
-    authority::Authority,
     kept::{Kept, free_address},
     odd,
     world::World,
 };
+use crate::kit::Authority;
 use crate::kit::PATIENCE;
 use serde_json::{Value, json};
 use std::{fs, net::SocketAddr};

@@ -20,6 +20,8 @@ type File = (&'static str, &'static [u8]);
 /// What comes with the binary for one language.
 struct Language {
     name: &'static str,
+    /// Names that a project cannot have, under the reason in brackets.
+    reserved: &'static str,
     template: &'static [File],
     sdk: &'static [File],
 }
@@ -63,6 +65,10 @@ fn languages() -> String {
 pub(super) fn run(arguments: &Arguments, output: Output) -> anyhow::Result<ExitCode> {
     let language = language(&arguments.language).map_err(exit::usage)?;
     let name: Name = arguments.name.parse().with_context(|| arguments.name.clone()).map_err(exit::usage)?;
+    if let Some(reason) = reserved(language, &name) {
+        let other = anyhow!("a project in {} cannot be called {name}, which is {reason}", language.name);
+        return Err(exit::usage(other));
+    }
     let checkout = arguments.sdk.as_deref().map(|checkout| sdk_of(checkout, language)).transpose();
     let checkout = checkout.map_err(exit::usage)?;
     let folder = PathBuf::from(name.as_str());
@@ -79,6 +85,20 @@ fn language(word: &str) -> anyhow::Result<&'static Language> {
     let name = ALSO.iter().find(|(also, _)| *also == word).map_or(word, |(_, name)| name);
     let found = embedded::LANGUAGES.iter().find(|language| language.name == name);
     found.ok_or_else(|| anyhow!("there is no template for `{word}`: {}", languages()))
+}
+
+/// Why a project cannot have this name: what its tools make of it is something else already.
+fn reserved(language: &Language, name: &Name) -> Option<&'static str> {
+    let name = name.as_str().replace('-', "_");
+    let mut reason = "reserved";
+    for line in language.reserved.lines().filter(|line| !line.starts_with('#')) {
+        match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            Some(heading) => reason = heading,
+            None if line.split_whitespace().any(|word| word == name) => return Some(reason),
+            None => {}
+        }
+    }
+    None
 }
 
 /// The root of a checkout, absolute, if it has this language's SDK.
@@ -234,6 +254,26 @@ mod tests {
         assert_eq!(language("golang").unwrap().name, "go");
         let error = language("cobol").err().unwrap().to_string();
         assert!(error.contains("`cobol`") && error.contains("rust"), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_means_something_else_to_the_tools_is_refused_with_the_reason() {
+        let refused = |word: &str, name: &str| reserved(language(word).unwrap(), &name.parse().unwrap());
+        for (word, name, reason) in [
+            ("python", "email", "a module of Python itself"),
+            ("python", "class", "a word of Python"),
+            ("python", "action-protocol", "a module of the SDK, or of what it is built with"),
+            ("python", "config", "a class of the template, or one that it imports"),
+            ("rust", "self", "a word of Rust"),
+            ("rust", "action-protocol", "a crate of Rust itself, or one that the project depends on"),
+            ("rust", "connection-report", "a type of the template, or one that it imports"),
+            ("js", "action-protocol", "a package that the project depends on"),
+        ] {
+            assert_eq!(refused(word, name), Some(reason), "{word} {name}");
+        }
+        for (word, name) in [("python", "order-mail"), ("rust", "email"), ("js", "class"), ("c", "self")] {
+            assert_eq!(refused(word, name), None, "{word} {name}");
+        }
     }
 
     #[test]

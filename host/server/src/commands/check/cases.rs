@@ -2,6 +2,7 @@
 //! its schema. Their hosts become the checker's peers, and their secrets canaries.
 
 use super::{
+    keep::Memory,
     sample::{Extent, sample},
     subject::Subject,
 };
@@ -9,7 +10,7 @@ use action_domain::{
     egress::{Egress, HostPattern, Rule, for_each_value},
     name::Name,
     payload::Payload,
-    secret::{AttemptSecrets, HANDLE_PREFIX, Held, reference},
+    secret::{AttemptSecrets, HANDLE_PREFIX, Held, SecretValue, reference},
 };
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
@@ -48,8 +49,10 @@ pub(super) enum Reveal {
     No,
 }
 
-/// A case that is ready to run.
+/// A case that is ready to run, as an action of its own.
 pub(super) struct Armed {
+    /// Of its case.
+    pub(super) name: String,
     pub(super) config: Arc<str>,
     /// The input of its executions.
     pub(super) input: Payload,
@@ -60,22 +63,59 @@ pub(super) struct Armed {
     /// Whether the first of them is asked over TLS.
     pub(super) is_tls: bool,
     /// Each secret, and what finds its value wherever it turns up.
-    pub(super) canaries: Vec<(Name, AttemptSecrets)>,
+    pub(super) canaries: Vec<(Name, Canary)>,
+    /// What it keeps from one execution to the next.
+    pub(super) memory: Memory,
     /// The same for the handles, which mean nothing outside of the attempt.
     handles: Vec<(Name, String)>,
+}
+
+/// Finds the value of a secret wherever it turns up.
+pub(super) struct Canary {
+    /// Looked for by its value alone: this handle is nowhere.
+    alone: AttemptSecrets,
+    /// In hexadecimal digits. No attempt of the service looks for these: whoever writes them may see the
+    /// value, and should know better.
+    hex: String,
+}
+
+impl Canary {
+    fn new(name: &Name, handle: String, text: &str) -> Self {
+        let value = Arc::new(text.as_bytes().to_vec().into());
+        let held = Held { handle, name: name.clone(), value: Some(value), reveal: false };
+        Self { hex: hex::encode(text), alone: AttemptSecrets::new(vec![held]) }
+    }
+
+    /// Whether it is in these bytes.
+    pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
+        matches!(self.alone.redactor().bytes(bytes), std::borrow::Cow::Owned(_)) || self.is_spelled_in(bytes)
+    }
+
+    fn is_in_json(&self, document: &Value) -> bool {
+        self.alone.redactor().json(&mut document.clone()) || self.is_spelled_in(document.to_string().as_bytes())
+    }
+
+    fn is_spelled_in(&self, bytes: &[u8]) -> bool {
+        String::from_utf8_lossy(bytes).to_ascii_lowercase().contains(&self.hex)
+    }
 }
 
 impl Armed {
     /// The names of secrets whose values are in this.
     pub(super) fn values_in(&self, bytes: &[u8]) -> Vec<&Name> {
-        let found = |canary: &AttemptSecrets| matches!(canary.redactor().bytes(bytes), std::borrow::Cow::Owned(_));
-        self.canaries.iter().filter(|(_, canary)| found(canary)).map(|(name, _)| name).collect()
+        self.canaries.iter().filter(|(_, canary)| canary.is_in(bytes)).map(|(name, _)| name).collect()
     }
 
     /// The same within a document.
     pub(super) fn values_in_json(&self, document: &Value) -> Vec<&Name> {
-        let found = |canary: &AttemptSecrets| canary.redactor().json(&mut document.clone());
-        self.canaries.iter().filter(|(_, canary)| found(canary)).map(|(name, _)| name).collect()
+        self.canaries.iter().filter(|(_, canary)| canary.is_in_json(document)).map(|(name, _)| name).collect()
+    }
+
+    /// Takes them out of what people are shown.
+    pub(super) fn clean(&self, document: &mut Value) {
+        for (_, canary) in &self.canaries {
+            canary.alone.redactor().json(document);
+        }
     }
 
     /// The names of secrets whose handles are in this text.
@@ -123,21 +163,15 @@ impl Subject {
             private_networks: true,
             ..Egress::of_action(schema, &config, &action_domain::action::Grants::default())
         };
-        let mut values: BTreeMap<Name, Arc<action_domain::secret::SecretValue>> = BTreeMap::new();
+        let mut values: BTreeMap<Name, Arc<SecretValue>> = BTreeMap::new();
         let (mut held, mut canaries, mut handles) = (Vec::new(), Vec::new(), Vec::new());
         let config = reference::replaced(&config, &mut |name| {
             let value = values.entry(name.clone()).or_insert_with(|| {
                 // In base64 too, for those who want the key of an HMAC.
-                let value = Arc::new(format!("canaries{}", self.bench.digits()).into_bytes().into());
-                // Looked for by its value alone: this handle is nowhere.
-                let alone = Held {
-                    handle: format!("{HANDLE_PREFIX}{}", self.bench.digits()),
-                    name: name.clone(),
-                    value: Some(Arc::clone(&value)),
-                    reveal: false,
-                };
-                canaries.push((name.clone(), AttemptSecrets::new(vec![alone])));
-                value
+                let text = format!("canaries{}", self.bench.digits());
+                let nowhere = format!("{HANDLE_PREFIX}{}", self.bench.digits());
+                canaries.push((name.clone(), Canary::new(name, nowhere, &text)));
+                Arc::new(text.into_bytes().into())
             });
             let handle = format!("{HANDLE_PREFIX}{}", self.bench.digits());
             handles.push((name.clone(), handle.clone()));
@@ -159,6 +193,8 @@ impl Subject {
             return Err("validate-config does not take the checker's own address".to_owned());
         }
         Ok(Armed {
+            name: case.name.clone(),
+            memory: Memory::default(),
             config: config.to_string().into(),
             input: self.input_of(case),
             secrets: Arc::new(AttemptSecrets::new(held)),

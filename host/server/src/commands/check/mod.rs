@@ -5,9 +5,12 @@
 //! could not be tried like that is said, and never passed in silence.
 //!
 //! `rules/` has the rules, `report` what they find, `subject` the component in the service's own
-//! sandbox, `cases`, `sample` and `mutate` the configs, and `peer` the remote.
+//! sandbox, `cases`, `sample` and `mutate` the configs, `peer` the remote, `keep` what is captured,
+//! and `leaks` looks through all that is left.
 
 mod cases;
+mod keep;
+mod leaks;
 mod mutate;
 mod peer;
 mod report;

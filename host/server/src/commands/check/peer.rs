@@ -2,7 +2,8 @@
 //! it was told. It never gives back anything of what it was sent.
 //!
 //! HTTP it answers; of other protocols it knows nothing, so it says something that their clients
-//! have to refuse. TLS is told by its first byte.
+//! have to refuse. To a client that waits for the server to begin it says what a server of lines and
+//! numbers would say (SMTP, FTP), as it was told to behave. TLS is told by its first byte.
 
 use anyhow::Context as _;
 use rustls::{
@@ -10,6 +11,7 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -31,6 +33,9 @@ const BEGINS_OVER_TLS_AFTER: Duration = Duration::from_secs(1);
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
 
+/// Bytes that are no protocol, nor text.
+const GARBAGE: &[u8] = b"\x00\xff\xfe garbage \x1b[31m \r\n\r\n\x80\x81\x82{\"";
+
 /// How it behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Manner {
@@ -38,6 +43,8 @@ pub(super) enum Manner {
     Answers,
     /// Every request is answered with this status.
     Status(u16),
+    /// Every request is answered with 200 and this: a media type and a body, which hardly anybody means.
+    Says(&'static str, Cow<'static, str>),
     /// Sends to another URL.
     Redirects(String),
     /// Answers with bytes that are no protocol at all.
@@ -209,11 +216,8 @@ impl Shared {
         let mut first = timeout(begins_after, stream.read(&mut chunk)).await.ok();
         // A client that waits for the server meets the same trouble as one that speaks first.
         if first.is_none() && manner != Manner::Silent {
-            let greeting = match &manner {
-                Manner::Answers => b"220 checker ready\r\n".to_vec(),
-                manner => answer(manner, false),
-            };
-            if stream.write_all(&greeting).await.is_err() || manner == Manner::Closes {
+            let greeting = greeting(&manner);
+            if stream.write_all(greeting).await.is_err() || manner == Manner::Closes {
                 let _ = stream.shutdown().await;
                 return;
             }
@@ -246,20 +250,33 @@ impl Shared {
     }
 }
 
+/// What a server says that speaks first.
+fn greeting(manner: &Manner) -> &'static [u8] {
+    match manner {
+        Manner::Closes | Manner::Silent => b"",
+        Manner::Garbage => GARBAGE,
+        // Busy, which may pass; and no service, which will not.
+        Manner::Status(429 | 503) => b"421 the checker is busy, as it was told\r\n",
+        Manner::Status(_) => b"554 the checker has no service, as it was told\r\n",
+        Manner::Answers | Manner::Says(..) | Manner::Redirects(_) => b"220 checker ready\r\n",
+    }
+}
+
 fn answer(manner: &Manner, http: bool) -> Vec<u8> {
-    let response = |status: u16, more: &str, body: &str| {
+    let of_type = |status: u16, content_type: &str, more: &str, body: &str| {
         let length = body.len();
-        let head =
-            format!("HTTP/1.1 {status} Checked\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n");
+        let head = format!("HTTP/1.1 {status} Checked\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n");
         format!("{head}{more}\r\n{body}").into_bytes()
     };
+    let response = |status: u16, more: &str, body: &str| of_type(status, "application/json", more, body);
     match manner {
         Manner::Closes | Manner::Silent => Vec::new(),
-        Manner::Garbage => b"\x00\xff\xfe garbage \x1b[31m \r\n\r\n\x80\x81\x82{\"".to_vec(),
+        Manner::Garbage => GARBAGE.to_vec(),
         // No server that speaks first or second says this, so that every client has to refuse it.
         _ if !http => b"-ERR 500 the checker does not speak this protocol\r\n".to_vec(),
         Manner::Answers => response(200, "", r#"{"checked": true}"#),
         Manner::Status(status) => response(*status, "", r#"{"error": "as the checker was told"}"#),
+        Manner::Says(content_type, body) => of_type(200, content_type, "", body),
         Manner::Redirects(to) => response(307, &format!("location: {to}\r\n"), ""),
     }
 }
@@ -285,6 +302,24 @@ fn is_whole(request: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_waits_is_greeted_at_once_as_the_peer_was_told() {
+        let peer = Peer::start("127.0.0.1", &Identity::new().unwrap()).await.unwrap();
+        for (manner, begins) in [
+            (Manner::Answers, &b"220 "[..]),
+            (Manner::Status(429), b"421 "),
+            (Manner::Status(500), b"554 "),
+            (Manner::Garbage, GARBAGE),
+            (Manner::Closes, b""),
+        ] {
+            peer.begin(manner.clone());
+            let mut client = TcpStream::connect(peer.address).await.unwrap();
+            let mut read = vec![0; GARBAGE.len()];
+            let told = timeout(Duration::from_secs(10), client.read(&mut read)).await.unwrap().unwrap();
+            assert!(read[..told].starts_with(begins) && (told == 0) == begins.is_empty(), "{manner:?}: {told}");
+        }
+    }
 
     #[test]
     fn a_request_is_answered_when_all_of_it_is_there() {

@@ -98,7 +98,9 @@ impl Rule {
                 "test-connection contacts the remote, and declares methods beside GET, HEAD and OPTIONS in test-methods"
             }
             Self::Egress => "annotate the property that names the host with x-egress, or document the grant",
-            Self::Execute => "return what the output schema says, or a failure",
+            Self::Execute => {
+                "return what the output schema says, or a failure; accept what changes something as more than `read`"
+            }
             Self::OddInputs => "return a failure of the kind invalid-input; never panic on an input",
             Self::RemoteTrouble => "return a failure that says what happened, for whatever the remote does",
             Self::Secrets => "put secrets where they belong in a request and nowhere else, or leave them handles",
@@ -177,6 +179,12 @@ impl Problems {
     /// It may be broken, and it may be meant like that.
     pub(super) fn warn(&mut self, problem: impl Into<String>) {
         add(&mut self.doubtful, problem.into());
+    }
+
+    /// These too.
+    pub(super) fn absorb(&mut self, others: Self) {
+        others.failed.into_iter().for_each(|problem| self.fail(problem));
+        others.doubtful.into_iter().for_each(|problem| self.warn(problem));
     }
 
     /// Whether nothing was found.

@@ -2,6 +2,8 @@
 
 use super::{
     cases::Armed,
+    keep::Keeper,
+    leaks::{Leaks, Left, left_by, of_entries, of_outcome},
     peer::{Identity, Manner, Peer},
 };
 use crate::{
@@ -9,6 +11,7 @@ use crate::{
     system::{SystemClock, SystemRandom},
 };
 use action_domain::{
+    capture::Captured,
     digest::Digest,
     egress::EgressPolicy,
     id::{ActionId, ExecutionId},
@@ -18,10 +21,11 @@ use action_domain::{
     repositories::StoreUnavailable,
     secret::{HANDLE_PREFIX, reference},
     services::{
-        Accepted, Admitted, AttemptReport, AttemptRequest, Clock as _, ComponentSource, ConnectionTest, Entry,
-        GuestTrigger, Journal, ProtocolRuntime as _, Random as _, RawDescriptor, ReconcileReport, RuntimeError,
+        Accepted, Admitted, AttemptReport, AttemptRequest, Clock, ComponentSource, ConnectionTest, Entry, GuestTrigger,
+        Journal, ProtocolRuntime as _, Random as _, RawDescriptor, ReconcileReport, Reconciliation, RuntimeError,
         TestRequest, ValidateError,
     },
+    time::Timestamp,
 };
 use action_engine::Form;
 use action_wasm::{Compiler, RuntimeConfig, WasmRuntime};
@@ -32,7 +36,10 @@ use serde_json::Value;
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -44,7 +51,7 @@ const PEERS: usize = 4;
 /// Where components are run, and the peers that they are let to.
 pub(super) struct Bench {
     runtime: WasmRuntime,
-    clock: Arc<SystemClock>,
+    clock: Arc<ClockAhead>,
     random: SystemRandom,
     bytes: Bytes,
     pub(super) digest: Digest,
@@ -53,6 +60,16 @@ pub(super) struct Bench {
     pub(super) nobody: SocketAddr,
     /// Where redirects lead; on another address, where the machine has one.
     pub(super) elsewhere: Peer,
+}
+
+/// The machine's clock, as much ahead as was asked for: it is what the component sees of the time.
+#[derive(Debug, Default)]
+struct ClockAhead(AtomicU64);
+
+impl Clock for ClockAhead {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus(Duration::from_secs(self.0.load(Ordering::SeqCst)))
+    }
 }
 
 /// The bytes of the one component that there is.
@@ -81,7 +98,7 @@ impl Bench {
         // Free again when this is over, and hardly taken by anybody until the check is done.
         let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr())?;
         let program = std::env::current_exe().context("this program's own file cannot be found")?;
-        let clock = Arc::new(SystemClock);
+        let clock = Arc::new(ClockAhead::default());
         let runtime = WasmRuntime::new(RuntimeConfig {
             cache_dir: folder.join("compiled"),
             cache_key_file: folder.join("compiled.key"),
@@ -116,10 +133,12 @@ impl Bench {
         self.bytes.len() as u64
     }
 
-    /// What it says of itself, in a fresh instance.
-    pub(super) async fn describe(&self) -> (Result<RawDescriptor, RuntimeError>, Vec<Entry>) {
+    /// What it says of itself, in a fresh instance whose clock is this much ahead.
+    pub(super) async fn describe(&self, ahead: Duration) -> (Result<RawDescriptor, RuntimeError>, Vec<Entry>) {
         let journal = Arc::new(Journal::new());
+        self.clock.0.store(ahead.as_secs(), Ordering::SeqCst);
         let described = self.runtime.describe_watched(self.digest, journal.clone()).await;
+        self.clock.0.store(0, Ordering::SeqCst);
         (described, journal.finish())
     }
 
@@ -139,12 +158,15 @@ pub(super) struct Subject {
     pub(super) output_form: Option<Form>,
     /// The input of executions, where somebody gave one.
     pub(super) input: Option<Payload>,
+    /// What all attempts left that they should not.
+    pub(super) leaks: Leaks,
 }
 
 /// An attempt, and what it did. Nothing is taken out of either.
 pub(super) struct Ran {
     pub(super) report: AttemptReport,
     pub(super) entries: Vec<Entry>,
+    pub(super) captured: Vec<Captured>,
 }
 
 impl Subject {
@@ -167,21 +189,51 @@ impl Subject {
         (accepted, journal.finish())
     }
 
-    /// An attempt with this input, within the service's own limits and this time.
-    pub(super) async fn execute_with(&self, armed: &Armed, input: Payload, timeout: Duration) -> Ran {
-        let journal = Arc::new(Journal::new());
-        let request = self.request(armed, input, timeout, journal.clone());
-        let report = self.bench.runtime.run(request).await;
-        Ran { report, entries: journal.finish() }
+    /// An attempt with this input, within the service's own limits and this time. What it leaves is looked
+    /// through; `situation` says what it was made for.
+    pub(super) async fn execute_with(&self, armed: &Armed, situation: &str, input: Payload, timeout: Duration) -> Ran {
+        let (journal, keeper) = (Arc::new(Journal::new()), Keeper::new(&armed.memory));
+        let mut request = self.request(armed, input, timeout, journal.clone());
+        request.capturing = Some(keeper.clone());
+        let mut report = self.bench.runtime.run(request).await;
+        armed.memory.keep(&report.captured);
+        let mut captured = keeper.take();
+        captured.push(std::mem::take(&mut report.captured));
+        let ran = Ran { report, entries: journal.finish(), captured };
+        self.leaks.look(armed, situation, &left_by(&ran));
+        ran
     }
 
     /// An attempt with the case's own input.
-    pub(super) async fn execute(&self, armed: &Armed, timeout: Duration) -> Ran {
-        self.execute_with(armed, armed.input.clone(), timeout).await
+    pub(super) async fn execute(&self, armed: &Armed, situation: &str, timeout: Duration) -> Ran {
+        self.execute_with(armed, situation, armed.input.clone(), timeout).await
     }
 
-    /// `test-connection`.
-    pub(super) async fn test(&self, armed: &Armed, timeout: Duration) -> Result<ConnectionTest, RuntimeError> {
+    /// One that somebody stops as soon as this is over; `true`: it had not ended by itself.
+    pub(super) async fn stop_when(&self, armed: &Armed, situation: &str, timeout: Duration, over: impl Future) -> bool {
+        let journal = Arc::new(Journal::new());
+        let mut request = self.request(armed, armed.input.clone(), timeout, journal.clone());
+        request.capturing = Some(Keeper::new(&armed.memory));
+        let was_stopped = {
+            let running = self.bench.runtime.run(request);
+            tokio::pin!(running);
+            tokio::select! {
+                _ = &mut running => false,
+                _ = over => true,
+            }
+            // And here it is dropped, which is how the service stops it.
+        };
+        self.leaks.look(armed, situation, &of_entries(&journal.finish()));
+        was_stopped
+    }
+
+    /// `test-connection`, whose answer is looked through too.
+    pub(super) async fn test(
+        &self,
+        armed: &Armed,
+        situation: &str,
+        timeout: Duration,
+    ) -> Result<ConnectionTest, RuntimeError> {
         let request = TestRequest {
             component: self.bench.digest,
             config: armed.config.clone(),
@@ -190,13 +242,25 @@ impl Subject {
             egress: armed.egress.clone(),
             limits: limits(timeout),
         };
-        self.bench.runtime.test_connection(request).await
+        let test = self.bench.runtime.test_connection(request).await?;
+        let told = serde_json::to_value(&test).unwrap_or_default();
+        self.leaks.look(armed, situation, &[Left::document("the connection test", told)]);
+        Ok(test)
     }
 
-    /// `reconcile`.
-    pub(super) async fn reconcile(&self, armed: &Armed, timeout: Duration) -> ReconcileReport {
-        let request = self.request(armed, armed.input.clone(), timeout, Arc::default());
-        self.bench.runtime.reconcile(request).await
+    /// `reconcile`, likewise.
+    pub(super) async fn reconcile(&self, armed: &Armed, situation: &str, timeout: Duration) -> ReconcileReport {
+        let journal = Arc::new(Journal::new());
+        let request = self.request(armed, armed.input.clone(), timeout, journal.clone());
+        let report = self.bench.runtime.reconcile(request).await;
+        let mut left = of_entries(&journal.finish());
+        match &report.result {
+            Ok(Reconciliation::TookEffect(outcome)) => left.extend(of_outcome(outcome)),
+            Ok(Reconciliation::DidNot | Reconciliation::Unknown) => {}
+            Err(error) => left.push(Left::document("the failure", serde_json::json!(error))),
+        }
+        self.leaks.look(armed, situation, &left);
+        report
     }
 
     fn request(&self, armed: &Armed, input: Payload, timeout: Duration, journal: Arc<Journal>) -> AttemptRequest {

@@ -86,25 +86,39 @@ pub(super) async fn mutants(subject: &Subject, cases: &[Case]) -> [Finding; 2] {
         all.into_iter().partition(|mutant| !subject.form.issues(&mutant.config).is_empty());
     let (mut of_broken, mut of_odd) = (Problems::default(), Problems::default());
     let taken = try_all(subject, &broken, &mut of_broken).await;
-    let fine = try_all(subject, &odd, &mut of_odd).await;
+    let fine = try_all(subject, &odd, &mut of_odd).await.accepted;
+    let refused = broken.len() - taken.accepted;
+    if refused > 0 && taken.pointed == 0 {
+        of_broken.warn("no issue points into the config: nobody sees in a form which field is meant");
+    }
     // A component may count on its schema, which the service asks first: accepting is no fault.
     let told = format!("{} that the schema refuses", count(broken.len(), "config"));
-    let well = format!("{} refused by the protocol too, with pointers, and {taken} accepted", broken.len() - taken);
+    let Tally { accepted, pointed } = taken;
+    let well =
+        format!("{refused} refused by the protocol too, {pointed} of them with a place in it; {accepted} accepted");
     let told_odd = format!("{} that the schema accepts", count(odd.len(), "odd config"));
     let well_odd = format!("{fine} accepted by the protocol too, {} refused", odd.len() - fine);
     [of_broken.finding(Rule::BrokenConfigs, &told, &well), of_odd.finding(Rule::OddConfigs, &told_odd, &well_odd)]
 }
 
-/// How many the component accepts.
-async fn try_all(subject: &Subject, mutants: &[Mutant], problems: &mut Problems) -> usize {
-    let mut accepted = 0;
+/// What the component makes of configs.
+#[derive(Default)]
+struct Tally {
+    accepted: usize,
+    /// Refused, with an issue that says more than that it is about the config.
+    pointed: usize,
+}
+
+async fn try_all(subject: &Subject, mutants: &[Mutant], problems: &mut Problems) -> Tally {
+    let mut tally = Tally::default();
     for Mutant { config, change } in mutants {
         match subject.validate(config).await.0 {
-            Ok(_) => accepted += 1,
+            Ok(_) => tally.accepted += 1,
             Err(ValidateError::Refused(issues)) => {
                 if issues.is_empty() {
                     problems.fail(format!("{change}: refused, without a reason"));
                 }
+                tally.pointed += usize::from(issues.iter().any(|issue| !issue.pointer.is_empty()));
                 for issue in issues.iter().filter(|issue| !leads_into(config, &issue.pointer)) {
                     problems.fail(format!("{change}: the pointer `{}` leads nowhere in the config", issue.pointer));
                 }
@@ -115,7 +129,7 @@ async fn try_all(subject: &Subject, mutants: &[Mutant], problems: &mut Problems)
             Err(ValidateError::Runtime(error)) => problems.fail(format!("{change}: {error}")),
         }
     }
-    accepted
+    tally
 }
 
 /// Whether a pointer leads to a value, or to a member that is missing from an object. Of what is no

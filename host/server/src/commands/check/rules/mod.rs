@@ -8,6 +8,7 @@ mod time;
 
 use super::{
     cases::{Case, cases},
+    leaks::Leaks,
     report::{Finding, Measured, Problems, Rule, not_checked},
     subject::{Bench, Subject},
 };
@@ -71,7 +72,7 @@ pub(super) async fn check(bench: Bench, given: &[(String, Value)], input: Option
         descriptor.examples.iter().map(|example| (example.name.clone(), example.config.clone())).collect();
     let pin = format!("{}@{}", descriptor.name, descriptor.version);
     let (imports, reconciles) = (admitted.imports, admitted.reconciles);
-    let subject = Subject { bench, descriptor, imports, reconciles, form, output_form, input };
+    let subject = Subject { bench, descriptor, imports, reconciles, form, output_form, input, leaks: Leaks::default() };
 
     let made = || subject.made();
     let cases = cases(&examples, given, made);
@@ -88,13 +89,15 @@ pub(super) async fn check(bench: Bench, given: &[(String, Value)], input: Option
     findings.extend(remote::execute(&subject, &cases).await);
     findings.push(remote::odd_inputs(&subject, &cases).await);
     findings.push(remote::trouble(&subject, &cases).await);
-    findings.push(secrets::secrets(&subject, &cases).await);
     findings.push(secrets::redirects(&subject, &cases).await);
     findings.push(time::deadline(&subject, &cases).await);
     findings.push(time::cancellation(&subject, &cases).await);
     findings.push(time::reconcile(&subject, &cases).await);
     let (cost, measured) = time::cost(&subject, &cases, took).await;
     findings.push(cost);
+    // Last, since it tells what all of the others left; the report keeps its order.
+    findings.push(secrets::secrets(&subject, &cases).await);
+    findings.sort_by_key(|finding| Rule::ALL.iter().position(|rule| *rule == finding.rule));
     Ok(Checked { protocol: Some(pin), findings, measured: Some(measured) })
 }
 

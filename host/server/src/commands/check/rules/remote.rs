@@ -4,18 +4,18 @@
 use super::{Case, Finding, Problems, Rule, Subject, broke, count, denied, not_checked, of};
 use crate::commands::check::{
     cases::{Armed, Reveal},
-    peer::Manner,
+    peer::{Manner, is_http},
     subject::Ran,
 };
 use action_domain::{
     event::Fact,
-    failure::{ErrorCode, ExecutionError},
+    failure::{Effect, ErrorCode, ExecutionError},
     payload::Payload,
-    services::{ConnectionTest, Outcome, StageKind, Verdict},
+    services::{ConnectionTest, Entry, Outcome, StageKind, Verdict},
 };
 use action_engine::Form;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// For what is answered at once, however busy the machine is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ pub(super) async fn connection_test(subject: &Subject, cases: &[Case]) -> Findin
         tried += 1;
         named += usize::from(!armed.hosts.is_empty());
         subject.bench.begin(&Manner::Answers);
-        match subject.test(&armed, PATIENCE).await {
+        match subject.test(&armed, "connection-test", PATIENCE).await {
             Ok(test) => {
                 look_at_test(subject, case, &armed, &test, &mut problems);
                 contacted += usize::from(subject.bench.peers.iter().any(|peer| peer.connections() > 0));
@@ -88,10 +88,16 @@ pub(super) async fn execute(subject: &Subject, cases: &[Case]) -> [Finding; 2] {
         };
         tried += 1;
         subject.bench.begin(&Manner::Answers);
-        let Ran { report, entries } = subject.execute(&armed, PATIENCE).await;
+        let Ran { report, entries, .. } = subject.execute(&armed, "execute", PATIENCE).await;
         reached += usize::from(subject.bench.peers.iter().any(|peer| peer.connections() > 0));
         for target in denied(&entries) {
             of_egress.warn(of(case, format!("tried to reach {target}, which its config does not name")));
+        }
+        if report.effect == Some(Effect::Read) {
+            for method in changing(&entries) {
+                let told = format!("accepted as `read`, and sends {method}: what changes something would be repeated");
+                problems.warn(of(case, told));
+            }
         }
         match report.result {
             Ok(outcome) => {
@@ -125,6 +131,16 @@ pub(super) async fn execute(subject: &Subject, cases: &[Case]) -> [Finding; 2] {
         problems.finding(Rule::Execute, &done, "")
     };
     [egress, execute]
+}
+
+/// The methods of requests that may change something.
+fn changing(entries: &[Entry]) -> BTreeSet<&str> {
+    let methods = entries.iter().filter_map(|entry| match &entry.fact {
+        // What is no HTTP has no path.
+        Fact::RequestMade { method, path: Some(_), .. } => Some(method.as_str()),
+        _ => None,
+    });
+    methods.filter(|method| !["GET", "HEAD", "OPTIONS"].contains(method)).collect()
 }
 
 fn look_at_output(subject: &Subject, case: &Case, outcome: &Outcome, problems: &mut Problems) {
@@ -175,7 +191,8 @@ pub(super) async fn odd_inputs(subject: &Subject, cases: &[Case]) -> Finding {
             // The service lets nothing through to a protocol that its input schema refuses.
             let json = serde_json::from_slice::<Value>(&input.data).ok().filter(|_| input.is_json());
             let is_refused = form.as_ref().is_some_and(|form| json.is_none_or(|json| !form.issues(&json).is_empty()));
-            let Ran { report, .. } = subject.execute_with(&armed, input, PATIENCE).await;
+            let Ran { report, .. } =
+                subject.execute_with(&armed, &format!("odd-inputs, {what}"), input, PATIENCE).await;
             if let Err(error) = report.result
                 && broke(&error)
             {
@@ -215,6 +232,28 @@ fn inputs() -> Vec<(&'static str, Payload)> {
     ]
 }
 
+/// What a remote may do beside answering.
+fn troubles() -> Vec<(&'static str, Manner)> {
+    // What parsers that call themselves for each level do not come back from.
+    const NESTED: usize = 100_000;
+    const JSON: &str = "application/json";
+    let nested = format!("{}{}", "[".repeat(NESTED), "]".repeat(NESTED));
+    let surrogate =
+        r#"{"\ud800": "\udfff", "id": "\ud800", "error": "\ud800", "message": "\ud800", "items": ["\ud800"]}"#;
+    vec![
+        ("it answers 401", Manner::Status(401)),
+        ("it answers 429", Manner::Status(429)),
+        ("it answers 500", Manner::Status(500)),
+        ("it answers nonsense", Manner::Garbage),
+        ("it breaks off", Manner::Closes),
+        ("it answers 200 with broken JSON", Manner::Says(JSON, r#"{"items": [{"id": 1,"#.into())),
+        ("it answers 200 with deep JSON", Manner::Says(JSON, nested.into())),
+        ("it answers 200 with JSON of half characters", Manner::Says(JSON, surrogate.into())),
+        ("it answers 200 with a page", Manner::Says("text/html", "<!doctype html><title>Log in</title>".into())),
+        ("it answers 200 with nothing", Manner::Says(JSON, "".into())),
+    ]
+}
+
 /// Remotes that refuse, break off and talk nonsense.
 pub(super) async fn trouble(subject: &Subject, cases: &[Case]) -> Finding {
     let (mut problems, mut met, mut last) = (Problems::default(), 0, String::from("no config names a host"));
@@ -230,18 +269,17 @@ pub(super) async fn trouble(subject: &Subject, cases: &[Case]) -> Finding {
             }
         }
         let Ok(armed) = subject.arm(case, Reveal::Yes).await else { continue };
-        for (what, manner) in [
-            ("it answers 401", Manner::Status(401)),
-            ("it answers 429", Manner::Status(429)),
-            ("it answers 500", Manner::Status(500)),
-            ("it answers nonsense", Manner::Garbage),
-            ("it breaks off", Manner::Closes),
-        ] {
+        let mut speaks_http = true;
+        for (what, manner) in troubles() {
             if armed.hosts.is_empty() {
                 break;
             }
+            if matches!(manner, Manner::Says(..)) && !speaks_http {
+                continue;
+            }
             subject.bench.begin(&manner);
             met += usize::from(try_trouble(subject, case, &armed, what, &mut problems).await);
+            speaks_http = subject.bench.peers.iter().any(|peer| peer.was_sent(is_http));
         }
     }
     if !subject.has_a_way_out() {
@@ -259,7 +297,7 @@ pub(super) async fn trouble(subject: &Subject, cases: &[Case]) -> Finding {
 
 /// Whether it tried to reach the remote.
 async fn try_trouble(subject: &Subject, case: &Case, armed: &Armed, what: &str, problems: &mut Problems) -> bool {
-    let Ran { report, entries } = subject.execute(armed, PATIENCE).await;
+    let Ran { report, entries, .. } = subject.execute(armed, &format!("remote-trouble, {what}"), PATIENCE).await;
     // A server over UDP may be gone and nobody knows: only what the host saw counts.
     let saw_trouble = entries.iter().any(|entry| match &entry.fact {
         Fact::RequestMade { error, status, .. } => error.is_some() || status.is_some_and(|status| status >= 400),

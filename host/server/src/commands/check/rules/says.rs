@@ -9,9 +9,17 @@ use action_domain::{
 };
 use action_engine::Form;
 use serde_json::{Map, Value};
+use std::time::Duration;
 
-/// How often a component is asked again what it is.
-const ASKED_AGAIN: usize = 4;
+/// How far its clock is ahead each time that a component is asked again what it is: not at all, so that
+/// chance shows; and then so far that second, minute, hour, day, month and year are others.
+const ASKED_AGAIN: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::from_secs(3_661),
+    Duration::from_secs(400 * 86_400 + 5 * 3_600 + 61),
+];
 /// Names of properties that hold secrets, or end like this.
 const SECRET_NAMES: [&str; 9] =
     ["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "private_key", "credentials"];
@@ -19,17 +27,18 @@ const SECRET_NAMES: [&str; 9] =
 /// Whether `describe` gives the same each time, and what it tried to reach.
 pub(super) async fn deterministic(bench: &Bench, first: &RawDescriptor) -> (Finding, Vec<Entry>) {
     let (mut problems, mut entries) = (Problems::default(), Vec::new());
-    for _ in 0..ASKED_AGAIN {
-        let (described, met) = bench.describe().await;
+    for ahead in ASKED_AGAIN {
+        let when = if ahead.is_zero() { "" } else { ", at another time" };
+        let (described, met) = bench.describe(ahead).await;
         entries.extend(met);
         match described {
             Ok(again) => different(first, &again).into_iter().for_each(|field| {
-                problems.fail(format!("{field} is another one when it is asked again"));
+                problems.fail(format!("{field} is another one when it is asked again{when}"));
             }),
-            Err(error) => problems.fail(format!("when it is asked again: {error}")),
+            Err(error) => problems.fail(format!("when it is asked again{when}: {error}")),
         }
     }
-    let done = format!("asked {} times what it is", ASKED_AGAIN + 1);
+    let done = format!("asked {} times what it is, on different days", ASKED_AGAIN.len() + 1);
     (problems.finding(Rule::Deterministic, &done, "always the same"), entries)
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn deadline(subject: &Subject, cases: &[Case]) -> Finding {
         let Ok(armed) = subject.arm(case, Reveal::Yes).await else { continue };
         subject.bench.begin(&Manner::Silent);
         let started = Instant::now();
-        let Ran { report, .. } = subject.execute(&armed, DEADLINE).await;
+        let Ran { report, .. } = subject.execute(&armed, "deadline, nobody answers", DEADLINE).await;
         let took = started.elapsed();
         let asked = subject.bench.peers.iter().any(|peer| peer.connections() > 0);
         if took > DEADLINE + ENDED_WITHIN {
@@ -63,16 +63,14 @@ pub(super) async fn cancellation(subject: &Subject, cases: &[Case]) -> Finding {
         let Ok(armed) = subject.arm(case, Reveal::Yes).await else { continue };
         let Some(peer) = armed.hosts.first().map(|(_, peer)| &subject.bench.peers[*peer]) else { continue };
         subject.bench.begin(&Manner::Silent);
-        let stopped = {
-            let running = subject.execute(&armed, PATIENCE + ENDED_WITHIN);
-            tokio::pin!(running);
-            tokio::select! {
-                _ = &mut running => None,
-                is_reached = peer.is_reached(PATIENCE) => is_reached.then(Instant::now),
+        let mut stopped = None;
+        let reached = async {
+            if peer.is_reached(PATIENCE).await {
+                stopped = Some(Instant::now());
             }
-            // And here it is dropped, which is how the service stops it.
         };
-        let Some(stopped) = stopped else { continue };
+        let was_stopped = subject.stop_when(&armed, "cancellation", PATIENCE + ENDED_WITHIN, reached).await;
+        let Some(stopped) = stopped.filter(|_| was_stopped) else { continue };
         let is_left = peer.is_left(ENDED_WITHIN).await;
         let ms = stopped.elapsed().as_millis();
         if !is_left {
@@ -93,10 +91,16 @@ pub(super) async fn reconcile(subject: &Subject, cases: &[Case]) -> Finding {
     let mut asked = 0;
     for case in cases.iter().take(THOROUGH_CASES_MAX) {
         let Ok(armed) = subject.arm(case, Reveal::Yes).await else { continue };
-        for manner in [Manner::Answers, Manner::Status(404), Manner::Status(500), Manner::Closes] {
+        for (what, manner) in [
+            ("it answers", Manner::Answers),
+            ("it answers 404", Manner::Status(404)),
+            ("it answers 500", Manner::Status(500)),
+            ("it breaks off", Manner::Closes),
+        ] {
+            let situation = format!("reconcile, {what}");
             subject.bench.begin(&manner);
             asked += 1;
-            if let Err(error) = subject.reconcile(&armed, PATIENCE).await.result
+            if let Err(error) = subject.reconcile(&armed, &situation, PATIENCE).await.result
                 && (broke(&error) || error.code == ErrorCode::DeadlineExceeded)
             {
                 problems.fail(of(case, &error.message));
@@ -128,7 +132,7 @@ pub(super) async fn cost(subject: &Subject, cases: &[Case], admission: Duration)
     };
     if let Ok(armed) = subject.arm(&cases[0], Reveal::Yes).await {
         subject.bench.begin(&Manner::Answers);
-        let Ran { report, .. } = subject.execute(&armed, PATIENCE).await;
+        let Ran { report, .. } = subject.execute(&armed, "cost", PATIENCE).await;
         (measured.fuel, measured.memory_bytes) = (report.receipt.fuel, report.receipt.memory_bytes);
     }
     let mut problems = Problems::default();
