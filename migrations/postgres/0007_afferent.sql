@@ -7,6 +7,10 @@ CREATE TABLE triggers (
     -- Among the action's triggers.
     place  bigint NOT NULL,
     kind   smallint NOT NULL CHECK (kind BETWEEN 1 AND 4),
+    -- By what it is known as the same one after a save: a digest of what decides.
+    identity bytea NOT NULL,
+    -- Since when it sets off; NULL while its action is disabled.
+    since  bigint,
     -- Of a webhook. In bytes: it is looked for by what callers send.
     path   bytea,
     -- Of a schedule that fires again.

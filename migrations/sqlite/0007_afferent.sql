@@ -7,6 +7,10 @@ CREATE TABLE triggers (
     -- Among the action's triggers.
     place  INTEGER NOT NULL,
     kind   INTEGER NOT NULL,
+    -- By what it is known as the same one after a save: a digest of what decides.
+    identity BLOB NOT NULL,
+    -- Since when it sets off; NULL while its action is disabled.
+    since  INTEGER,
     -- Of a webhook.
     path   TEXT,
     -- Of a schedule that fires again.

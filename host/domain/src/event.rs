@@ -7,6 +7,7 @@
 use crate::{
     actor::Actor,
     audit::PruneProof,
+    chain::Chain,
     digest::Digest,
     egress::DenialReason,
     failure::{ExecutionError, Issue},
@@ -70,6 +71,9 @@ pub enum Fact {
         message: String,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         errors: Vec<Issue>,
+        /// Of one that an event set off.
+        #[serde(flatten)]
+        chain: Option<Chain>,
     },
     /// An execution waits for a worker.
     ExecutionQueued { run_at: Timestamp },
@@ -300,6 +304,28 @@ pub struct TriggerData {
     pub trigger: GuestTrigger,
     /// What came with it.
     pub input: RecordedPayload,
+}
+
+/// The part of `trigger_received` and of `trigger_refused` that says what came before.
+#[derive(Debug, Deserialize)]
+pub struct ChainData {
+    #[serde(default)]
+    trigger: Option<TriggerChain>,
+    #[serde(flatten)]
+    refused: Option<Chain>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TriggerChain {
+    #[serde(flatten)]
+    chain: Option<Chain>,
+}
+
+impl ChainData {
+    /// What came before; nothing, where no event set it off.
+    pub fn chain(self) -> Chain {
+        self.refused.or_else(|| self.trigger?.chain).unwrap_or_default()
+    }
 }
 
 /// The part of `item_captured` that a filter needs.

@@ -12,6 +12,7 @@ pub mod action;
 pub mod actor;
 pub mod audit;
 pub mod capture;
+pub mod chain;
 pub mod cloud_event;
 pub mod consumer;
 pub mod decide;

@@ -2,9 +2,11 @@
 //!
 //! A trigger stands in its action's document. What a store has to find or to change without reading
 //! documents (a path, a time that is due, how often a key was used) is the trigger's
-//! [`Standing`]: one row, made anew with each save.
+//! [`Standing`]: one row, made anew with each save. What happened to a trigger that stays is not forgotten
+//! by a save: the store carries it over, in the unit of the save ([`carried_over`]).
 
 use crate::{
+    digest::Digest,
     event::EventType,
     failure::Issue,
     id::{ActionId, ExecutionId},
@@ -14,13 +16,11 @@ use crate::{
     webhook::{Scheme, Webhook},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most triggers of one action.
 pub const TRIGGERS_MAX: usize = 32;
-
-/// Deepest chain of executions that events set off one after the other.
-pub const CHAIN_DEPTH_MAX: u32 = 16;
 
 /// What sets an action off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,8 +107,9 @@ impl StandingKind {
     }
 }
 
-/// What a store keeps of one trigger of an action's current revision. There is none of a call, and
-/// none of a disabled action but of its webhooks, whose paths stay its own.
+/// What a store keeps of one trigger of an action's current revision. There is none of a call. Those of
+/// a disabled action stay: a webhook's path is the action's own, and what is kept running has to be
+/// known to be stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// The action.
@@ -117,11 +118,18 @@ pub struct Standing {
     pub place: u32,
     /// Which kind.
     pub kind: StandingKind,
+    /// By what it is known as the same one after a save, whatever its place then; see [`identities`]. No
+    /// other of the action has the same.
+    pub identity: Digest,
+    /// Since when it sets off: since it was saved, or its action was enabled again. None while its action
+    /// is disabled.
+    pub since: Option<Timestamp>,
     /// Of a webhook: where it listens. No other has the same.
     pub path: Option<String>,
     /// Of a schedule: when it fires next; none when it never will.
     pub due_at: Option<Timestamp>,
-    /// The last execution that it led to, where that has to be known.
+    /// The last execution that it led to, where that has to be known. (Of what was refused there is none
+    /// with this id.)
     pub last: Option<ExecutionId>,
     /// How often it was used, where that is bounded.
     pub uses: u32,
@@ -215,35 +223,75 @@ pub fn secrets(triggers: &[Trigger]) -> Vec<(Name, String)> {
     triggers.iter().enumerate().filter_map(of).collect()
 }
 
-/// The rows of an action's triggers, as they are after a save at `now`. `before`: the rows of the
-/// revision before; what a trigger that stays was used, and what it last led to, stays too.
-pub fn standings(
-    action: ActionId,
-    triggers: &[Trigger],
-    enabled: bool,
-    now: Timestamp,
-    before: &[(Trigger, Standing)],
-) -> Vec<Standing> {
-    let row = |(place, trigger): (usize, &Trigger)| {
-        let kept = before.iter().find(|(other, _)| other == trigger).map(|(_, standing)| standing);
+/// The rows of an action's triggers, as they are after a save at `now` that knows of no save before.
+pub fn standings(action: ActionId, triggers: &[Trigger], enabled: bool, now: Timestamp) -> Vec<Standing> {
+    let row = |((place, trigger), identity): ((usize, &Trigger), Option<Digest>)| {
         let (kind, path, due_at) = match trigger {
+            Trigger::Call {} => return None,
             Trigger::Webhook(webhook) => (StandingKind::Webhook, Some(webhook.path.clone()), None),
             Trigger::Schedule(schedule) if enabled => (StandingKind::Schedule, None, next_due(schedule, now)),
-            Trigger::Event(_) if enabled => (StandingKind::Event, None, None),
-            Trigger::Continuous(_) if enabled => (StandingKind::Continuous, None, None),
-            _ => return None,
+            Trigger::Schedule(_) => (StandingKind::Schedule, None, None),
+            Trigger::Event(_) => (StandingKind::Event, None, None),
+            Trigger::Continuous(_) => (StandingKind::Continuous, None, None),
         };
-        Some(Standing {
-            action,
-            place: u32::try_from(place).unwrap_or(u32::MAX),
-            kind,
-            path,
-            due_at,
-            last: kept.and_then(|standing| standing.last),
-            uses: kept.map_or(0, |standing| standing.uses),
-        })
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        let since = enabled.then_some(now);
+        Some(Standing { action, place, kind, identity: identity?, since, path, due_at, last: None, uses: 0 })
     };
-    triggers.iter().enumerate().filter_map(row).collect()
+    triggers.iter().enumerate().zip(identities(triggers)).filter_map(row).collect()
+}
+
+/// These rows of a save, with what the rows before it know of the triggers that stay: how often one was
+/// used and what it last led to; and, where it sets off before the save and behind it, since when, and
+/// what it is due for.
+pub fn carried_over(rows: &[Standing], before: &[Standing]) -> Vec<Standing> {
+    let carry = |row: &Standing| {
+        let row = row.clone();
+        let Some(known) = before.iter().find(|other| other.identity == row.identity) else { return row };
+        let (last, uses) = (known.last, known.uses);
+        match (row.since, known.since) {
+            (Some(_), Some(since)) => Standing { since: Some(since), due_at: known.due_at, last, uses, ..row },
+            _ => Standing { last, uses, ..row },
+        }
+    };
+    rows.iter().map(carry).collect()
+}
+
+/// By what each trigger is known as the same one after a save: its kind, and what decides. That is
+///
+/// - of a webhook the path, the scheme and the secret's name: who may call. A count of uses goes on when
+///   its bound changes, and begins anew with another secret.
+/// - of a schedule all that says when it is due.
+/// - of an event trigger all of it.
+/// - of a continuous trigger nothing more: there is one.
+///
+/// Of several that are the same, each is known by its number among them. A call has no row.
+pub fn identities(triggers: &[Trigger]) -> Vec<Option<Digest>> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut identity = |trigger: &Trigger| {
+        let kind = trigger.kind();
+        let decides = match trigger {
+            Trigger::Call {} => return None,
+            Trigger::Webhook(Webhook { path, verify, .. }) => json!([kind, path, verify.scheme(), verify.secret()]),
+            Trigger::Schedule(schedule) => {
+                let Schedule { cron, every_ms, timezone, start, end, .. } = schedule;
+                json!([kind, cron, every_ms, timezone, start, end])
+            }
+            Trigger::Event(event) => json!([kind, event]),
+            Trigger::Continuous(_) => json!([kind]),
+        };
+        let number = seen.entry(decides.to_string()).or_default();
+        *number += 1;
+        Some(Digest::of(json!([decides, number]).to_string().as_bytes()))
+    };
+    triggers.iter().map(&mut identity).collect()
+}
+
+/// The trigger among these that is known by an identity. None where the document is another revision
+/// than the one that the row is of.
+pub fn known_by(triggers: &[Trigger], identity: Digest) -> Option<&Trigger> {
+    let at = identities(triggers).into_iter().position(|other| other == Some(identity))?;
+    triggers.get(at)
 }
 
 fn next_due(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
@@ -254,4 +302,96 @@ fn next_due(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
 /// Whether any webhook here lets in whoever knows a path.
 pub fn is_open(trigger: &Trigger) -> bool {
     matches!(trigger, Trigger::Webhook(Webhook { verify, .. }) if verify.scheme() == Scheme::None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn triggers(document: serde_json::Value) -> Vec<Trigger> {
+        serde_json::from_value(document).unwrap()
+    }
+
+    fn hook(extra: serde_json::Value) -> serde_json::Value {
+        let mut hook =
+            json!({"type": "webhook", "path": "p", "verify": {"scheme": "key", "secret": "s", "max_uses": 3}});
+        hook.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        hook
+    }
+
+    #[test]
+    fn a_trigger_is_the_same_as_long_as_what_decides_is() {
+        let of = |trigger: serde_json::Value| identities(&triggers(json!([trigger])))[0];
+        let every = |extra: serde_json::Value| {
+            let mut schedule = json!({"type": "schedule", "every_ms": 5000});
+            schedule.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            of(schedule)
+        };
+        let plain = of(hook(json!({})));
+        assert_eq!(plain, of(hook(json!({"respond": "outcome", "filter": ".a"}))));
+        let verified = |verify| of(hook(json!({"verify": verify})));
+        assert_eq!(plain, verified(json!({"scheme": "key", "secret": "s", "max_uses": 9})));
+        assert_ne!(plain, verified(json!({"scheme": "key", "secret": "other", "max_uses": 3})));
+        assert_ne!(plain, verified(json!({"scheme": "github", "secret": "s"})));
+        assert_ne!(plain, of(hook(json!({"path": "q"}))));
+        let plain = every(json!({}));
+        assert_eq!(plain, every(json!({"missed": "skip", "overlap": "queue", "jitter_ms": 9, "input": 1})));
+        for other in [
+            json!({"every_ms": 6000}),
+            json!({"timezone": "Europe/Berlin"}),
+            json!({"start": "2026-01-01T00:00:00Z"}),
+            json!({"end": "2026-01-01T00:00:00Z"}),
+            json!({"every_ms": null, "cron": "* * * * *"}),
+        ] {
+            assert_ne!(plain, every(other.clone()), "{other}");
+        }
+        let event = |extra| of(json!({"type": "event", "types": ["item_captured"], "kind": extra}));
+        assert_ne!(event("a"), event("b"));
+        let continuous = of(json!({"type": "continuous"}));
+        assert_eq!(continuous, of(json!({"type": "continuous", "initial_ms": 20})));
+    }
+
+    #[test]
+    fn each_of_an_action_is_known_by_its_own_identity_wherever_it_stands() {
+        let two = triggers(json!([
+            {"type": "schedule", "every_ms": 5000, "input": 1},
+            {"type": "call"},
+            hook(json!({})),
+            {"type": "schedule", "every_ms": 5000, "input": 2}
+        ]));
+        let of = identities(&two);
+        assert_eq!(of[1], None);
+        let there: BTreeSet<Digest> = of.iter().copied().flatten().collect();
+        assert_eq!(there.len(), 3);
+        for (trigger, identity) in two.iter().zip(&of) {
+            assert!(identity.is_none_or(|identity| known_by(&two, identity) == Some(trigger)));
+        }
+        let moved: Vec<Trigger> = two.iter().rev().cloned().collect();
+        assert_eq!(identities(&moved).into_iter().flatten().collect::<BTreeSet<_>>(), there);
+        assert_eq!(known_by(&two[..2], of[2].unwrap()), None);
+    }
+
+    #[test]
+    fn what_stays_is_carried_over_and_what_is_enabled_again_begins_anew() {
+        let action: ActionId = "act_01h455vb4pex5vsknk084sn02q".parse().unwrap();
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let all = triggers(json!([hook(json!({})), {"type": "schedule", "every_ms": 5000}, {"type": "continuous"}]));
+        let last = Some(ExecutionId::from_uuid(uuid::Uuid::max()));
+        let saved = |enabled, seconds, before: &[Standing]| {
+            carried_over(&standings(action, &all, enabled, at(seconds)), before)
+        };
+        let mut first = saved(true, 3, &[]);
+        assert_eq!((first[1].due_at, first[2].since), (Some(at(5)), Some(at(3))));
+        first[0].uses = 2;
+        first[2].last = last;
+        let again = saved(true, 12, &first);
+        assert_eq!(again, first, "a fire that was due and not made stays due");
+        let disabled = saved(false, 12, &again);
+        let seen: Vec<_> = disabled.iter().map(|row| (row.since, row.due_at, row.uses, row.last)).collect();
+        assert_eq!(seen, [(None, None, 2, None), (None, None, 0, None), (None, None, 0, last)]);
+        let enabled = saved(true, 22, &disabled);
+        let seen: Vec<_> = enabled.iter().map(|row| (row.since, row.due_at, row.uses, row.last)).collect();
+        let since = Some(at(22));
+        assert_eq!(seen, [(since, None, 2, None), (since, Some(at(25)), 0, None), (since, None, 0, last)]);
+    }
 }

@@ -6,12 +6,13 @@
 
 use crate::{Engine, EngineError, cache::Ready, schema::issues_of, view::ExecutionView};
 use action_domain::{
+    action::Action,
     actor::Actor,
     digest::Digest,
     event::{Context, Fact},
     execution::{Execution, Status},
-    failure::{ErrorCode, Issue},
-    id::{EventId, ExecutionId},
+    failure::{ErrorCode, ExecutionError, Issue},
+    id::{ActionId, EventId, ExecutionId},
     payload::Payload,
     repositories::{ActionKey, CommitError, Conflict, IdempotencyKey, UnitOfWork, Write},
     services::GuestTrigger,
@@ -244,15 +245,46 @@ impl Engine {
 
     /// The key by which it is ordered; without one that should be there the trigger is refused.
     async fn key_or_refuse(&self, ready: &Ready, occurrence: &Occurrence) -> Result<Option<Arc<str>>, EngineError> {
-        let error = match self.ordering_key(ready, &occurrence.trigger, &occurrence.input).await {
-            Ok(key) => return Ok(key),
+        match self.ordering_key(ready, &occurrence.trigger, &occurrence.input).await {
+            Ok(key) => Ok(key),
+            Err(error) => Err(self.refuse_failed(ready, occurrence, error).await?),
+        }
+    }
+
+    /// Records and refuses a trigger for which an expression failed, or could not be run.
+    pub(crate) async fn refuse_failed(
+        &self,
+        ready: &Ready,
+        occurrence: &Occurrence,
+        error: ExecutionError,
+    ) -> Result<EngineError, EngineError> {
+        self.refuse(&ready.action, occurrence, error.code.as_str(), error.message.clone(), Vec::new()).await?;
+        Ok(match error.code {
+            ErrorCode::TransformFailed => EngineError::TransformFailed(error.message),
+            _ => EngineError::Internal(error.message),
+        })
+    }
+
+    /// The current revision of an action that the service itself sets off, ready to run; none where the
+    /// action is gone. Where it cannot be made ready, what was noticed is refused: it is this action's
+    /// matter, and others are not to wait for it.
+    pub(crate) async fn ready_or_refuse(
+        &self,
+        action: ActionId,
+        noticed: impl FnOnce(&Action) -> Option<Occurrence>,
+    ) -> Result<Option<Arc<Ready>>, EngineError> {
+        let key = ActionKey::Id(action);
+        let error = match self.ready(&key).await {
+            Ok(ready) => return Ok(Some(ready)),
+            Err(EngineError::NotFound("action")) => return Ok(None),
+            Err(error @ EngineError::Unavailable(_)) => return Err(error),
             Err(error) => error,
         };
-        if error.code != ErrorCode::TransformFailed {
-            return Err(EngineError::Internal(error.message));
+        let action = self.action(&key).await?;
+        if let Some(occurrence) = noticed(&action) {
+            self.refuse(&action, &occurrence, ErrorCode::HostError.as_str(), error.to_string(), Vec::new()).await?;
         }
-        self.refuse(ready, occurrence, error.code.as_str(), error.message.clone(), Vec::new()).await?;
-        Err(EngineError::TransformFailed(error.message))
+        Err(error)
     }
 
     /// A queued execution that is due now.
@@ -344,14 +376,14 @@ impl Engine {
         };
         let malformed = errors.iter().any(|issue| issue.code == MALFORMED_JSON);
         let message = if malformed { "the input is said to be JSON and is not".to_owned() } else { error.to_string() };
-        self.refuse(ready, occurrence, code, message, errors).await?;
+        self.refuse(&ready.action, occurrence, code, message, errors).await?;
         Err(error)
     }
 
     /// Records a trigger that leads to nothing, and why.
     pub(crate) async fn refuse(
         &self,
-        ready: &Ready,
+        action: &Action,
         occurrence: &Occurrence,
         code: &str,
         message: String,
@@ -359,15 +391,19 @@ impl Engine {
     ) -> Result<(), CommitError> {
         let (input, apart) = occurrence.input.recorded();
         let context = Context {
-            action: Some(ready.action.id),
-            revision: Some(ready.action.revision),
+            action: Some(action.id),
+            revision: Some(action.revision),
             correlation_id: occurrence.correlation_id.clone(),
             causation_id: occurrence.cause,
             ..Context::default()
         };
         let trigger = self.recorded_trigger(&occurrence.trigger);
         let received = self.event_by(&occurrence.by, context.clone(), &Fact::TriggerReceived { trigger, input });
-        let refused = Fact::TriggerRefused { code: code.to_owned(), message, errors };
+        let chain = match &occurrence.trigger {
+            GuestTrigger::Event { chain, .. } => Some(chain.clone()),
+            _ => None,
+        };
+        let refused = Fact::TriggerRefused { code: code.to_owned(), message, errors, chain };
         let refused = self.event(Context { causation_id: Some(received.id), ..context }, &refused);
         let mut unit = UnitOfWork { writes: occurrence.writes.clone(), events: vec![received, refused] };
         if let Some((digest, bytes)) = apart {

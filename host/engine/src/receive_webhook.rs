@@ -11,7 +11,6 @@ use crate::{
 };
 use action_domain::{
     digest::Digest,
-    failure::ErrorCode,
     id::ActionId,
     limits::WAIT_MAX,
     payload::Payload,
@@ -19,7 +18,7 @@ use action_domain::{
     secret::SecretValue,
     services::{GuestTrigger, WebhookRequest},
     time::Timestamp,
-    trigger::Trigger,
+    trigger::{Trigger, identities},
     webhook::{
         Respond, Scheme, Webhook, request,
         verify::{DeliveryId, Proof, Unproved, verify},
@@ -40,6 +39,7 @@ pub struct Hook {
     ready: Arc<Ready>,
     webhook: Webhook,
     place: u32,
+    identity: Digest,
 }
 
 /// What came to a webhook.
@@ -118,13 +118,15 @@ impl Engine {
             Trigger::Webhook(webhook) if webhook.path == path => Some((u32::try_from(place).ok()?, webhook.clone())),
             _ => None,
         };
-        let (place, webhook) = ready.action.spec.triggers.iter().enumerate().find_map(at_path).ok_or_else(not_found)?;
-        Ok(Hook { ready, webhook, place })
+        let triggers = &ready.action.spec.triggers;
+        let (place, webhook) = triggers.iter().enumerate().find_map(at_path).ok_or_else(not_found)?;
+        let identity = identities(triggers).get(place as usize).copied().flatten().ok_or_else(not_found)?;
+        Ok(Hook { ready, webhook, place, identity })
     }
 
     /// Takes a delivery. Where the outcome is the answer, it waits for it, [`WAIT_MAX`] at most.
     pub async fn receive(&self, hook: Hook, delivery: Delivery) -> Result<Received, EngineError> {
-        let Hook { ready, webhook, place } = hook;
+        let Hook { ready, webhook, place, identity } = hook;
         let scheme = webhook.verify.scheme();
         let id = match self.proved(&webhook, &delivery).await? {
             Ok(id) => id,
@@ -151,7 +153,7 @@ impl Engine {
             return Ok(Received::Filtered);
         }
         if let Some(most) = webhook.verify.max_uses() {
-            occurrence.writes.push(Write::UseTrigger(ready.action.id, place, most));
+            occurrence.writes.push(Write::UseTrigger(ready.action.id, identity, most));
         }
         let respond = webhook.responds();
         let wait = (respond == Respond::Outcome).then_some(WAIT_MAX);
@@ -164,7 +166,7 @@ impl Engine {
             Err(EngineError::Conflict { code: "used_up", .. }) => {
                 let (code, message) = ("webhook_used_up", "the key was used as often as it may be".to_owned());
                 if self.may_record(&ready, place) {
-                    self.refuse(&ready, &used_up, code, message.clone(), Vec::new()).await?;
+                    self.refuse(&ready.action, &used_up, code, message.clone(), Vec::new()).await?;
                 }
                 Ok(Received::Refused { code, message })
             }
@@ -200,14 +202,10 @@ impl Engine {
             Ok(true) => Ok(true),
             Ok(false) => {
                 let message = "the webhook's filter does not hold for it".to_owned();
-                self.refuse(ready, occurrence, "filtered", message, Vec::new()).await?;
+                self.refuse(&ready.action, occurrence, "filtered", message, Vec::new()).await?;
                 Ok(false)
             }
-            Err(error) if error.code == ErrorCode::TransformFailed => {
-                self.refuse(ready, occurrence, error.code.as_str(), error.message.clone(), Vec::new()).await?;
-                Err(EngineError::TransformFailed(error.message))
-            }
-            Err(error) => Err(EngineError::Internal(error.message)),
+            Err(error) => Err(self.refuse_failed(ready, occurrence, error).await?),
         }
     }
 
@@ -231,7 +229,7 @@ impl Engine {
         let trigger = GuestTrigger::Webhook(request::of_stranger(&delivery.request));
         let mut occurrence = Occurrence::noticed(trigger, input);
         occurrence.correlation_id = delivery.correlation_id;
-        Ok(self.refuse(ready, &occurrence, why.code(), message, Vec::new()).await?)
+        Ok(self.refuse(&ready.action, &occurrence, why.code(), message, Vec::new()).await?)
     }
 
     /// Whether one more refusal is recorded. The first one that is not is told of.

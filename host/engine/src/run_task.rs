@@ -95,8 +95,13 @@ impl Engine {
             Arc::new(RecordSending { engine: self.clone(), execution: execution.clone(), lease }) as Arc<dyn Sending>
         });
         let endless = trigger == GuestTrigger::Continuous;
-        let mut place = self.inner.running.enter(execution.id, endless);
-        let ran = self.run_and_flush(&execution, request, &journal, &mut place).await;
+        let mut place = self.inner.running.enter(execution.id, endless.then_some(execution.action));
+        // Its action may have been saved or removed while it waited for its turn.
+        let ran = if endless && !self.is_kept_running(execution.id, execution.action).await {
+            Err(Stop::Cancelled)
+        } else {
+            self.run_and_flush(&execution, request, &journal, &mut place).await
+        };
         let mut events = self.journal_events(&execution, journal.finish());
         let ended = match ran {
             Ok(report) => {

@@ -1,6 +1,6 @@
 //! The attempts that run in this process, and how to stop one.
 
-use action_domain::id::ExecutionId;
+use action_domain::id::{ActionId, ExecutionId};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,8 +27,8 @@ pub(crate) struct Running {
 #[derive(Debug)]
 struct Attempt {
     stop: watch::Sender<Option<Stop>>,
-    /// It is kept running, and does not end by itself.
-    endless: bool,
+    /// It is kept running for this action, and does not end by itself.
+    endless: Option<ActionId>,
 }
 
 /// An attempt's place among them, until it is dropped.
@@ -44,7 +44,7 @@ impl Running {
     }
 
     /// An attempt of this execution runs from now on.
-    pub(crate) fn enter(self: &Arc<Self>, id: ExecutionId, endless: bool) -> Place {
+    pub(crate) fn enter(self: &Arc<Self>, id: ExecutionId, endless: Option<ActionId>) -> Place {
         let (sender, stop) = watch::channel(None);
         self.attempts().insert(id, Attempt { stop: sender, endless });
         Place { running: Arc::clone(self), id, stop }
@@ -64,9 +64,14 @@ impl Running {
 
     /// Stops what does not end by itself.
     pub(crate) fn stop_endless(&self, why: Stop) {
-        for attempt in self.attempts().values().filter(|attempt| attempt.endless) {
+        for attempt in self.attempts().values().filter(|attempt| attempt.endless.is_some()) {
             let _ = attempt.stop.send(Some(why));
         }
+    }
+
+    /// What does not end by itself, with the action that it is kept running for.
+    pub(crate) fn endless(&self) -> Vec<(ExecutionId, ActionId)> {
+        self.attempts().iter().filter_map(|(id, attempt)| Some((*id, attempt.endless?))).collect()
     }
 
     /// Whether an execution runs here.

@@ -14,7 +14,7 @@ use action_domain::{
     limits::ISSUES_MAX,
     protocol::{Kind, Pin, Protocol, Reference},
     repositories::{ActionKey, CommitError, Conflict, UnitOfWork, Write},
-    trigger::{self, Standing, Trigger},
+    trigger::{self, Standing},
     upgrade::{Comparison, PowerChange},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -99,7 +99,7 @@ impl Engine {
         let fact = Fact::ActionCreated { name: action.spec.name.clone(), protocol: action.protocol.clone() };
         let unit = UnitOfWork::new()
             .write(Write::AddAction(Box::new(action.clone())))
-            .write(Write::SetTriggers(action.id, standings_of(&action, &[])))
+            .write(Write::SetTriggers(action.id, standings_of(&action)))
             .event(self.event_by(by, context_of(&action), &fact));
         self.keep(unit, &action, kept).await?;
         if kept == Kept::Yes {
@@ -225,7 +225,7 @@ impl Engine {
         let before = self.reader().triggers_of(current.id).await?;
         let unit = UnitOfWork::new()
             .write(Write::AddRevisionIfCurrent(Box::new(action.clone())))
-            .write(Write::SetTriggers(action.id, standings_of(&action, &with_triggers(current, &before))))
+            .write(Write::SetTriggers(action.id, standings_of(&action)))
             .event(self.event_by(by, context_of(&action), &fact));
         let saved = self.keep(unit, &action, keep).await;
         self.forget(current, Some(&action));
@@ -245,7 +245,7 @@ impl Engine {
         if !missing.is_empty() {
             return Err(EngineError::Invalid(missing.into_iter().map(|issue| issue.below("/config")).collect()));
         }
-        for standing in standings_of(action, &[]) {
+        for standing in standings_of(action) {
             let Some(path) = standing.path else { continue };
             if self.reader().webhook_at(&path).await?.is_some_and(|other| other.action != action.id) {
                 return Err(Conflict::PathTaken(path).into());
@@ -397,15 +397,10 @@ fn context_of(action: &Action) -> Context {
     Context { action: Some(action.id), revision: Some(action.revision), ..Context::default() }
 }
 
-/// The rows of an action's triggers, as they are after this save.
-fn standings_of(action: &Action, before: &[(Trigger, Standing)]) -> Vec<Standing> {
-    trigger::standings(action.id, &action.spec.triggers, action.spec.enabled, action.updated_at, before)
-}
-
-/// Rows with the triggers that they are of.
-fn with_triggers(action: &Action, rows: &[Standing]) -> Vec<(Trigger, Standing)> {
-    let of = |row: &Standing| Some((action.spec.triggers.get(row.place as usize)?.clone(), row.clone()));
-    rows.iter().filter_map(of).collect()
+/// The rows of an action's triggers, as this save has them. What is known of those that stay the store
+/// carries over, or what happens between a read and the save would be lost.
+fn standings_of(action: &Action) -> Vec<Standing> {
+    trigger::standings(action.id, &action.spec.triggers, action.spec.enabled, action.updated_at)
 }
 
 fn refused(action: &Action) -> impl FnOnce(CommitError) -> EngineError {

@@ -2,10 +2,11 @@
 
 use crate::{state::State, write::Undo};
 use action_domain::{
+    digest::Digest,
     id::{ActionId, ExecutionId},
     repositories::{CommitError, Conflict, Fire, Page},
     time::Timestamp,
-    trigger::{Standing, StandingKind},
+    trigger::{Standing, StandingKind, carried_over},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,6 +29,12 @@ impl Triggers {
     /// The triggers of an action, in their order.
     pub(crate) fn of(&self, action: ActionId) -> Vec<Standing> {
         self.rows.range((action, 0)..=(action, u32::MAX)).map(|(_, row)| row.clone()).collect()
+    }
+
+    /// The trigger of an action that has an identity.
+    fn known_by(&self, action: ActionId, identity: Digest) -> Option<&Standing> {
+        let mut rows = self.rows.range((action, 0)..=(action, u32::MAX));
+        rows.find_map(|(_, row)| (row.identity == identity).then_some(row))
     }
 
     /// The webhook at a path.
@@ -99,30 +106,31 @@ impl State {
         if let Some(path) = rows.iter().filter_map(|row| row.path.as_ref()).find(of_another) {
             return Err(Conflict::PathTaken(path.clone()).into());
         }
+        let rows = carried_over(&rows, &self.triggers.of(action));
         let old = self.triggers.replace(action, rows);
         Ok(Box::new(move |state| drop(state.triggers.replace(action, old))))
     }
 
     pub(crate) fn fire(&mut self, fire: &Fire) -> Result<Undo, CommitError> {
         let due = |row: &&Standing| row.due_at == Some(fire.due_at);
-        let row = self.triggers.rows.get(&(fire.action, fire.place)).filter(due).ok_or(Conflict::FiredBefore)?;
+        let row = self.triggers.known_by(fire.action, fire.identity).filter(due).ok_or(Conflict::FiredBefore)?;
         Ok(self.put_trigger(Standing { due_at: fire.next, last: fire.last.or(row.last), ..row.clone() }))
     }
 
-    pub(crate) fn use_trigger(&mut self, action: ActionId, place: u32, most: u32) -> Result<Undo, CommitError> {
+    pub(crate) fn use_trigger(&mut self, action: ActionId, identity: Digest, most: u32) -> Result<Undo, CommitError> {
         let left = |row: &&Standing| row.uses < most;
-        let row = self.triggers.rows.get(&(action, place)).filter(left).ok_or(Conflict::UsedUp)?;
+        let row = self.triggers.known_by(action, identity).filter(left).ok_or(Conflict::UsedUp)?;
         Ok(self.put_trigger(Standing { uses: row.uses + 1, ..row.clone() }))
     }
 
     pub(crate) fn restart(
         &mut self,
-        (action, place): (ActionId, u32),
+        (action, identity): (ActionId, Digest),
         before: Option<ExecutionId>,
         new: ExecutionId,
     ) -> Result<Undo, CommitError> {
         let same = |row: &&Standing| row.last == before;
-        let row = self.triggers.rows.get(&(action, place)).filter(same).ok_or(Conflict::FiredBefore)?;
+        let row = self.triggers.known_by(action, identity).filter(same).ok_or(Conflict::FiredBefore)?;
         Ok(self.put_trigger(Standing { last: Some(new), ..row.clone() }))
     }
 

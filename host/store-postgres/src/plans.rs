@@ -251,7 +251,7 @@ fn item_cases() -> Vec<Case> {
     cases
 }
 
-const TRIGGERS: &str = "INSERT INTO triggers SELECT pg_temp.id(g / 4), g % 4, 1 + g % 4, \
+const TRIGGERS: &str = "INSERT INTO triggers SELECT pg_temp.id(g / 4), g % 4, 1 + g % 4, ('i' || g)::bytea, 0, \
         CASE WHEN g % 4 = 0 THEN ('p' || g)::bytea END, CASE WHEN g % 4 = 1 THEN g END, NULL, 0 \
      FROM generate_series(4, 20000) AS g";
 

@@ -82,6 +82,12 @@ impl<'r> Columns<'r> {
         Ok(self.take::<Option<i64>>()?.map(Timestamp::from_micros))
     }
 
+    /// The next column, a digest.
+    pub(crate) fn digest(&mut self) -> sqlx::Result<Digest> {
+        let bytes: &[u8] = self.take()?;
+        bytes.try_into().map(Digest::from_bytes).map_err(|_| damaged("a digest has 32 bytes"))
+    }
+
     /// The next column, text as its bytes.
     pub(crate) fn text(&mut self) -> sqlx::Result<Arc<str>> {
         std::str::from_utf8(self.take()?).map(Arc::from).map_err(damaged)

@@ -452,7 +452,7 @@ async fn a_schedule_fires_in_one_process() {
                 let due_at = row.due_at.unwrap();
                 let next = Some(due_at.plus(Duration::from_secs(1)));
                 let execution = w.queued(&action);
-                let fire = Fire { action: action.id, place: row.place, due_at, next, last: Some(execution.id) };
+                let fire = Fire { action: action.id, identity: row.identity, due_at, next, last: Some(execution.id) };
                 let unit = UnitOfWork::new()
                     .write(Write::AddExecution(Box::new(execution)))
                     .write(Write::FireIfDue(Box::new(fire)))

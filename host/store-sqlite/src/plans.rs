@@ -208,7 +208,7 @@ fn triggers_are_found_by_what_sets_them_off() {
     plans.searches(firing::OWNER_OF_PATH, &["triggers_by_path (path=?)"]);
     plans.searches(firing::REMOVE, &["PRIMARY KEY (action=?)"]);
     for sql in [firing::FIRE, firing::USE, firing::RESTART] {
-        plans.searches(sql, &["PRIMARY KEY (action=? AND place=?)"]);
+        plans.searches(sql, &["PRIMARY KEY (action=?)"]);
     }
     plans.searches(saving::CURRENT, &["PRIMARY KEY (id=?)"]);
 }

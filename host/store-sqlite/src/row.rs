@@ -82,6 +82,12 @@ impl<'r> Columns<'r> {
         self.row.get_ref(index)?.as_blob_or_null().map_err(damaged)
     }
 
+    /// The next column, a digest.
+    pub(crate) fn digest(&mut self) -> rusqlite::Result<Digest> {
+        let bytes = self.maybe_bytes()?.ok_or_else(|| damaged("a digest is missing"))?;
+        bytes.try_into().map(Digest::from_bytes).map_err(|_| damaged("a digest has 32 bytes"))
+    }
+
     /// The next column, a number that fits.
     pub(crate) fn number<T: TryFrom<i64>>(&mut self) -> rusqlite::Result<T> {
         let number: i64 = self.take()?;

@@ -118,7 +118,13 @@ impl World {
 
     /// A trigger of an action, as it stands when it is saved.
     pub fn standing(&self, action: ActionId, place: u32, kind: StandingKind) -> Standing {
-        Standing { action, place, kind, path: None, due_at: None, last: None, uses: 0 }
+        let (identity, since) = (Self::identity(place, kind), Some(self.now()));
+        Standing { action, place, kind, identity, since, path: None, due_at: None, last: None, uses: 0 }
+    }
+
+    /// What the trigger of this kind at a place is known by.
+    pub fn identity(place: u32, kind: StandingKind) -> Digest {
+        Digest::of(format!("{kind:?} {place}").as_bytes())
     }
 
     /// A webhook at a path.

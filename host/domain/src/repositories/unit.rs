@@ -120,19 +120,20 @@ pub enum Write {
     /// that one's hash (the first one: number 1 and no hash); else [`Conflict::NotNextSeal`]. Seals
     /// are never changed and never removed.
     AppendSealIfNext(Box<Seal>, Bytes),
-    /// Puts these in the place of all triggers that an action has; stands behind the write that saves
-    /// the action. [`Conflict::PathTaken`] where another action has a path. (Removing an action removes
+    /// Puts these in the place of all triggers that an action has, with what is known of those that stay
+    /// ([`carried_over`](crate::trigger::carried_over)); stands behind the write that saves the action.
+    /// [`Conflict::PathTaken`] where another action has a path. (Removing an action removes
     /// its triggers, its values and its keys of items; of an action that is not there none is kept.)
     SetTriggers(ActionId, Vec<Standing>),
     /// A schedule fired: changes when it is due next and what it last led to, if it is there and due
     /// when this believes; else [`Conflict::FiredBefore`].
     FireIfDue(Box<Fire>),
-    /// One more use of a trigger (an action's, at this place), if that is not more than the number
+    /// One more use of a trigger (an action's, of this identity), if that is not more than the number
     /// here; else [`Conflict::UsedUp`], also where it is gone.
-    UseTrigger(ActionId, u32, u32),
+    UseTrigger(ActionId, Digest, u32),
     /// Notes the execution of a trigger that there is one of, if it led to this one before; else
     /// [`Conflict::FiredBefore`].
-    RestartIfLast(ActionId, u32, Option<ExecutionId>, ExecutionId),
+    RestartIfLast(ActionId, Digest, Option<ExecutionId>, ExecutionId),
     /// Notes that an action captured items with these keys; [`Conflict::ItemKnown`] if it did so
     /// before with one of them.
     AddItemKeys(ActionId, Vec<Arc<str>>),
@@ -156,8 +157,8 @@ pub enum Write {
 pub struct Fire {
     /// The action.
     pub action: ActionId,
-    /// The trigger's place.
-    pub place: u32,
+    /// Which of its triggers, wherever it stands.
+    pub identity: Digest,
     /// When it was due.
     pub due_at: Timestamp,
     /// When it is due next.

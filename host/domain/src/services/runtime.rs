@@ -3,6 +3,7 @@
 use super::{Journal, Plan};
 use crate::{
     capture::{Captured, Values},
+    chain::Chain,
     digest::Digest,
     egress::Egress,
     failure::{Effect, ErrorCode, ExecutionError, Failure, Issue, Sent},
@@ -280,8 +281,9 @@ pub enum GuestTrigger {
     Event {
         /// The event.
         event: EventId,
-        /// How many executions set one another off before this one.
-        depth: u32,
+        /// What came before.
+        #[serde(flatten)]
+        chain: Chain,
     },
     /// It is kept running.
     Continuous,

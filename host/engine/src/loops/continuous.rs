@@ -3,13 +3,14 @@
 
 use crate::{Engine, EngineError, dispatch_action::Occurrence};
 use action_domain::{
+    execution::{Execution, Status},
     id::{ActionId, ExecutionId},
     limits::PAGE_ITEMS_MAX,
     payload::Payload,
     repositories::{ActionKey, Page, Write},
     services::GuestTrigger,
     time::Timestamp,
-    trigger::{Continuous, Standing, StandingKind, Trigger},
+    trigger::{Continuous, Standing, StandingKind, Trigger, known_by},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -18,17 +19,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What ran this long was well: the next restart waits as little as the first.
 const WELL_AFTER: Duration = Duration::from_mins(1);
 
-/// When what has ended begins again.
+/// When what has ended, or was refused, begins again.
 struct Restart {
-    /// What has ended.
+    /// What has ended; of what was refused there is no execution.
     last: Option<ExecutionId>,
+    /// Of the action then: another one begins at once.
+    revision: u32,
     failures: u32,
     not_before: Timestamp,
 }
 
+type Restarts = HashMap<ActionId, Restart>;
+
 impl Engine {
     pub(crate) async fn keep_continuous(self) {
-        let mut restarts = HashMap::new();
+        let mut restarts = Restarts::new();
         loop {
             let changed = self.inner.triggers.notified();
             if let Err(error) = self.look_at_continuous(&mut restarts).await {
@@ -42,8 +47,10 @@ impl Engine {
         }
     }
 
-    async fn look_at_continuous(&self, restarts: &mut HashMap<ActionId, Restart>) -> Result<(), EngineError> {
-        let mut there = Vec::new();
+    async fn look_at_continuous(&self, restarts: &mut Restarts) -> Result<(), EngineError> {
+        // Asked for before the rows are read: what runs here stands in one of them, or is not wanted.
+        let here = self.inner.running.endless();
+        let mut there = HashMap::new();
         let mut after = None;
         loop {
             let page = Page { after, limit: PAGE_ITEMS_MAX };
@@ -51,65 +58,110 @@ impl Engine {
             let full = standings.len() == PAGE_ITEMS_MAX as usize;
             after = standings.last().map(|standing| (standing.action, standing.place));
             for standing in standings {
-                there.push(standing.action);
-                self.keep_running(&standing, restarts).await?;
+                there.insert(standing.action, standing.last.filter(|_| standing.since.is_some()));
+                match self.keep_running(&standing, restarts).await {
+                    Ok(()) => {}
+                    Err(error @ EngineError::Unavailable(_)) => return Err(error),
+                    // The others are not to wait for it.
+                    Err(error) => tracing::error!(action = %standing.action, %error, "engine.continuous.action"),
+                }
             }
             if !full {
-                restarts.retain(|action, _| there.contains(action));
-                return Ok(());
+                break;
             }
         }
+        restarts.retain(|action, _| there.contains_key(action));
+        for (id, action) in here {
+            if there.get(&action) != Some(&Some(id)) && !self.is_kept_running(id, action).await {
+                self.stop_continuous(id).await?;
+            }
+        }
+        Ok(())
     }
 
-    async fn keep_running(
-        &self,
-        standing: &Standing,
-        restarts: &mut HashMap<ActionId, Restart>,
-    ) -> Result<(), EngineError> {
+    async fn keep_running(&self, standing: &Standing, restarts: &mut Restarts) -> Result<(), EngineError> {
+        if standing.since.is_none() {
+            return match standing.last {
+                Some(last) => self.stop_continuous(last).await,
+                None => Ok(()),
+            };
+        }
         let ready = match self.ready(&ActionKey::Id(standing.action)).await {
             Ok(ready) => ready,
-            Err(EngineError::NotFound(_)) => return Ok(()),
+            Err(EngineError::NotFound("action")) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let trigger = ready.action.spec.triggers.get(standing.place as usize);
+        let trigger = known_by(&ready.action.spec.triggers, standing.identity);
         let Some(Trigger::Continuous(continuous)) = trigger else { return Ok(()) };
-        let last = match standing.last {
-            Some(last) => self.reader().execution(last).await?,
-            None => None,
-        };
-        let now = self.now();
-        if let Some(last) = &last {
-            if !last.status.is_terminal() {
-                if last.revision != ready.action.revision {
-                    self.stop_continuous(last.id).await;
-                }
-                return Ok(());
+        let (now, revision) = (self.now(), ready.action.revision);
+        if let Some(id) = standing.last {
+            let last = self.reader().execution(id).await?;
+            if let Some(last) = last.as_ref().filter(|last| !has_ended(last.status)) {
+                // Another process may know of a later revision.
+                return if last.revision < revision { self.stop_continuous(id).await } else { Ok(()) };
             }
             let known = restarts.get(&standing.action);
-            if known.is_none_or(|known| known.last != Some(last.id)) {
-                let lasted = last.ended_at.unwrap_or(now).since(last.started_at.unwrap_or(last.created_at));
-                // What was stopped for a new revision begins at once.
-                let replaced = last.revision != ready.action.revision;
-                let before = known.map_or(0, |known| known.failures);
-                let failures = if lasted >= WELL_AFTER { 0 } else { before };
-                let not_before = if replaced { now } else { now.plus(wait(continuous, failures)) };
-                let failures = if replaced { 0 } else { failures.saturating_add(1) };
-                restarts.insert(standing.action, Restart { last: Some(last.id), failures, not_before });
+            if known.is_none_or(|known| known.last != Some(id)) {
+                let failures = known.map_or(0, |known| known.failures);
+                let restart = restart(continuous, id, last.as_ref(), (failures, revision), now);
+                restarts.insert(standing.action, restart);
             }
         }
-        if restarts.get(&standing.action).is_some_and(|restart| restart.not_before > now) {
-            return Ok(());
+        match restarts.get(&standing.action) {
+            // What was stopped for a new revision begins at once, and so does what that mends.
+            Some(restart) if restart.revision < revision => drop(restarts.remove(&standing.action)),
+            Some(restart) if restart.not_before > now => return Ok(()),
+            _ => {}
         }
         let id = self.inner.parts.random.execution_id();
         let input = Payload { content_type: "application/json".into(), data: "null".into() };
         let mut occurrence = Occurrence::noticed(GuestTrigger::Continuous, input);
         occurrence.execution = Some(id);
-        occurrence.writes.push(Write::RestartIfLast(standing.action, standing.place, standing.last, id));
-        match self.occur(ready, occurrence, None).await {
+        // Also where it is refused: one process says so, and all of them wait then.
+        occurrence.writes.push(Write::RestartIfLast(standing.action, standing.identity, standing.last, id));
+        let begun = self.occur(ready.clone(), occurrence, None).await;
+        let quicker = |error: &EngineError| matches!(error, EngineError::Conflict { code: "status_changed", .. });
+        if let Err(error) = &begun
+            && !quicker(error)
+            && !matches!(error, EngineError::Unavailable(_))
+        {
+            let failures = restarts.get(&standing.action).map_or(0, |known| known.failures);
+            let restart = restart(continuous, id, None, (failures, revision), now);
+            restarts.insert(standing.action, restart);
+        }
+        match begun {
             // Another process was quicker, or what was refused is recorded.
-            Ok(_) | Err(EngineError::Conflict { .. } | EngineError::InvalidInput(_)) => Ok(()),
+            Ok(_)
+            | Err(EngineError::Conflict { .. } | EngineError::InvalidInput(_) | EngineError::TransformFailed(_)) => {
+                Ok(())
+            }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Whether another one may take its place. What is in doubt waits for a person, and runs no more: where
+/// that one has it tried again, it is not the last one by then, and is stopped.
+fn has_ended(status: Status) -> bool {
+    status.is_terminal() || status == Status::InDoubt
+}
+
+/// When the next one begins behind this one. None: it was refused at `revision`.
+fn restart(
+    continuous: &Continuous,
+    id: ExecutionId,
+    last: Option<&Execution>,
+    (failures, revision): (u32, u32),
+    now: Timestamp,
+) -> Restart {
+    let lasted = last
+        .map_or(Duration::ZERO, |last| last.ended_at.unwrap_or(now).since(last.started_at.unwrap_or(last.created_at)));
+    let failures = if lasted >= WELL_AFTER { 0 } else { failures };
+    Restart {
+        last: Some(id),
+        revision: last.map_or(revision, |last| last.revision),
+        failures: failures.saturating_add(1),
+        not_before: now.plus(wait(continuous, failures)),
     }
 }
 

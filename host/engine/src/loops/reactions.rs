@@ -5,10 +5,11 @@
 
 use crate::{Engine, EngineError, dispatch_action::Occurrence};
 use action_domain::{
+    chain::{Admission, CHAIN_DEPTH_MAX, Chain},
     cloud_event::CloudEvent,
     consumer::EVENT_TRIGGERS,
+    digest::Digest,
     event::{Event, EventType, ItemData, Position},
-    failure::ErrorCode,
     id::ActionId,
     limits::PAGE_ITEMS_MAX,
     name::Name,
@@ -16,9 +17,9 @@ use action_domain::{
     repositories::{ActionKey, CommitError, Conflict, EventFilter, Page, UnitOfWork, Write},
     services::GuestTrigger,
     time::Timestamp,
-    trigger::{CHAIN_DEPTH_MAX, EventTrigger, StandingKind, Trigger},
+    trigger::{EventTrigger, Standing, StandingKind, Trigger, known_by},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use std::{sync::Arc, time::Duration};
 
 /// Executions that are set off at once: their writes share commits.
@@ -56,10 +57,10 @@ impl Of {
 /// A trigger that listens to events.
 struct Listener {
     action: ActionId,
-    place: u32,
+    identity: Digest,
     trigger: EventTrigger,
     of: Of,
-    /// What happened before the action was there does not set it off.
+    /// What happened before it was saved, or enabled again, does not set it off.
     since: Timestamp,
 }
 
@@ -131,57 +132,67 @@ impl Engine {
                 looked_again = true;
                 *listeners = self.listeners().await?;
             }
-            let matching = listeners.iter().filter(|listener| listener.hears(event));
-            set_off.extend(matching.map(|listener| self.set_off(listener.action, listener.place, event)));
+            let matching: Vec<&Listener> = listeners.iter().filter(|listener| listener.hears(event)).collect();
+            if matching.is_empty() {
+                continue;
+            }
+            let chain = self.chain_behind(event).await?;
+            for listener in matching {
+                let chain = chain.by(listener.trigger.action.is_some());
+                let (action, identity) = (listener.action, listener.identity);
+                set_off.push(async move { (action, self.set_off(action, identity, event, chain).await) });
+            }
         }
-        stream::iter(set_off).buffer_unordered(AT_ONCE).try_collect().await
+        let mut set_off = stream::iter(set_off).buffer_unordered(AT_ONCE);
+        let mut unavailable = None;
+        while let Some((action, set_off)) = set_off.next().await {
+            match set_off {
+                Ok(()) => {}
+                Err(error @ EngineError::Unavailable(_)) => unavailable = Some(error),
+                // The others are not to wait for it, and the cursor is theirs too.
+                Err(error) => tracing::error!(%action, %error, "engine.reactions.action"),
+            }
+        }
+        unavailable.map_or(Ok(()), Err)
     }
 
-    async fn set_off(&self, action: ActionId, place: u32, event: &Event) -> Result<(), EngineError> {
-        let ready = match self.ready(&ActionKey::Id(action)).await {
-            Ok(ready) => ready,
-            Err(EngineError::NotFound(_)) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let depth = match event.context.execution {
-            Some(execution) => self.chain_depth(execution).await? + 1,
-            None => 1,
-        };
+    async fn set_off(
+        &self,
+        action: ActionId,
+        identity: Digest,
+        event: &Event,
+        chain: Chain,
+    ) -> Result<(), EngineError> {
+        let admission = chain.admits(action);
+        if admission == Admission::No {
+            return Ok(());
+        }
         let data = serde_json::to_vec(&CloudEvent::from(event))
             .map_err(|error| EngineError::Internal(format!("event {}: {error}", event.id)))?;
         let input = Payload { content_type: CloudEvent::MEDIA_TYPE.into(), data: data.into() };
-        let mut occurrence = Occurrence::noticed(GuestTrigger::Event { event: event.id, depth }, input);
+        let mut occurrence = Occurrence::noticed(GuestTrigger::Event { event: event.id, chain }, input);
         occurrence.cause = Some(event.id);
         occurrence.correlation_id.clone_from(&event.context.correlation_id);
-        let filter = match ready.action.spec.triggers.get(place as usize) {
-            Some(Trigger::Event(trigger)) => trigger.filter.as_deref(),
-            _ => None,
-        };
-        if let Some(filter) = filter {
+        let ready = self.ready_or_refuse(action, |_| Some(occurrence.clone())).await?;
+        let Some(ready) = ready else { return Ok(()) };
+        // It may have been saved meanwhile, without this trigger.
+        let Some(Trigger::Event(trigger)) = known_by(&ready.action.spec.triggers, identity) else { return Ok(()) };
+        if let Some(filter) = &trigger.filter {
             match self.matches(&ready, &occurrence.trigger, filter, &occurrence.input).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
-                Err(error) if error.code == ErrorCode::TransformFailed => {
-                    return Ok(self
-                        .refuse(&ready, &occurrence, error.code.as_str(), error.message, Vec::new())
-                        .await?);
-                }
-                Err(error) => return Err(EngineError::Internal(error.message)),
+                Err(error) => return recorded(self.refuse_failed(&ready, &occurrence, error).await?),
             }
+        }
+        if admission == Admission::TooDeep {
+            let message = format!("{CHAIN_DEPTH_MAX} executions set one another off before this one");
+            return Ok(self.refuse(&ready.action, &occurrence, "chain_too_deep", message, Vec::new()).await?);
         }
         // No caller can send a control character.
-        occurrence.idempotency_key = Some(format!("\u{1}event {} {place}", event.id).into());
-        if depth > CHAIN_DEPTH_MAX {
-            let message = format!("{CHAIN_DEPTH_MAX} executions set one another off before this one");
-            return Ok(self.refuse(&ready, &occurrence, "chain_too_deep", message, Vec::new()).await?);
-        }
+        occurrence.idempotency_key = Some(format!("\u{1}event {} {:.16}", event.id, identity.hex()).into());
         match self.occur(ready, occurrence, None).await {
-            // What was refused is recorded.
-            Ok(_)
-            | Err(EngineError::InvalidInput(_) | EngineError::TransformFailed(_) | EngineError::Conflict { .. }) => {
-                Ok(())
-            }
-            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+            Err(error) => recorded(error),
         }
     }
 
@@ -204,19 +215,22 @@ impl Engine {
             let full = standings.len() == PAGE_ITEMS_MAX as usize;
             after = standings.last().map(|standing| (standing.action, standing.place));
             for standing in standings {
-                let ready = match self.ready(&ActionKey::Id(standing.action)).await {
-                    Ok(ready) => ready,
-                    Err(EngineError::NotFound(_)) => continue,
-                    Err(error) => return Err(error),
+                let Some(since) = standing.since else { continue };
+                let action = match self.ready(&ActionKey::Id(standing.action)).await {
+                    Ok(ready) => ready.action.clone(),
+                    Err(EngineError::NotFound("action")) => continue,
+                    Err(error @ EngineError::Unavailable(_)) => return Err(error),
+                    // What is refused for it names the error.
+                    Err(_) => self.action(&ActionKey::Id(standing.action)).await?,
                 };
-                let action = &ready.action;
-                let Some(Trigger::Event(trigger)) = action.spec.triggers.get(standing.place as usize) else { continue };
+                let trigger = known_by(&action.spec.triggers, standing.identity);
+                let Some(Trigger::Event(trigger)) = trigger else { continue };
                 let of = match &trigger.action {
                     Some(text) => self.named(text).await?.map_or(Of::Nobody, Of::Action),
                     None => Of::Anybody,
                 };
-                let (place, since) = (standing.place, action.created_at);
-                listeners.push(Listener { action: action.id, place, trigger: trigger.clone(), of, since });
+                let Standing { action, identity, .. } = standing;
+                listeners.push(Listener { action, identity, trigger: trigger.clone(), of, since });
             }
             if !full {
                 return Ok(listeners);
@@ -231,6 +245,14 @@ impl Engine {
         let Ok(name) = text.parse::<Name>() else { return Ok(None) };
         let action = self.reader().action(&ActionKey::Name(name)).await?;
         Ok(action.map(|action: Arc<_>| action.id))
+    }
+}
+
+/// What was refused is recorded, and is nothing that keeps the cursor.
+fn recorded(error: EngineError) -> Result<(), EngineError> {
+    match error {
+        EngineError::InvalidInput(_) | EngineError::TransformFailed(_) | EngineError::Conflict { .. } => Ok(()),
+        error => Err(error),
     }
 }
 

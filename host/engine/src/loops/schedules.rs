@@ -3,14 +3,15 @@
 
 use crate::{Engine, EngineError, dispatch_action::Occurrence};
 use action_domain::{
+    action::Action,
     payload::Payload,
-    repositories::{ActionKey, Fire, Write},
+    repositories::{Fire, Write},
     schedule::{Calendar, Overlap, Schedule, fires},
     services::GuestTrigger,
     time::Timestamp,
-    trigger::{Standing, Trigger},
+    trigger::{Standing, Trigger, known_by},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
 
 /// Schedules that are looked at in one go.
@@ -21,7 +22,7 @@ const AT_ONCE: usize = 16;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The same where other processes change schedules, and do not say so.
 const LOOK_SHARED_EVERY: Duration = Duration::from_secs(1);
-/// After the store was unavailable.
+/// After the store was unavailable, or a schedule could not be fired.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
 impl Engine {
@@ -30,8 +31,7 @@ impl Engine {
             // Asked for before the look, so that nothing that changes meanwhile is missed.
             let changed = self.inner.triggers.notified();
             let pause = match self.fire_due().await {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => self.until_schedule().await,
+                Ok(pause) => pause,
                 Err(error) => {
                     tracing::error!(%error, "engine.schedules");
                     BACK_OFF
@@ -45,13 +45,31 @@ impl Engine {
         }
     }
 
-    /// Fires what is due. Whether there may be more.
-    async fn fire_due(&self) -> Result<bool, EngineError> {
+    /// Fires what is due. How long to wait then.
+    async fn fire_due(&self) -> Result<Duration, EngineError> {
         let due = self.reader().due_schedules(self.now(), BATCH).await?;
         let full = due.len() == BATCH as usize;
-        let all = stream::iter(due).map(|standing| self.fire(standing));
-        all.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        Ok(full)
+        let fire = async |standing: Standing| (standing.action, self.fire(standing).await);
+        let mut fired = stream::iter(due).map(fire).buffer_unordered(AT_ONCE);
+        let (mut unavailable, mut failed) = (None, false);
+        // All of them, or what is under way would be dropped in the midst.
+        while let Some((action, fired)) = fired.next().await {
+            match fired {
+                Ok(()) => {}
+                Err(error @ EngineError::Unavailable(_)) => unavailable = Some(error),
+                // The others are not to wait for it.
+                Err(error) => {
+                    tracing::error!(%action, %error, "engine.schedules.action");
+                    failed = true;
+                }
+            }
+        }
+        match unavailable {
+            Some(error) => Err(error),
+            None if failed => Ok(BACK_OFF),
+            None if full => Ok(Duration::ZERO),
+            None => Ok(self.until_schedule().await),
+        }
     }
 
     async fn until_schedule(&self) -> Duration {
@@ -64,14 +82,12 @@ impl Engine {
     }
 
     async fn fire(&self, mut standing: Standing) -> Result<(), EngineError> {
-        let ready = match self.ready(&ActionKey::Id(standing.action)).await {
-            Ok(ready) => ready,
-            // It was removed meanwhile, and its triggers with it.
-            Err(EngineError::NotFound(_)) => return Ok(()),
-            Err(error) => return Err(error),
+        // One that was removed meanwhile has no triggers any more.
+        let ready = self.ready_or_refuse(standing.action, |action| self.unready(action, &standing)).await?;
+        let Some(ready) = ready else { return Ok(()) };
+        let (Some(schedule), Some(due_at)) = (schedule_of(&ready.action, &standing), standing.due_at) else {
+            return Ok(());
         };
-        let trigger = ready.action.spec.triggers.get(standing.place as usize);
-        let (Some(Trigger::Schedule(schedule)), Some(due_at)) = (trigger, standing.due_at) else { return Ok(()) };
         let Ok(calendar) = Calendar::of(schedule) else { return Ok(()) };
         let plan = fires(&calendar, schedule.missed, due_at, self.now());
         let mut due_at = due_at;
@@ -83,7 +99,7 @@ impl Engine {
             let count = plan.missed_count;
             let message =
                 format!("{count} fires were missed, the last of them at {missed}: the service was not running");
-            if !Self::fired(self.refuse(&ready, &occurrence, "schedule_missed", message, Vec::new()).await)? {
+            if !Self::fired(self.refuse(&ready.action, &occurrence, "schedule_missed", message, Vec::new()).await)? {
                 return Ok(());
             }
             due_at = next.unwrap_or(due_at);
@@ -99,6 +115,15 @@ impl Engine {
         Ok(())
     }
 
+    /// The fire of an action that cannot be made ready, and of those that are due beside it.
+    fn unready(&self, action: &Action, standing: &Standing) -> Option<Occurrence> {
+        let (schedule, due_at) = (schedule_of(action, standing)?, standing.due_at?);
+        let next = Calendar::of(schedule).ok()?.after(self.now().max(due_at));
+        let mut occurrence = occurrence(schedule, due_at);
+        occurrence.writes.push(fire(standing, due_at, next, standing.last));
+        Some(occurrence)
+    }
+
     /// Whether it was this process that fired it.
     async fn fire_once(
         &self,
@@ -112,19 +137,20 @@ impl Engine {
         if schedule.overlap == Overlap::Skip && self.is_running_still(standing).await? {
             occurrence.writes.push(fire(standing, due_at, next, standing.last));
             let message = "the execution of the fire before has not ended".to_owned();
-            return Self::fired(self.refuse(ready, &occurrence, "overlap", message, Vec::new()).await);
+            return Self::fired(self.refuse(&ready.action, &occurrence, "overlap", message, Vec::new()).await);
         }
         let id = self.inner.parts.random.execution_id();
         occurrence.execution = Some(id);
         occurrence.writes.push(fire(standing, due_at, next, Some(id)));
         if schedule.overlap == Overlap::Queue {
-            occurrence.ordering_key = Some(format!("schedule {}", standing.place).into());
+            occurrence.ordering_key = Some(format!("schedule {:.16}", standing.identity.hex()).into());
         }
         let jitter = Duration::from_millis((schedule.jitter_ms as f64 * self.inner.parts.random.fraction()) as u64);
         occurrence.run_at = Some(time.plus(jitter));
         standing.last = Some(id);
         match self.occur(ready.clone(), occurrence, None).await {
-            Ok(_) | Err(EngineError::InvalidInput(_)) => Ok(true),
+            // What was refused is recorded, and so is the fire.
+            Ok(_) | Err(EngineError::InvalidInput(_) | EngineError::TransformFailed(_)) => Ok(true),
             Err(EngineError::Conflict { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -146,13 +172,21 @@ impl Engine {
     }
 }
 
+/// The schedule that a row is of, if the document is the one that the row was saved with.
+fn schedule_of<'a>(action: &'a Action, standing: &Standing) -> Option<&'a Schedule> {
+    match known_by(&action.spec.triggers, standing.identity) {
+        Some(Trigger::Schedule(schedule)) => Some(schedule),
+        _ => None,
+    }
+}
+
 fn fire(
     standing: &Standing,
     due_at: Timestamp,
     next: Option<Timestamp>,
     last: Option<action_domain::id::ExecutionId>,
 ) -> Write {
-    Write::FireIfDue(Box::new(Fire { action: standing.action, place: standing.place, due_at, next, last }))
+    Write::FireIfDue(Box::new(Fire { action: standing.action, identity: standing.identity, due_at, next, last }))
 }
 
 fn occurrence(schedule: &Schedule, due_at: Timestamp) -> Occurrence {

@@ -17,11 +17,11 @@ impl Attempt {
 }
 
 impl Test {
-    async fn save(&self, engine: &Engine, name: &str, triggers: Value) -> Action {
+    pub(crate) async fn save(&self, engine: &Engine, name: &str, triggers: Value) -> Action {
         self.save_as(engine, name, json!({"triggers": triggers})).await
     }
 
-    async fn save_as(&self, engine: &Engine, name: &str, members: Value) -> Action {
+    pub(crate) async fn save_as(&self, engine: &Engine, name: &str, members: Value) -> Action {
         let mut document = json!({"name": name, "protocol": "http", "config": {}});
         document.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         let spec: ActionSpec = serde_json::from_value(document).unwrap();
@@ -30,12 +30,12 @@ impl Test {
         (*saved.action).clone()
     }
 
-    async fn events_of(&self, action: &Action, r#type: EventType) -> Vec<Event> {
+    pub(crate) async fn events_of(&self, action: &Action, r#type: EventType) -> Vec<Event> {
         let filter = EventFilter { types: vec![r#type], action: Some(action.id), ..EventFilter::default() };
         self.store.events(&filter, Page { after: None, limit: 500 }).await.unwrap()
     }
 
-    async fn refusals(&self, action: &Action) -> Vec<String> {
+    pub(crate) async fn refusals(&self, action: &Action) -> Vec<String> {
         let code = |event: &Event| {
             let data: Value = serde_json::from_str(event.data.get()).unwrap();
             data["code"].as_str().unwrap().to_owned()
@@ -157,7 +157,7 @@ async fn an_event_sets_off_once_whoever_follows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_that_has_no_end_is_ended() {
+async fn an_action_does_not_set_itself_off() {
     let mut t = Test::new(|_| {}).await;
     let engine = t.process(true, 1).await;
     let itself = json!([{"type": "event", "types": ["action_executed"], "action": "loops"}]);
@@ -165,11 +165,9 @@ async fn a_chain_that_has_no_end_is_ended() {
     let mut call = t.call(false);
     call.action = ActionKey::Id(action.id);
     engine.dispatch(call).await.unwrap();
-    for _ in 0..=16 {
-        t.attempt().await.succeed();
-    }
+    t.attempt().await.succeed();
     assert!(t.is_quiet().await);
-    assert_eq!(t.refusals(&action).await, ["chain_too_deep"]);
+    assert!(t.refusals(&action).await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ mod afferent;
 mod broker;
 mod doubt;
 mod pauses;
+mod triggers;
 
 use action_domain::{
     action::{Action, Delivery, OnDoubt},
@@ -19,13 +20,16 @@ use action_domain::{
     id::ExecutionId,
     limits::{LEASE, LimitsPolicy},
     payload::Payload,
+    protocol::Kind,
     receipt::Receipt,
     repositories::{ActionKey, EventFilter, Page, Reader as _, Store as _, UnitOfWork, Write},
     services::{
         Accepted, Admitted, AttemptReport, AttemptRequest, Clock, ConnectionTest, Outcome, ProtocolRuntime,
-        Random as _, ReconcileReport, Reconciliation, RuntimeError, TestRequest, ValidateError,
+        Random as _, ReconcileReport, Reconciliation, RuntimeError, TestRequest, TransformError, TransformRequest,
+        ValidateError,
     },
     time::Timestamp,
+    transform::Mistake,
     turn::Rate,
 };
 use action_engine::{DeadLetters, Dispatch, Dispatched, Engine, EngineError, Parts};
@@ -130,6 +134,19 @@ impl ProtocolRuntime for Scripted {
         }
     }
 
+    async fn check_expression(&self, _: Digest, _: Arc<str>, _: &[&str]) -> Result<Vec<Mistake>, RuntimeError> {
+        Ok(Vec::new())
+    }
+
+    /// Every expression holds but two: one `fails`, and one `cannot run`.
+    async fn transform(&self, request: TransformRequest) -> Result<Payload, TransformError> {
+        match &*request.expression {
+            "fails" => Err(TransformError::Ended(ExecutionError::new(ErrorCode::TransformFailed, "no"))),
+            "cannot run" => Err(RuntimeError::Host("no".to_owned()).into()),
+            _ => Ok(Payload { content_type: "application/json".into(), data: Bytes::from_static(b"true") }),
+        }
+    }
+
     async fn reconcile(&self, request: AttemptRequest) -> ReconcileReport {
         let found = self.findings.lock().unwrap().pop();
         let found = if let Some(found) = found {
@@ -166,6 +183,9 @@ impl Test {
         let (mut protocol, component) = w.protocol("http@1.0.0", b"component");
         protocol.reconciles = reconciles;
         w.write(Write::AddProtocol(Box::new(protocol), component)).await;
+        let (mut jq, component) = w.protocol("jq@1.0.0", b"transform");
+        jq.kind = Kind::Transform;
+        w.write(Write::AddProtocol(Box::new(jq), component)).await;
         let mut action = w.action("a", "http@1.0.0");
         action.spec.delivery.backoff.jitter = 0.0;
         change(&mut action);
@@ -182,7 +202,20 @@ impl Test {
     }
 
     async fn process_with(&self, seed: u16, change: impl FnOnce(&mut Parts)) -> Engine {
-        let mut parts = Parts {
+        let mut parts = self.parts(seed);
+        change(&mut parts);
+        let engine = Engine::new(parts);
+        engine.start().await.unwrap();
+        engine
+    }
+
+    /// A process that does what it is asked to, and nothing by itself.
+    fn idle(&self, seed: u16) -> Engine {
+        Engine::new(Parts { runs_attempts: false, ..self.parts(seed) })
+    }
+
+    fn parts(&self, seed: u16) -> Parts {
+        Parts {
             store: self.store.clone(),
             runtime: self.runtime.clone(),
             vault: Arc::new(Keyring::default()),
@@ -199,11 +232,7 @@ impl Test {
             seal_keys: Vec::new(),
             seal_every: action_domain::limits::SEAL_EVERY,
             seal_mark: None,
-        };
-        change(&mut parts);
-        let engine = Engine::new(parts);
-        engine.start().await.unwrap();
-        engine
+        }
     }
 
     fn call(&self, wait: bool) -> Dispatch {

@@ -12,10 +12,10 @@ use sqlx::postgres::PgRow;
 use std::sync::LazyLock;
 use uuid::Uuid;
 
-const COLUMNS: &str = "action, place, kind, path, due_at, last, uses";
+const COLUMNS: &str = "action, place, kind, identity, since, path, due_at, last, uses";
 
 static AT: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} FROM triggers WHERE path = $1"));
-static OF: LazyLock<String> =
+pub(crate) static OF: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {COLUMNS} FROM triggers WHERE action = $1 ORDER BY place"));
 static PAGE: LazyLock<String> = LazyLock::new(|| {
     let lead = lead("kind", 1);
@@ -35,6 +35,8 @@ pub(crate) fn row(row: &PgRow) -> sqlx::Result<Standing> {
         action: ActionId::from_uuid(columns.take()?),
         place: columns.number()?,
         kind: kind(columns.take()?).ok_or_else(|| damaged("an unknown kind of trigger"))?,
+        identity: columns.digest()?,
+        since: columns.maybe_time()?,
         path: columns.maybe_text()?.map(|path| path.as_ref().to_owned()),
         due_at: columns.maybe_time()?,
         last: columns.take::<Option<Uuid>>()?.map(ExecutionId::from_uuid),

@@ -193,8 +193,10 @@ impl<'a> Batch<'a> {
             Write::AppendSealIfNext(seal, leaves) => self.append_seal(seal, leaves).await,
             Write::SetTriggers(action, rows) => self.set_triggers(*action, rows).await,
             Write::FireIfDue(fire) => self.fire(fire).await,
-            Write::UseTrigger(action, place, most) => self.use_trigger(*action, *place, *most).await,
-            Write::RestartIfLast(action, place, before, new) => self.restart((*action, *place), *before, *new).await,
+            Write::UseTrigger(action, identity, most) => self.use_trigger(*action, *identity, *most).await,
+            Write::RestartIfLast(action, identity, before, new) => {
+                self.restart((*action, *identity), *before, *new).await
+            }
             Write::AddItemKeys(action, keys) => self.add_item_keys(*action, keys).await,
             Write::SetValues(action, changes) => self.set_values(*action, changes).await.map(Ok),
             Write::PutConsumer(consumer, position) => self.put_consumer(consumer, *position).await,

@@ -84,25 +84,27 @@ pub(crate) async fn hold<'a>(
 
 /// In one order too, each.
 pub(crate) const ACTIONS: &str = "SELECT id FROM actions WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
-pub(crate) const TRIGGERS: &str = "SELECT t.place FROM unnest($1::uuid[], $2::bigint[]) AS wanted (action, place) \
-     JOIN triggers AS t ON t.action = wanted.action AND t.place = wanted.place \
-     ORDER BY t.action, t.place FOR NO KEY UPDATE OF t";
+/// All of an action: a save carries over what the others write.
+pub(crate) const TRIGGERS: &str =
+    "SELECT place FROM triggers WHERE action = ANY($1) ORDER BY action, place FOR NO KEY UPDATE";
 pub(crate) const CONSUMERS: &str = "SELECT name FROM consumers WHERE name = ANY($1) ORDER BY name FOR NO KEY UPDATE";
 
-/// Holds, until the transaction ends, the actions for which these units capture something, and the
-/// triggers and consumers that they change.
+/// Holds, until the transaction ends, the actions that these units save or for which they capture
+/// something, and the triggers and consumers that they change.
 pub(crate) async fn hold_rows<'a>(
     connection: &mut PgConnection,
     units: impl Iterator<Item = &'a UnitOfWork>,
 ) -> sqlx::Result<()> {
-    let (mut actions, mut triggers, mut consumers): (Vec<Uuid>, Vec<(Uuid, i64)>, Vec<&str>) = Default::default();
+    let (mut actions, mut triggers, mut consumers): (Vec<Uuid>, Vec<Uuid>, Vec<&str>) = Default::default();
     for write in units.flat_map(|unit| &unit.writes) {
         match write {
             Write::AddItemKeys(action, _) | Write::SetValues(action, _) => actions.push(action.uuid()),
-            Write::FireIfDue(fire) => triggers.push((fire.action.uuid(), fire.place.into())),
-            Write::UseTrigger(action, place, _) | Write::RestartIfLast(action, place, ..) => {
-                triggers.push((action.uuid(), (*place).into()));
+            Write::SetTriggers(action, _) => {
+                actions.push(action.uuid());
+                triggers.push(action.uuid());
             }
+            Write::FireIfDue(fire) => triggers.push(fire.action.uuid()),
+            Write::UseTrigger(action, ..) | Write::RestartIfLast(action, ..) => triggers.push(action.uuid()),
             Write::Acknowledge(name, _) => consumers.push(name.as_str()),
             _ => {}
         }
@@ -111,8 +113,7 @@ pub(crate) async fn hold_rows<'a>(
         sqlx::query(ACTIONS).bind(actions).execute(&mut *connection).await?;
     }
     if !triggers.is_empty() {
-        let (actions, places): (Vec<Uuid>, Vec<i64>) = triggers.into_iter().unzip();
-        sqlx::query(TRIGGERS).bind(actions).bind(places).execute(&mut *connection).await?;
+        sqlx::query(TRIGGERS).bind(triggers).execute(&mut *connection).await?;
     }
     if !consumers.is_empty() {
         sqlx::query(CONSUMERS).bind(consumers).execute(connection).await?;

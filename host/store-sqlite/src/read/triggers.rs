@@ -11,17 +11,19 @@ use action_domain::{
 use rusqlite::Row;
 use uuid::Uuid;
 
-const COLUMNS: &str = "action, place, kind, path, due_at, last, uses";
+const COLUMNS: &str = "action, place, kind, identity, since, path, due_at, last, uses";
 
 pub(crate) const NEXT: &str =
     "SELECT due_at FROM triggers INDEXED BY triggers_due WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
 
-pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Standing> {
+pub(crate) fn row(row: &Row<'_>) -> rusqlite::Result<Standing> {
     let mut columns = Columns::of(row);
     Ok(Standing {
         action: ActionId::from_uuid(columns.uuid()?),
         place: columns.number()?,
         kind: StandingKind::from_code(columns.take()?).ok_or_else(|| damaged("an unknown kind of trigger"))?,
+        identity: columns.digest()?,
+        since: columns.maybe_time()?,
         path: columns.take()?,
         due_at: columns.maybe_time()?,
         last: columns.maybe_uuid()?.map(ExecutionId::from_uuid),

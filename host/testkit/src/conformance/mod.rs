@@ -106,6 +106,8 @@ macro_rules! conformance_suite {
             schedules_are_found_when_they_are_due
             a_schedule_fires_when_it_is_due_and_once
             a_trigger_is_used_as_often_as_it_may_be
+            a_save_forgets_nothing_of_a_trigger_that_stays
+            of_many_saves_none_makes_a_trigger_fresh
             an_instance_is_followed_by_one
             of_many_who_fire_one_does
             an_item_is_captured_once

@@ -22,7 +22,7 @@ fn set(action: ActionId, rows: &[Standing]) -> UnitOfWork {
 }
 
 fn fire(row: &Standing, due_at: Timestamp, next: Option<Timestamp>) -> Fire {
-    Fire { action: row.action, place: row.place, due_at, next, last: None }
+    Fire { action: row.action, identity: row.identity, due_at, next, last: None }
 }
 
 fn firing(fire: &Fire) -> UnitOfWork {
@@ -215,20 +215,106 @@ pub async fn a_trigger_is_used_as_often_as_it_may_be(store: Arc<dyn Store>) {
     let w = World::new(store);
     let action = added(&w, "a").await.id;
     w.commit(set(action, &[w.webhook(action, 0, "p"), w.webhook(action, 1, "q")])).await;
-    let using = |place, most| UnitOfWork::new().write(Write::UseTrigger(action, place, most));
+    let hook = |place| World::identity(place, StandingKind::Webhook);
+    let using = |place, most| UnitOfWork::new().write(Write::UseTrigger(action, hook(place), most));
     assert_eq!(w.refused(using(0, 0)).await, Conflict::UsedUp);
     w.commit(using(0, 3)).await;
-    w.commit(using(0, 3).write(Write::UseTrigger(action, 0, 3))).await;
+    w.commit(using(0, 3).write(Write::UseTrigger(action, hook(0), 3))).await;
     assert_eq!(w.refused(using(0, 3)).await, Conflict::UsedUp);
-    let beyond = using(0, 4).write(Write::UseTrigger(action, 0, 4));
+    let beyond = using(0, 4).write(Write::UseTrigger(action, hook(0), 4));
     assert_eq!(w.refused(beyond).await, Conflict::UsedUp);
     let uses = async || of(&w, action).await.iter().map(|row| row.uses).collect::<Vec<_>>();
     assert_eq!(uses().await, [3, 0], "what is refused does not count");
     w.commit(using(0, u32::MAX)).await;
     assert_eq!(uses().await, [4, 0]);
     assert_eq!(w.refused(using(2, 9)).await, Conflict::UsedUp, "it is gone");
-    let of_nobody = Write::UseTrigger(w.random.action_id(), 0, 9);
+    let of_nobody = Write::UseTrigger(w.random.action_id(), hook(0), 9);
     assert_eq!(w.refused(UnitOfWork::new().write(of_nobody)).await, Conflict::UsedUp);
+}
+
+/// What was used stays used, what is due stays due, what runs stays known: by what decides, wherever it
+/// stands. What is enabled again begins anew.
+pub async fn a_save_forgets_nothing_of_a_trigger_that_stays(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let action = added(&w, "a").await.id;
+    let rows = [
+        w.webhook(action, 0, "p"),
+        w.schedule(action, 1, 5),
+        w.standing(action, 2, StandingKind::Event),
+        w.standing(action, 3, StandingKind::Continuous),
+    ];
+    w.commit(set(action, &rows)).await;
+    let [hook, schedule, event, running] = rows;
+    let (due_at, next) = (schedule.due_at.unwrap(), schedule.due_at.unwrap().plus(Duration::from_mins(1)));
+    let [fired, runs] = [(); 2].map(|()| w.random.execution_id());
+    let happened = UnitOfWork::new()
+        .write(Write::UseTrigger(action, hook.identity, 9))
+        .write(Write::FireIfDue(Box::new(Fire { last: Some(fired), ..fire(&schedule, due_at, Some(next)) })))
+        .write(Write::RestartIfLast(action, running.identity, None, runs));
+    w.commit(happened).await;
+    w.clock.advance(Duration::from_secs(30));
+    // As the next save has them, which knows nothing of it: elsewhere, and due later.
+    let (now, due_later) = (Some(w.now()), Some(w.now().plus(Duration::from_hours(1))));
+    let saved = [
+        Standing { place: 0, since: now, ..running },
+        Standing { place: 1, since: now, ..event.clone() },
+        Standing { place: 2, since: now, due_at: due_later, ..schedule.clone() },
+        Standing { place: 3, since: now, path: Some("p".into()), ..hook.clone() },
+        Standing { identity: World::identity(9, StandingKind::Schedule), place: 4, ..w.schedule(action, 4, 7) },
+    ];
+    w.commit(set(action, &saved)).await;
+    let since = hook.since;
+    let known = [
+        Standing { since, last: Some(runs), ..saved[0].clone() },
+        Standing { since, ..saved[1].clone() },
+        Standing { since, last: Some(fired), due_at: Some(next), ..saved[2].clone() },
+        Standing { since, uses: 1, ..saved[3].clone() },
+        saved[4].clone(),
+    ];
+    assert_eq!(of(&w, action).await, known);
+    // It stands elsewhere, and is still the one that is meant.
+    w.commit(UnitOfWork::new().write(Write::UseTrigger(action, saved[3].identity, 2))).await;
+    w.commit(firing(&fire(&saved[2], next, None))).await;
+    w.commit(set(action, &saved)).await;
+    let rows = of(&w, action).await;
+    assert_eq!((rows[2].due_at, rows[3].uses), (None, 2), "it never fires again, and is not made to");
+    let disabled: Vec<Standing> =
+        saved.iter().map(|row| Standing { since: None, due_at: None, ..row.clone() }).collect();
+    w.commit(set(action, &disabled)).await;
+    let rows = of(&w, action).await;
+    assert!(rows.iter().all(|row| row.since.is_none() && row.due_at.is_none()), "{rows:?}");
+    w.commit(set(action, &saved)).await;
+    let rows = of(&w, action).await;
+    assert!(rows[..4].iter().all(|row| row.since == now));
+    assert_eq!((rows[0].last, rows[2].due_at, rows[3].uses), (Some(runs), due_later, 2));
+}
+
+/// However the saves and the others meet.
+pub async fn of_many_saves_none_makes_a_trigger_fresh(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let action = added(&w, "a").await.id;
+    let rows = [w.webhook(action, 0, "p"), w.standing(action, 1, StandingKind::Continuous)];
+    w.commit(set(action, &rows)).await;
+    let mut tasks = Vec::new();
+    for number in 0..48 {
+        let unit = match number % 3 {
+            0 => set(action, &rows),
+            1 => UnitOfWork::new().write(Write::UseTrigger(action, rows[0].identity, 10)),
+            _ => {
+                let restart = Write::RestartIfLast(action, rows[1].identity, None, w.random.execution_id());
+                UnitOfWork::new().write(restart)
+            }
+        };
+        let store = w.store.clone();
+        tasks.push((number % 3, tokio::spawn(async move { store.commit(unit).await.is_ok() })));
+    }
+    let mut done = [0; 3];
+    for (kind, task) in tasks {
+        done[kind] += usize::from(task.await.unwrap());
+    }
+    assert_eq!(done, [16, 10, 1]);
+    let rows = of(&w, action).await;
+    assert!(rows[0].uses == 10 && rows[1].last.is_some(), "{rows:?}");
 }
 
 /// By whoever knows which instance was the last.
@@ -236,16 +322,17 @@ pub async fn an_instance_is_followed_by_one(store: Arc<dyn Store>) {
     let w = World::new(store);
     let action = added(&w, "a").await.id;
     w.commit(set(action, &[w.standing(action, 0, StandingKind::Continuous)])).await;
-    let restart = |before, new| UnitOfWork::new().write(Write::RestartIfLast(action, 0, before, new));
+    let running = |place| World::identity(place, StandingKind::Continuous);
+    let restart = |before, new| UnitOfWork::new().write(Write::RestartIfLast(action, running(0), before, new));
     let [one, two, three] = [(); 3].map(|()| w.random.execution_id());
     assert_eq!(w.refused(restart(Some(one), two)).await, Conflict::FiredBefore);
     w.commit(restart(None, one)).await;
     assert_eq!(w.refused(restart(None, two)).await, Conflict::FiredBefore);
-    let both = restart(Some(one), two).write(Write::RestartIfLast(action, 0, Some(two), three));
+    let both = restart(Some(one), two).write(Write::RestartIfLast(action, running(0), Some(two), three));
     w.commit(both).await;
     assert_eq!(w.refused(restart(Some(two), one)).await, Conflict::FiredBefore);
     assert_eq!(of(&w, action).await[0].last, Some(three));
-    let gone = Write::RestartIfLast(action, 1, None, one);
+    let gone = Write::RestartIfLast(action, running(1), None, one);
     assert_eq!(w.refused(UnitOfWork::new().write(gone)).await, Conflict::FiredBefore);
 }
 
@@ -255,6 +342,7 @@ pub async fn of_many_who_fire_one_does(store: Arc<dyn Store>) {
     let action = added(&w, "a").await;
     let row = w.schedule(action.id, 0, 5);
     let keyed = w.webhook(action.id, 1, "p");
+    let hook = keyed.identity;
     w.commit(set(action.id, &[row.clone(), keyed])).await;
     let due_at = row.due_at.unwrap();
     let mut tasks = Vec::new();
@@ -264,7 +352,7 @@ pub async fn of_many_who_fire_one_does(store: Arc<dyn Store>) {
         let write = if number % 2 == 0 {
             Write::FireIfDue(Box::new(Fire { last: Some(execution.id), ..fire(&row, due_at, None) }))
         } else {
-            Write::UseTrigger(action.id, 1, 5)
+            Write::UseTrigger(action.id, hook, 5)
         };
         let unit = UnitOfWork::new().write(add).write(write.clone()).event(w.any_event());
         let store = w.store.clone();

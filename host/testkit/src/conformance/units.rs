@@ -147,22 +147,31 @@ async fn clashes_of_what_comes_in(w: &World, taken: ActionId, other: ActionId) -
     let row = w.schedule(taken, 1, 5);
     let due_at = row.due_at.unwrap();
     w.write(Write::SetTriggers(taken, vec![w.webhook(taken, 0, "path"), row])).await;
-    w.write(Write::UseTrigger(taken, 0, 1)).await;
+    w.write(Write::UseTrigger(taken, World::identity(0, StandingKind::Webhook), 1)).await;
     w.write(Write::AddItemKeys(taken, vec!["key".into()])).await;
     w.write(Write::SetValues(taken, [("value".to_owned(), Some("1".into()))].into())).await;
     w.write(Write::PutConsumer(Box::new(w.consumer("reader")), 0)).await;
     w.write(Write::MoveCursorIf("$cursor".into(), None, Some(1))).await;
     let fire = |action, place, due_at| {
-        Write::FireIfDue(Box::new(Fire { action, place, due_at, next: None, last: Some(w.random.execution_id()) }))
+        let identity = World::identity(place, StandingKind::Schedule);
+        Write::FireIfDue(Box::new(Fire { action, identity, due_at, next: None, last: Some(w.random.execution_id()) }))
     };
     vec![
         (Write::SetTriggers(other, vec![w.webhook(other, 0, "path")]), Conflict::PathTaken("path".into())),
         (fire(taken, 1, due_at.plus(Duration::from_secs(1))), Conflict::FiredBefore),
         (fire(taken, 0, due_at), Conflict::FiredBefore),
         (fire(other, 1, due_at), Conflict::FiredBefore),
-        (Write::UseTrigger(taken, 0, 1), Conflict::UsedUp),
-        (Write::UseTrigger(other, 0, 1), Conflict::UsedUp),
-        (Write::RestartIfLast(taken, 1, Some(w.random.execution_id()), w.random.execution_id()), Conflict::FiredBefore),
+        (Write::UseTrigger(taken, World::identity(0, StandingKind::Webhook), 1), Conflict::UsedUp),
+        (Write::UseTrigger(other, World::identity(0, StandingKind::Webhook), 1), Conflict::UsedUp),
+        (
+            Write::RestartIfLast(
+                taken,
+                World::identity(1, StandingKind::Schedule),
+                Some(w.random.execution_id()),
+                w.random.execution_id(),
+            ),
+            Conflict::FiredBefore,
+        ),
         (Write::AddItemKeys(taken, vec!["new".into(), "key".into()]), Conflict::ItemKnown),
         (Write::RemoveConsumer("none".parse().unwrap()), Conflict::NotFound),
         (Write::Acknowledge("none".parse().unwrap(), 1), Conflict::NotFound),
@@ -174,11 +183,11 @@ async fn clashes_of_what_comes_in(w: &World, taken: ActionId, other: ActionId) -
 /// What a unit can do beside a clash to what [`clashes_of_what_comes_in`] has left.
 fn of_what_comes_in(w: &World, id: ActionId) -> [Write; 10] {
     let row = w.schedule(id, 1, 5);
-    let fire = Fire { action: id, place: 1, due_at: row.due_at.unwrap(), next: None, last: None };
+    let fire = Fire { action: id, identity: row.identity, due_at: row.due_at.unwrap(), next: None, last: None };
     [
         Write::FireIfDue(Box::new(fire)),
-        Write::UseTrigger(id, 0, 2),
-        Write::RestartIfLast(id, 1, None, w.random.execution_id()),
+        Write::UseTrigger(id, World::identity(0, StandingKind::Webhook), 2),
+        Write::RestartIfLast(id, row.identity, None, w.random.execution_id()),
         Write::SetTriggers(
             id,
             vec![Standing { uses: 1, ..w.webhook(id, 0, "path") }, row, w.webhook(id, 2, "another")],

@@ -3,11 +3,12 @@
 use super::NAMES;
 use crate::World;
 use action_domain::{
+    digest::Digest,
     event::Position,
     id::ActionId,
     repositories::{EventFilter, Fire, Page, Store, Write},
     services::Random,
-    trigger::{Standing, StandingKind},
+    trigger::{Standing, StandingKind, carried_over},
 };
 use bytes::Bytes;
 use std::{
@@ -40,10 +41,20 @@ impl ComesIn {
                 let known = row.and_then(|row| row.due_at).filter(|_| !random.once_in(5));
                 let next = (!random.once_in(3)).then(|| w.now().plus(Duration::from_secs(random.below(9) as u64)));
                 let last = random.once_in(2).then(|| random.execution_id());
-                Write::FireIfDue(Box::new(Fire { action, place, due_at: known.unwrap_or_else(|| w.now()), next, last }))
+                let identity = row.map_or_else(|| World::identity(place, StandingKind::Schedule), |row| row.identity);
+                Write::FireIfDue(Box::new(Fire {
+                    action,
+                    identity,
+                    due_at: known.unwrap_or_else(|| w.now()),
+                    next,
+                    last,
+                }))
             }
-            4 => Write::UseTrigger(action, place, random.below(4) as u32),
-            5 => Write::RestartIfLast(action, place, row.and_then(|row| row.last), random.execution_id()),
+            4 => Write::UseTrigger(action, World::identity(place, StandingKind::Webhook), random.below(4) as u32),
+            5 => {
+                let identity = row.map_or_else(|| World::identity(place, StandingKind::Continuous), |row| row.identity);
+                Write::RestartIfLast(action, identity, row.and_then(|row| row.last), random.execution_id())
+            }
             6 => {
                 let keys: BTreeSet<Arc<str>> = (0..=random.below(2)).map(|_| (*random.one_of(&NAMES)).into()).collect();
                 Write::AddItemKeys(action, keys.into_iter().collect())
@@ -66,13 +77,16 @@ impl ComesIn {
     /// What a unit that was accepted did.
     pub(super) fn remember(&mut self, write: &Write) {
         match write {
-            Write::SetTriggers(action, rows) => drop(self.triggers.insert(*action, rows.clone())),
-            Write::FireIfDue(fire) => self.change(fire.action, fire.place, |row| {
+            Write::SetTriggers(action, rows) => {
+                let of = self.triggers.entry(*action).or_default();
+                *of = carried_over(rows, of);
+            }
+            Write::FireIfDue(fire) => self.change(fire.action, fire.identity, |row| {
                 row.due_at = fire.next;
                 row.last = fire.last.or(row.last);
             }),
-            Write::RestartIfLast(action, place, _, new) => {
-                self.change(*action, *place, |row| row.last = Some(*new));
+            Write::RestartIfLast(action, identity, _, new) => {
+                self.change(*action, *identity, |row| row.last = Some(*new));
             }
             Write::MoveCursorIf(name, _, to) => {
                 self.cursors.remove(name);
@@ -82,22 +96,23 @@ impl ComesIn {
         }
     }
 
-    fn change(&mut self, action: ActionId, place: u32, change: impl FnOnce(&mut Standing)) {
+    fn change(&mut self, action: ActionId, identity: Digest, change: impl FnOnce(&mut Standing)) {
         let rows = self.triggers.entry(action).or_default();
-        if let Some(row) = rows.iter_mut().find(|row| row.place == place) {
+        if let Some(row) = rows.iter_mut().find(|row| row.identity == identity) {
             change(row);
         }
     }
 }
 
-/// Any trigger. An action has no path twice.
+/// Any trigger, at times one of a disabled action. An action has no path twice.
 fn any(w: &World, action: ActionId, place: u32) -> Standing {
     let random = &w.random;
-    match *random.one_of(&StandingKind::ALL) {
+    let row = match *random.one_of(&StandingKind::ALL) {
         StandingKind::Webhook => w.webhook(action, place, &format!("{}/{place}", random.one_of(&NAMES))),
         StandingKind::Schedule => w.schedule(action, place, random.below(9) as u64),
         kind => w.standing(action, place, kind),
-    }
+    };
+    if random.once_in(4) { Standing { since: None, due_at: None, ..row } } else { row }
 }
 
 /// Compares all that can be read of it.
