@@ -24,8 +24,8 @@ ROOT = HERE.parent.parent
 TOKEN = "tok_for_schemathesis_0123456789abcdef"
 # The debug binary compiles the large ones for minutes, on two cores and beside others.
 PREPARED_WITHIN_S = 1800
-# What each listener has.
-DOCUMENTS = {"private": "openapi.json", "public": "openapi.public.json"}
+# What each listener has. On the private one things are deleted, so the other goes first.
+DOCUMENTS = {"public": "openapi.public.json", "private": "openapi.json"}
 FEED = b"""<rss version="2.0"><channel><title>Seeded</title>
 <item><guid>1</guid><title>One</title></item></channel></rss>"""
 
@@ -100,15 +100,16 @@ def put_there(base: str, remote: str) -> dict[str, str]:
     call(base, "PUT", "/v1/secrets/seeded", {"value": "a value of some length"})
     call(base, "PUT", "/v1/consumers/seeded", {"after": 0})
     action = {
-        "name": "seeded",
         "protocol": "http",
         "config": {"url": remote, "method": "POST", "idempotency": "keyed"},
-        "triggers": [{"type": "webhook", "path": "seeded", "verify": {"scheme": "none"}}],
         "grants": {"private_networks": True},
         "delivery": {"max_attempts": 1},
     }
-    made = call(base, "POST", "/v1/actions", action)
-    there = {"action": made["id"], "execution": executed(base, "seeded")["id"]}
+    # One to change, and one that stays as it is, to execute.
+    made = call(base, "POST", "/v1/actions", action | {"name": "seeded"})
+    hook = {"type": "webhook", "path": "seeded", "verify": {"scheme": "none"}}
+    call(base, "POST", "/v1/actions", action | {"name": "called", "triggers": [{"type": "call"}, hook]})
+    there = {"action": made["id"], "execution": executed(base, "called")["id"]}
     # Without the tools for it the binary has no `feed`, and nothing captures.
     if call(base, "GET", "/v1/protocols?limit=500")["missing"]:
         return there | {"item": "1"}
