@@ -72,7 +72,7 @@ macro_rules! conformance_suite {
             the_log_is_read_as_it_stands
             seals_form_one_chain
             one_of_many_sealers_is_next
-            a_prune_accounts_for_what_it_removes,
+            a_prune_accounts_for_what_it_removes
             an_execution_with_a_later_event_is_not_pruned
             events_of_a_unit_get_consecutive_positions
             what_was_committed_is_read_at_once
