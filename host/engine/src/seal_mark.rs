@@ -78,7 +78,9 @@ impl Engine {
             let read = self.beyond_this_process(|mark: &dyn SealMark| mark.read()).await?;
             self.inner.marked.with(|state| {
                 state.is_read = true;
-                read.flatten().into_iter().for_each(|mark| state.raise(mark));
+                if let Some(mark) = read.flatten() {
+                    state.raise(mark);
+                }
             });
         }
         Ok(self.inner.marked.with(|state| state.mark))

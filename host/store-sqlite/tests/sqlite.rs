@@ -32,7 +32,8 @@ async fn events_refuse_update_and_delete() {
     w.commit(UnitOfWork::new().event(w.any_event())).await;
     store.close().await;
     let connection = raw(&path);
-    let rows = "INSERT INTO seals VALUES (1, 1, '', x'', x''); INSERT INTO pruned_events VALUES (1, zeroblob(16))";
+    let rows =
+        "INSERT INTO seals VALUES (1, 1, '', x'', x''); INSERT INTO pruned_events VALUES (1, zeroblob(16), NULL)";
     connection.execute_batch(rows).unwrap();
     for sql in [
         "UPDATE events SET data = '{}'",
@@ -45,7 +46,7 @@ async fn events_refuse_update_and_delete() {
         "INSERT OR REPLACE INTO seals VALUES (1, 1, '', x'', x'')",
         "UPDATE pruned_events SET position = 2",
         "DELETE FROM pruned_events",
-        "INSERT OR REPLACE INTO pruned_events VALUES (1, zeroblob(16))",
+        "INSERT OR REPLACE INTO pruned_events VALUES (1, zeroblob(16), NULL)",
     ] {
         assert!(connection.execute(sql, []).is_err(), "{sql}");
     }

@@ -7,3 +7,4 @@ mod intruders;
 mod kit;
 mod names;
 mod policy;
+mod strangers;

@@ -66,7 +66,9 @@ impl RemovedDigest {
     /// Of these, which are in their order.
     pub fn of(all: &[Removed]) -> Option<Digest> {
         let mut digest = Self::default();
-        all.iter().for_each(|removed| digest.push(removed));
+        for removed in all {
+            digest.push(removed);
+        }
         digest.finish()
     }
 }

@@ -173,7 +173,12 @@ impl Verifier {
                 return;
             }
         };
-        self.prunes.recorded(event, |key| self.chain.knows(key), &mut self.found);
+        // Before there were seals nobody signed a prune, and none was removed by anybody since.
+        let unsigned = match self.open {
+            Open::Sealed(_) | Open::Unknown => self.chain.is_beginning(),
+            Open::Tail => self.summary.seals == 0,
+        };
+        self.prunes.recorded(event, unsigned, |key| self.chain.knows(key), &mut self.found);
         let found_by = event.kind_by_data();
         if found_by != event.kind {
             let words = |kind: Option<&String>| kind.map_or_else(|| "nothing".to_owned(), |kind| format!("`{kind}`"));

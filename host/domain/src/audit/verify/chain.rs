@@ -11,6 +11,11 @@ pub(super) struct Chain {
     anchors: Vec<Anchor>,
     /// Those of its seals, and those to which they handed over.
     keys: Vec<PublicKey>,
+    /// Whether what the last seal covers happened before anything was sealed: that is sealed at once, in
+    /// seals that are full but the last.
+    is_beginning: bool,
+    /// Whether the next seal may be one of those.
+    begins_still: bool,
     /// The number of the last seal.
     sequence: u64,
     /// The last seal's hash, and what it says where it can be read.
@@ -19,7 +24,16 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(trusted: Vec<PublicKey>, anchors: Vec<Anchor>) -> Self {
-        Self { given: trusted.clone(), keys: trusted.clone(), trusted, anchors, sequence: 0, last: None }
+        Self {
+            given: trusted.clone(),
+            keys: trusted.clone(),
+            trusted,
+            anchors,
+            is_beginning: true,
+            begins_still: true,
+            sequence: 0,
+            last: None,
+        }
     }
 
     /// Checks the next seal; gives what it says, if that can be taken for what it said.
@@ -78,6 +92,8 @@ impl Chain {
             let message = format!("seal {number} does not cover the positions behind the seal before it");
             found.push(Finding::new(FindingCode::ChainBroken, message).of_seal(Some(number)));
         }
+        self.is_beginning = self.begins_still;
+        self.begins_still &= document.count() == SEAL_EVENTS_MAX;
         for key in [document.key, document.successor()] {
             if !self.keys.contains(&key) {
                 self.keys.push(key);
@@ -90,6 +106,11 @@ impl Chain {
         }
         self.last = Some((hash, Some(document.clone())));
         fits.then_some(document)
+    }
+
+    /// Whether what the last seal covers happened before there was any.
+    pub(super) const fn is_beginning(&self) -> bool {
+        self.is_beginning
     }
 
     /// Whether a key is one of those that signed it, or may sign what comes next. One that nobody

@@ -1,7 +1,8 @@
 //! Whether what prunes recorded is what is missing, and whether the service did them.
 //!
 //! An event that says so is not enough: whoever writes the database can add one. What was sealed goes
-//! only by the word of a key that seals; what was gone when it was sealed, the seal says itself.
+//! only by the word of a key that seals. Only what was gone before anything was sealed needs none: the
+//! first seal says so.
 
 use crate::{
     audit::{Finding, FindingCode, LoggedEvent, PositionsDigest, PruneProof, PublicKey, Removed, RemovedDigest},
@@ -69,10 +70,12 @@ impl Prunes {
         }
     }
 
-    /// An event comes that may be the one of a prune. `may_prove`: whether a key is one of the chain.
+    /// An event comes that may be the one of a prune. `unsigned`: whether it happened before anything was
+    /// sealed. `may_prove`: whether a key is one of the chain.
     pub(super) fn recorded(
         &mut self,
         event: &LoggedEvent,
+        unsigned: bool,
         may_prove: impl Fn(&PublicKey) -> bool,
         found: &mut Vec<Finding>,
     ) {
@@ -96,7 +99,7 @@ impl Prunes {
             );
             return wrong(FindingCode::PruneMismatch, message);
         }
-        if !needs_proof {
+        if events == 0 || unsigned && !needs_proof {
             return;
         }
         let Some(proof) = proof.filter(|proof| {

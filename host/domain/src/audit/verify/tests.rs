@@ -349,7 +349,7 @@ fn what_a_prune_removed_is_accounted_for_and_nothing_else() {
     // What was pruned before it was sealed stays accounted for.
     let mut early = Log::new(10, 0, 5);
     early.prune(&[2, 3]);
-    early.seal(11, 5, &key(1));
+    early.seal(11, 20, &key(1));
     assert_eq!(early.verify(), []);
     early.rows[1] = row(event(2));
     assert_eq!(early.verify(), [("event_added", Some(1), Some(2)), ("prune_mismatch", None, Some(11))]);
@@ -391,8 +391,14 @@ fn a_prune_is_believed_by_the_word_of_a_key_of_the_chain() {
     let mut early = Log::new(10, 0, 5);
     early.prune_by(&[2, 3], None);
     assert_eq!(early.verify(), [("nothing_sealed", None, None)]);
-    early.seal(11, 5, &key(1));
+    early.seal(11, 20, &key(1));
     assert_eq!(early.verify(), []);
+    // Only before anything was sealed: what goes in the minute before it would be is gone by hand.
+    let mut quick = log();
+    quick.prune_by(&[18], None);
+    assert_eq!(quick.verify(), unproven);
+    quick.seal(21, 10, &key(1));
+    assert_eq!(quick.verify(), unproven);
     // A key that came later may say so too.
     let mut later = log();
     let last = later.last().unwrap();
