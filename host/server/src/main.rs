@@ -20,6 +20,7 @@ mod output;
 mod role;
 mod secret_keys;
 mod system;
+mod user_cache;
 
 use clap::Parser as _;
 use std::process::ExitCode;
