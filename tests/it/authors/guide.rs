@@ -42,7 +42,7 @@ fn blocks(guide: &str) -> Vec<Block> {
                     "sh" => blocks.push(Block::Run(text)),
                     // In full, or it fails: a guide must not show what does not fit its own project.
                     "diff" => {
-                        blocks.push(Block::Run(format!("patch -p1 --fuzz=0 <<'END_OF_PATCH'\n{text}END_OF_PATCH\n")))
+                        blocks.push(Block::Run(format!("patch -p1 --fuzz=0 <<'END_OF_PATCH'\n{text}END_OF_PATCH\n")));
                     }
                     "sh background" => blocks.push(Block::Background(text)),
                     _ => {}
