@@ -1,7 +1,7 @@
 //! The command line, as people and programs use it.
 
 use crate::kit::{
-    Remote, Service, components,
+    Remote, Service, caches, components,
     service::{TOKEN, binary},
 };
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ impl Ran {
 
 async fn run<S: AsRef<OsStr>>(service: Option<&Service>, folder: &Path, words: &[S]) -> Ran {
     let mut command = Command::new(binary());
-    command.args(words).current_dir(folder).env("ACTION_SERVICE_TOKEN", TOKEN);
+    command.args(words).current_dir(folder).env("ACTION_SERVICE_TOKEN", TOKEN).env("XDG_CACHE_HOME", caches());
     if let Some(service) = service {
         command.env("ACTION_SERVICE_URL", &service.private.base);
     }

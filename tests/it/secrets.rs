@@ -2,7 +2,7 @@
 //! record, whoever puts them there.
 
 use crate::kit::{
-    PATIENCE, Remote, Service,
+    PATIENCE, Remote, Service, caches,
     client::Client,
     components, fixture,
     service::{Options, TOKEN, binary},
@@ -474,6 +474,7 @@ async fn ran<S: AsRef<OsStr>>(
 ) -> (i32, String, String) {
     let mut command = Command::new(binary());
     command.args(words).current_dir(folder).env("ACTION_SERVICE_TOKEN", TOKEN).env("A_TOKEN", VALUE);
+    command.env("XDG_CACHE_HOME", caches());
     if let Some(service) = service {
         command.env("ACTION_SERVICE_URL", &service.private.base);
     }

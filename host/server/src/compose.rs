@@ -9,6 +9,7 @@ use crate::{
     seal_mark::MarkFile,
     secret_keys,
     system::{SystemClock, SystemRandom},
+    user_cache,
 };
 use action_domain::{
     audit::{PublicKey, SealKey},
@@ -135,14 +136,16 @@ impl Service {
         Ok(service)
     }
 
-    /// For `run`: in memory, with everything else in `folder`.
+    /// For `run`: in memory, with everything else in `folder`, but for compiled code.
     ///
     /// # Errors
     /// Where the sandbox cannot be made.
     pub(crate) fn in_memory(folder: &Path, egress: EgressPolicy) -> anyhow::Result<Self> {
         let store = OpenStore::Memory(Arc::new(MemoryStore::new()));
         let capacity = Capacity { carries: 1, concurrency: 1, waiters: 1, connections: 0 };
-        let compiler = Compiler::InProcess;
+        let program = std::env::current_exe().context("this program's own file cannot be found")?;
+        // With the limits of a service: what it would refuse is refused here too, and not kept.
+        let compiler = Compiler::Child { program, args: vec![COMPILE_COMPONENT.into()] };
         let ground = Ground {
             store,
             broker: None,
@@ -159,7 +162,7 @@ impl Service {
             seal_mark: None,
             trusted_keys: Vec::new(),
         };
-        Self::compose(ground, node_folder(folder))
+        Self::compose(ground, node_folder(&user_cache::folder(folder)))
     }
 
     fn compose(ground: Ground, (cache_dir, cache_key_file): (PathBuf, PathBuf)) -> anyhow::Result<Self> {

@@ -21,6 +21,7 @@ mod role;
 mod seal_mark;
 mod secret_keys;
 mod system;
+mod user_cache;
 
 use clap::Parser as _;
 use std::process::ExitCode;

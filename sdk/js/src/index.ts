@@ -24,6 +24,7 @@
  * `RateLimited` …), each with the advice that it usually carries. Everything is synchronous.
  */
 
+export { JSON_DEPTH_MAX, parseJson } from "./boundary";
 export * as capture from "./capture";
 export type { Advice, Effect, FailureKind, Issue, TlsOptions, Trigger, WebhookRequest } from "./contract";
 export {

@@ -3,7 +3,10 @@
 //! `docs/authors/README.md` says how a guide is written. Its commands run as one script of bash, with
 //! nothing but the binary on the `PATH` beside the machine's own tools.
 
-use crate::kit::service::{TOKEN, binary};
+use crate::kit::{
+    caches,
+    service::{TOKEN, binary},
+};
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use std::{
@@ -37,6 +40,10 @@ fn blocks(guide: &str) -> Vec<Block> {
                 let text = std::mem::take(text);
                 match info.as_str() {
                     "sh" => blocks.push(Block::Run(text)),
+                    // In full, or it fails: a guide must not show what does not fit its own project.
+                    "diff" => {
+                        blocks.push(Block::Run(format!("patch -p1 --fuzz=0 <<'END_OF_PATCH'\n{text}END_OF_PATCH\n")));
+                    }
                     "sh background" => blocks.push(Block::Background(text)),
                     _ => {}
                 }
@@ -64,7 +71,8 @@ fn script(blocks: &[Block]) -> String {
             Block::Run(text) => script.push_str(text),
             Block::Background(text) => {
                 let log = format!("\"$LOGS/background-{number}.log\"");
-                let _ = writeln!(script, "(\n{text}) >{log} 2>&1 &");
+                // There before anybody looks for it: what runs beside the shell may begin later.
+                let _ = writeln!(script, ": >{log}\n(\n{text}) >>{log} 2>&1 &");
                 let _ = writeln!(script, "timeout 120 grep -q -m1 'private listener on' <(tail -n +1 -f {log})");
                 script.push_str("action-service healthcheck\n");
             }
@@ -100,6 +108,7 @@ async fn follow(guide: &Path, repository: &Path) -> Result<(), String> {
         .env("PATH", std::env::join_paths(paths).unwrap())
         .env("SETUP", repository.join("scripts/setup-wasm-target.sh"))
         .env("LOGS", logs.path())
+        .env("XDG_CACHE_HOME", caches())
         .env("ACTION_SERVICE_DATA_DIR", folder.path().join("data"))
         .env("ACTION_SERVICE_PRIVATE_ADDR", format!("127.0.0.1:{private}"))
         .env("ACTION_SERVICE_PUBLIC_ADDR", format!("127.0.0.1:{public}"))
@@ -162,6 +171,8 @@ async fn every_guide_leads_from_an_empty_folder_to_an_executed_action() {
 
 #[test]
 fn blocks_are_told_apart_by_their_words() {
-    let guide = "a\n```sh\none\n```\n```sh once\nno\n```\n```rust\nno\n```\n```sh background\ntwo\n```\n    no\n";
-    assert_eq!(blocks(guide), [Block::Run("one\n".into()), Block::Background("two\n".into())]);
+    let guide = "a\n```sh\none\n```\n```sh once\nno\n```\n```rust\nno\n```\n```diff\n-a\n+b\n```\n```sh background\ntwo\n```\n    no\n";
+    let patch = "patch -p1 --fuzz=0 <<'END_OF_PATCH'\n-a\n+b\nEND_OF_PATCH\n";
+    let wanted = [Block::Run("one\n".into()), Block::Run(patch.into()), Block::Background("two\n".into())];
+    assert_eq!(blocks(guide), wanted);
 }

@@ -5,7 +5,7 @@ mod guide;
 mod new;
 mod run;
 
-use crate::kit::service::binary;
+use crate::kit::{caches, service::binary};
 use serde_json::Value;
 use std::{ffi::OsStr, path::Path, time::Duration};
 use tokio::{process::Command, time::timeout};
@@ -29,7 +29,7 @@ impl Ran {
 /// Runs the binary in a folder.
 async fn action_service<S: AsRef<OsStr>>(folder: &Path, words: &[S]) -> Ran {
     let mut command = Command::new(binary());
-    command.args(words).current_dir(folder).kill_on_drop(true);
+    command.args(words).current_dir(folder).env("XDG_CACHE_HOME", caches()).kill_on_drop(true);
     let output = timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }

@@ -2,12 +2,12 @@
 
 use super::action_service;
 use crate::kit::{
-    PATIENCE, Remote,
+    PATIENCE, Remote, caches,
     components::{fixture_path, protocol_path},
     service::binary,
 };
 use serde_json::json;
-use std::process::Stdio;
+use std::{os::unix::fs::MetadataExt as _, process::Stdio};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::Command,
@@ -20,6 +20,7 @@ async fn events_are_printed_as_they_happen() {
     let config = json!({"url": remote.url("/hold"), "method": "POST"}).to_string();
     let mut child = Command::new(binary())
         .args(["run", protocol_path("http").to_str().unwrap(), "--config", &config, "--input", "x", "--allow-private"])
+        .env("XDG_CACHE_HOME", caches())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -49,6 +50,7 @@ async fn input_comes_from_files_and_standard_input_and_secrets_from_files() {
     let mut child = Command::new(binary())
         .args(["--json", "run", fixture_path("noop").to_str().unwrap(), "--input", "-"])
         .stdin(Stdio::piped())
+        .env("XDG_CACHE_HOME", caches())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -78,4 +80,32 @@ async fn input_comes_from_files_and_standard_input_and_secrets_from_files() {
     assert!(!shown.out.contains("open sesame"), "{}", shown.out);
     let missing = action_service(folder.path(), &["run", secretive.to_str().unwrap(), "--config", config]).await;
     assert!(missing.code == 1 && missing.err.contains("/config/secret"), "{}", missing.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_compiled_is_kept_for_the_next_call_and_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = folder.path().join("caches");
+    let noop = fixture_path("noop");
+    let call = async |words: &[&str]| {
+        let mut command = Command::new(binary());
+        command.args(words).arg(&noop).current_dir(folder.path()).env("XDG_CACHE_HOME", &caches);
+        let output = command.stdin(Stdio::null()).output().await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let kept = std::fs::read_dir(caches.join("action-service/compiled")).unwrap().map(|entry| entry.unwrap());
+        let kept: Vec<_> = kept.map(|entry| (entry.path(), entry.metadata().unwrap().ino())).collect();
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        kept[0].clone()
+    };
+    let (path, compiled) = call(&["run"]).await;
+    // A file is made anew where something is compiled: another one, as long as the first is held.
+    std::fs::hard_link(&path, folder.path().join("held")).unwrap();
+    assert_eq!(call(&["run"]).await.1, compiled);
+    assert_eq!(call(&["check"]).await.1, compiled);
+    let mut code = std::fs::read(&path).unwrap();
+    *code.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, code).unwrap();
+    assert_ne!(call(&["check"]).await.1, compiled, "what somebody changed is not run");
+    let key = caches.join("action-service/compiled.key").metadata().unwrap();
+    assert_eq!(key.mode() & 0o777, 0o600);
 }

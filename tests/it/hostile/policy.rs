@@ -2,7 +2,7 @@
 
 use super::kit::{Doorkeeper, denied, execute, service};
 use crate::kit::{
-    Remote, Service, fixture,
+    Remote, Service, caches, fixture,
     service::{Options, binary},
 };
 use action_testkit::{
@@ -172,7 +172,7 @@ async fn a_worker_and_a_single_run_keep_to_the_policy_too() {
     let config = json!({"mode": "get", "effect": "read", "url": remote.url("/json")}).to_string();
     let mut command = Command::new(binary());
     command.arg("run").arg(&component).args(["--config", &config, "--allow-private"]);
-    command.env("ACTION_SERVICE_EGRESS_DENY", "127.0.0.0/8").stdin(Stdio::null());
+    command.env("ACTION_SERVICE_EGRESS_DENY", "127.0.0.0/8").env("XDG_CACHE_HOME", caches()).stdin(Stdio::null());
     let output = command.output().await.unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success() && told.contains("ACTION_SERVICE_EGRESS_DENY"), "{told}");

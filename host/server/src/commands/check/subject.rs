@@ -9,6 +9,7 @@ use super::{
 use crate::{
     compose::COMPILE_COMPONENT,
     system::{SystemClock, SystemRandom},
+    user_cache,
 };
 use action_domain::{
     capture::Captured,
@@ -99,9 +100,10 @@ impl Bench {
         let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.and_then(|listener| listener.local_addr())?;
         let program = std::env::current_exe().context("this program's own file cannot be found")?;
         let clock = Arc::new(ClockAhead::default());
+        let kept = user_cache::folder(folder);
         let runtime = WasmRuntime::new(RuntimeConfig {
-            cache_dir: folder.join("compiled"),
-            cache_key_file: folder.join("compiled.key"),
+            cache_dir: kept.join("compiled"),
+            cache_key_file: kept.join("compiled.key"),
             // With the limits of the service, which a component that compiles for ever runs into.
             compiler: Compiler::Child { program, args: vec![COMPILE_COMPONENT.into()] },
             concurrency: CONCURRENCY,

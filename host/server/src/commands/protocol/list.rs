@@ -29,7 +29,9 @@ pub(super) async fn run(arguments: &Arguments, client: &Client, output: Output) 
     let all: Vec<Value> = protocols.into_iter().chain(missing).collect();
     output.list(&all, next.as_deref(), |all| {
         let mut table = Table::new(output, &["name", "version", "summary", "digest"]);
-        all.iter().for_each(|protocol| table.row(row(protocol)));
+        for protocol in all {
+            table.row(row(protocol));
+        }
         table
     })?;
     Ok(ExitCode::SUCCESS)
