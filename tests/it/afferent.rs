@@ -247,6 +247,7 @@ async fn a_subscription_runs_once_moves_when_its_worker_dies_and_stops_at_once()
     let asked = Instant::now();
     api.patch("/v1/actions/feed", &json!({"enabled": false})).await.json(200);
     assert_eq!(api.ended(&id).await["status"], "cancelled");
+    // Measured and not asserted: the design wants 100 ms, and a machine that is busy must not fail a test.
     println!("stopped {} ms after it was asked to", asked.elapsed().as_millis());
     drop(third);
 }

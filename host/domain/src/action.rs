@@ -6,6 +6,7 @@ use crate::{
     limits::{self, LimitsSpec},
     name::Name,
     protocol::Pin,
+    schedule::Overlap,
     secret::reference,
     time::Timestamp,
     trigger::{self, Trigger},
@@ -242,8 +243,22 @@ impl ActionSpec {
         }
         self.check_reveal(&mut issues);
         issues.extend(trigger::check(&self.triggers));
+        self.check_queues(&mut issues);
         self.delivery.check(&mut issues);
         issues
+    }
+
+    /// An execution waits in one row. Where the action says in which, a schedule cannot name another.
+    fn check_queues(&self, issues: &mut Vec<Issue>) {
+        if self.delivery.ordering_key.is_none() {
+            return;
+        }
+        for (index, trigger) in self.triggers.iter().enumerate() {
+            if matches!(trigger, Trigger::Schedule(schedule) if schedule.overlap == Overlap::Queue) {
+                let message = "the action has an ordering key, by which its executions wait for one another";
+                issues.push(Issue::new(format!("/triggers/{index}/overlap"), "invalid", message));
+            }
+        }
     }
 
     /// The secrets that it needs: those of its config and those of its triggers.
@@ -319,6 +334,24 @@ pub fn escape_pointer(key: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_schedule_has_no_row_beside_the_one_of_its_action() {
+        let pointers = |ordering_key: Option<&str>| -> Vec<String> {
+            let spec: ActionSpec = serde_json::from_value(json!({
+                "name": "a", "protocol": "http", "config": {},
+                "triggers": [
+                    {"type": "schedule", "every_ms": 1000, "overlap": "skip"},
+                    {"type": "schedule", "every_ms": 1000, "overlap": "queue"}
+                ],
+                "delivery": {"ordering_key": ordering_key}
+            }))
+            .unwrap();
+            spec.check().into_iter().map(|issue| issue.pointer).collect()
+        };
+        assert_eq!(pointers(Some(".customer")), ["/triggers/1/overlap"]);
+        assert!(pointers(None).is_empty());
+    }
 
     #[test]
     fn what_is_wrong_is_refused_with_its_place() {

@@ -1,18 +1,21 @@
 //! Schedules: at which times they fire.
 //!
 //! Cron expressions have five fields, or six with seconds in front, with names and `@hourly` and its
-//! kin; they are read in an IANA time zone. Over changes of daylight-saving time the rules are those
-//! of Vixie cron, as croner has them: what names an hour that is left out fires right after the gap,
-//! what names an hour that is there twice fires once, and what fires every so often goes on doing so.
+//! kin; they are read in an IANA time zone. Over changes of daylight-saving time what names an hour that
+//! is left out fires right after the gap, what names an hour that is there twice fires once, and what
+//! fires every so often goes on doing so (`schedule/wall.rs`).
+
+mod wall;
 
 use crate::{failure::Issue, time::Timestamp};
 use croner::{
     Cron,
     parser::{CronParser, Seconds},
 };
-use jiff::{Zoned, tz::TimeZone};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use wall::WallClock;
 
 /// Shortest time between two fires, in milliseconds.
 pub const EVERY_MS_MIN: u64 = 1_000;
@@ -96,7 +99,7 @@ pub struct Calendar {
 
 #[derive(Debug, Clone)]
 enum Rule {
-    Cron(Box<Cron>, TimeZone),
+    Cron(WallClock),
     Every(i64),
 }
 
@@ -138,7 +141,7 @@ impl Calendar {
             .ok();
         let rule = match (&schedule.cron, schedule.every_ms) {
             (Some(text), None) => match parse(text) {
-                Ok(cron) => zone.map(|zone| Rule::Cron(Box::new(cron), zone)),
+                Ok(cron) => zone.map(|zone| Rule::Cron(WallClock::new(cron, zone))),
                 Err(message) => {
                     issues.push(Issue::new("/cron", "invalid_cron", message));
                     None
@@ -179,13 +182,40 @@ impl Calendar {
                 let steps = (from.as_micros() - origin).div_euclid(*every) + 1;
                 Timestamp::from_micros(origin.checked_add(steps.checked_mul(*every)?)?)
             }
-            Rule::Cron(cron, zone) => {
+            Rule::Cron(clock) => {
                 let from = jiff::Timestamp::from_microsecond(from.as_micros()).ok()?;
-                let next = cron.find_next_occurrence(&Zoned::new(from, zone.clone()), false).ok()?;
-                Timestamp::from_micros(next.timestamp().as_microsecond())
+                Timestamp::from_micros(clock.after(from)?.as_microsecond())
             }
         };
         (next > time && self.end.is_none_or(|end| next <= end)).then_some(next)
+    }
+
+    /// The last time at which it fires before this; none if it never did.
+    fn before(&self, time: Timestamp) -> Option<Timestamp> {
+        let until = match self.end {
+            Some(end) if end < time => Timestamp::from_micros(end.as_micros() + 1),
+            _ => time,
+        };
+        let last = match &self.rule {
+            Rule::Every(every) => {
+                let origin = self.start.unwrap_or_default().as_micros();
+                let steps = (until.as_micros() - 1 - origin).div_euclid(*every);
+                Timestamp::from_micros(origin.checked_add(steps.checked_mul(*every)?)?)
+            }
+            Rule::Cron(clock) => {
+                let until = jiff::Timestamp::from_microsecond(until.as_micros()).ok()?;
+                Timestamp::from_micros(clock.before(until)?.as_microsecond())
+            }
+        };
+        self.start.is_none_or(|start| last >= start).then_some(last)
+    }
+
+    /// How many times there are from one to another, with both, where that needs no counting.
+    fn count(&self, first: Timestamp, last: Timestamp) -> Option<u64> {
+        match self.rule {
+            Rule::Every(every) => u64::try_from((last.as_micros() - first.as_micros()) / every + 1).ok(),
+            Rule::Cron(_) => None,
+        }
     }
 
     /// The times at which it fires behind this one, up to so many.
@@ -208,30 +238,43 @@ pub struct Fires {
     pub missed: Option<Timestamp>,
     /// How many were missed, and not made up for.
     pub missed_count: u64,
+    /// They may be more: not all were counted.
+    pub at_least: bool,
     /// When it is due next.
     pub next: Option<Timestamp>,
 }
 
 /// What is to be done at `now` for a schedule that was due at `due_at`.
 pub fn fires(calendar: &Calendar, missed: Missed, due_at: Timestamp, now: Timestamp) -> Fires {
-    // As many times are looked at; behind a longer pause it goes on from now.
+    // As many times are looked at, from the newest back; those of an interval are counted without that.
     const LOOKED_AT_MAX: usize = 10_000;
-    let late = |time: &Timestamp| now.since(*time) > Duration::from_millis(MISSED_AFTER_MS);
-    let mut due: Vec<Timestamp> = std::iter::successors(Some(due_at), |time| calendar.after(*time))
-        .take_while(|time| *time <= now)
+    let next = calendar.after(now.max(due_at));
+    if due_at > now {
+        return Fires { run: Vec::new(), missed: None, missed_count: 0, at_least: false, next };
+    }
+    let behind_now = Timestamp::from_micros(now.as_micros() + 1);
+    let mut newest: Vec<Timestamp> = std::iter::successors(calendar.before(behind_now), |time| calendar.before(*time))
+        .take_while(|time| *time > due_at)
+        .chain([due_at])
         .take(LOOKED_AT_MAX)
         .collect();
-    let next = calendar.after(now.max(due_at));
-    let overdue = due.iter().take_while(|time| late(time)).count();
+    let oldest = newest.last().copied().unwrap_or(due_at);
+    let counted = (oldest > due_at).then(|| calendar.count(due_at, oldest));
+    // The oldest that was looked at is counted with those before it.
+    let unseen = counted.flatten().map_or(0, |count| count - 1);
+    let at_least = counted == Some(None);
+    let late = |time: &Timestamp| now.since(*time) > Duration::from_millis(MISSED_AFTER_MS);
+    let on_time = newest.iter().take_while(|time| !late(time)).count();
+    let overdue = newest.len() - on_time;
     let made_up = match missed {
         Missed::Skip => 0,
         // One that is on time makes up for those before it.
-        Missed::RunOnce => usize::from(overdue == due.len()).min(overdue),
+        Missed::RunOnce => usize::from(on_time == 0).min(overdue),
         Missed::RunAll => overdue.min(MISSED_RUNS_MAX),
     };
-    let lost = overdue - made_up;
-    let run = due.split_off(lost);
-    Fires { run, missed: due.last().copied(), missed_count: lost as u64, next }
+    let lost = newest.split_off(on_time + made_up);
+    newest.reverse();
+    Fires { run: newest, missed: lost.first().copied(), missed_count: lost.len() as u64 + unseen, at_least, next }
 }
 
 #[cfg(test)]
@@ -252,7 +295,7 @@ mod tests {
         let zone = TimeZone::get(zone).unwrap();
         let local = |time: Timestamp| {
             let time = jiff::Timestamp::from_microsecond(time.as_micros()).unwrap();
-            Zoned::new(time, zone.clone()).strftime("%m-%d %H:%M%z").to_string()
+            jiff::Zoned::new(time, zone.clone()).strftime("%m-%d %H:%M%z").to_string()
         };
         calendar.times_after(at(from), most).into_iter().map(local).collect()
     }
@@ -337,5 +380,50 @@ mod tests {
         assert_eq!(counts(Missed::RunOnce, on_time), (1, 4));
         assert_eq!(counts(Missed::RunAll, on_time), (5, 0));
         assert_eq!(counts(Missed::RunAll, at("2026-11-26T00:00:30Z")), (MISSED_RUNS_MAX, 1340));
+    }
+
+    #[test]
+    fn behind_a_long_pause_it_is_the_newest_that_are_made_up_for() {
+        let (due, now) = (at("2026-01-01T00:00:00Z"), at("2026-07-01T00:00:30Z"));
+        // As many seconds as half a year has.
+        let seconds = 181 * 24 * 3600 + 31;
+        for (document, counted) in [
+            (json!({"every_ms": 1000}), Some(seconds)),
+            (json!({"cron": "* * * * * *"}), None),
+            (json!({"every_ms": 60_000}), Some(181 * 24 * 60 + 1)),
+            (json!({"cron": "* * * * *", "timezone": "Europe/Berlin"}), None),
+        ] {
+            let calendar = Calendar::of(&schedule(document.clone())).unwrap();
+            let late = Timestamp::from_micros(now.as_micros() - 10_000_001);
+            let last = calendar.before(late).unwrap();
+            let all = fires(&calendar, Missed::RunAll, due, now);
+            let on_time = all.run.iter().filter(|time| now.since(**time) <= Duration::from_secs(10)).count();
+            assert_eq!(all.run.len(), MISSED_RUNS_MAX + on_time, "{document}");
+            assert_eq!(all.run[MISSED_RUNS_MAX - 1], last, "{document}");
+            assert!(all.run.is_sorted() && all.run.windows(2).all(|two| calendar.after(two[0]) == Some(two[1])));
+            assert_eq!(all.missed.and_then(|missed| calendar.after(missed)), all.run.first().copied());
+            assert_eq!(all.at_least, counted.is_none());
+            let count = all.run.len() as u64 + all.missed_count;
+            assert_eq!(count, counted.unwrap_or(10_000), "{document}");
+            let once = fires(&calendar, Missed::RunOnce, due, now);
+            assert_eq!(once.run.last(), all.run.last(), "{document}");
+        }
+        let calendar = Calendar::of(&schedule(json!({"cron": "0 * * * *"}))).unwrap();
+        let hourly = fires(&calendar, Missed::Skip, due, now);
+        assert_eq!((hourly.missed_count, hourly.at_least), (181 * 24 + 1, false));
+        assert!(hourly.run.is_empty());
+    }
+
+    #[test]
+    fn what_comes_before_is_within_start_and_end() {
+        let calendar = Calendar::of(&schedule(json!({
+            "every_ms": 60_000, "start": "2026-11-25T00:00:30Z", "end": "2026-11-25T00:02:30Z"
+        })))
+        .unwrap();
+        let before = |time| calendar.before(at(time));
+        assert_eq!(before("2026-11-26T00:00:00Z"), Some(at("2026-11-25T00:02:30Z")));
+        assert_eq!(before("2026-11-25T00:02:30Z"), Some(at("2026-11-25T00:01:30Z")));
+        assert_eq!(before("2026-11-25T00:00:30.000001Z"), Some(at("2026-11-25T00:00:30Z")));
+        assert_eq!(before("2026-11-25T00:00:30Z"), None);
     }
 }

@@ -96,9 +96,10 @@ impl Engine {
             let mut occurrence = occurrence(schedule, missed);
             let last = standing.last;
             occurrence.writes.push(fire(&standing, due_at, next, last));
-            let count = plan.missed_count;
-            let message =
-                format!("{count} fires were missed, the last of them at {missed}: the service was not running");
+            let (at_least, count) = (if plan.at_least { "at least " } else { "" }, plan.missed_count);
+            let message = format!(
+                "{at_least}{count} fires were missed, the last of them at {missed}: the service was not running"
+            );
             if !Self::fired(self.refuse(&ready.action, &occurrence, "schedule_missed", message, Vec::new()).await)? {
                 return Ok(());
             }
