@@ -64,6 +64,9 @@ pub(crate) enum Kept {
 /// How often a change that expects nothing in particular is tried when others change the same.
 pub(crate) const TRIES: usize = 20;
 
+    /// The one that it has, as long as that fits what the document names; else the best one that does. So
+    /// whoever puts the same document again, by the hour perhaps, moves nothing.
+    IfItFits,
 impl Engine {
     /// The id of an action, as one that is called often knows it.
     pub async fn action_id(&self, key: &ActionKey) -> Result<ActionId, EngineError> {
@@ -150,10 +153,10 @@ impl Engine {
                     return Err(EngineError::RevisionMismatch { current: current.revision });
                 }
                 (Some(current), _, Expected::Revision(believed)) => {
-                    return self.revise(current, spec, Some(believed), Version::AsNamed, kept, by).await;
+                    return self.revise(current, spec, Some(believed), Version::IfItFits, kept, by).await;
                 }
                 (Some(current), _, Expected::Anything) => {
-                    self.revise(current, spec.clone(), None, Version::AsNamed, kept, by).await
+                    self.revise(current, spec.clone(), None, Version::IfItFits, kept, by).await
                 }
                 (None, ActionKey::Name(name), Expected::Nothing | Expected::Anything) => {
                     if *name != spec.name {
