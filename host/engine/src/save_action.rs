@@ -64,6 +64,9 @@ pub enum Expected {
 pub enum Version {
     /// The one that it has, whatever newer ones there are.
     AsItIs,
+    /// The one that it has, as long as that fits what the document names; else the best one that does. So
+    /// whoever puts the same document again, by the hour perhaps, moves nothing.
+    IfItFits,
     /// The best one that fits what the document names.
     AsNamed,
 }
@@ -80,9 +83,6 @@ pub(crate) enum Kept {
 /// How often a change that expects nothing in particular is tried when others change the same.
 pub(crate) const TRIES: usize = 20;
 
-    /// The one that it has, as long as that fits what the document names; else the best one that does. So
-    /// whoever puts the same document again, by the hour perhaps, moves nothing.
-    IfItFits,
 impl Engine {
     /// The id of an action, as one that is called often knows it.
     pub async fn action_id(&self, key: &ActionKey) -> Result<ActionId, EngineError> {
@@ -361,7 +361,7 @@ impl Engine {
     ) -> Result<Checked, EngineError> {
         issues.extend(spec.check());
         issues.extend(self.inner.parts.limits.check(&spec.limits));
-        issues.extend(self.missing_trigger_secrets(&spec.triggers).await?);
+        issues.extend(self.trigger_secret_issues(&spec.triggers).await?);
         let transforms = self.check_expressions(spec, transforms, &mut issues).await?;
         let found = match kept {
             Some(pin) => Ok(self.protocol(pin).await?),
