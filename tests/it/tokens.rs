@@ -366,6 +366,10 @@ async fn who_did_it_stands_in_every_event_of_a_change() {
     let (other, _) = make(api, json!({"name": "other", "scopes": ["read"]})).await;
     assert_eq!(send(Method::DELETE, &format!("/v1/tokens/{other}"), None).await.status, 204);
 
+    send(Method::PUT, "/v1/consumers/reader", Some(json!({}))).await.json(201);
+    send(Method::PUT, "/v1/consumers/reader", Some(json!({"types": ["item_captured"]}))).await.json(200);
+    assert_eq!(send(Method::DELETE, "/v1/consumers/reader", None).await.status, 204);
+
     let events = api.get("/v1/events?limit=500").await.json(200);
     let events = events["items"].as_array().unwrap();
     let made = events.iter().position(|event| event["data"]["token"] == id.as_str()).unwrap();
@@ -390,6 +394,9 @@ async fn who_did_it_stands_in_every_event_of_a_change() {
             "action_deleted",
             "action_updated",
             "connection_tested",
+            "consumer_created",
+            "consumer_deleted",
+            "consumer_updated",
             "execution_cancel_requested",
             "execution_queued",
             "protocol_deleted",

@@ -35,6 +35,11 @@ pub struct Consumer {
 }
 
 impl Consumer {
+    /// Whether another one by this name would read the same.
+    pub fn reads_the_same(&self, other: &Self) -> bool {
+        (&self.types, self.action, &self.kind) == (&other.types, other.action, &other.kind)
+    }
+
     /// The events that it reads.
     pub fn filter(&self) -> EventFilter {
         let (types, action, kind) = (self.types.clone(), self.action, self.kind.clone());

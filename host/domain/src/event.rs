@@ -61,6 +61,18 @@ pub enum Fact {
     TokenCreated { token: TokenId, name: String, scopes: Scopes, actions: Reach, expires_at: Option<Timestamp> },
     /// A token was revoked.
     TokenRevoked { token: TokenId, name: String },
+    /// A consumer was made, and stands at this position.
+    ConsumerCreated {
+        name: Name,
+        types: Vec<EventType>,
+        action: Option<ActionId>,
+        kind: Option<String>,
+        position: Position,
+    },
+    /// A consumer reads something else from now on, and stays where it stands.
+    ConsumerUpdated { name: Name, types: Vec<EventType>, action: Option<ActionId>, kind: Option<String> },
+    /// A consumer was removed, which stood at this position.
+    ConsumerDeleted { name: Name, position: Position },
     /// A connection was tested.
     ConnectionTested { protocol: Pin, verdict: String, report: Value },
     /// A trigger came.
@@ -137,6 +149,27 @@ pub enum Fact {
     },
 }
 
+impl EventType {
+    /// Whether such events may be about an action. The others are about the service as a whole.
+    pub const fn is_of_actions(self) -> bool {
+        !matches!(
+            self,
+            Self::ProtocolUploaded
+                | Self::ProtocolRefused
+                | Self::ProtocolDeleted
+                | Self::SecretSet
+                | Self::SecretDeleted
+                | Self::SecretsRewrapped
+                | Self::TokenCreated
+                | Self::TokenRevoked
+                | Self::ConsumerCreated
+                | Self::ConsumerUpdated
+                | Self::ConsumerDeleted
+                | Self::EventsPruned
+        )
+    }
+}
+
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident = $word:literal,)*) => {
         /// The type of an event. The names are stable.
@@ -180,6 +213,9 @@ event_types! {
     SecretsRewrapped = "secrets_rewrapped",
     TokenCreated = "token_created",
     TokenRevoked = "token_revoked",
+    ConsumerCreated = "consumer_created",
+    ConsumerUpdated = "consumer_updated",
+    ConsumerDeleted = "consumer_deleted",
     ConnectionTested = "connection_tested",
     TriggerReceived = "trigger_received",
     TriggerRefused = "trigger_refused",
@@ -396,6 +432,15 @@ mod tests {
         let name = || "orders-token".parse().unwrap();
         assert_eq!(form(Fact::SecretSet { name: name(), version: 3 }), r#"{"name":"orders-token","version":3}"#);
         assert_eq!(form(Fact::SecretDeleted { name: name(), version: 3 }), r#"{"name":"orders-token","version":3}"#);
+        let (types, action, kind) = (vec![EventType::ItemCaptured], None, None);
+        assert_eq!(
+            form(Fact::ConsumerCreated { name: name(), types, action, kind, position: 7 }),
+            r#"{"name":"orders-token","types":["item_captured"],"action":null,"kind":null,"position":7}"#
+        );
+        assert_eq!(
+            form(Fact::ConsumerDeleted { name: name(), position: 7 }),
+            r#"{"name":"orders-token","position":7}"#
+        );
         assert_eq!(form(Fact::SecretsRewrapped { secrets: 2, key: "k".into() }), r#"{"secrets":2,"key":"k"}"#);
         assert_eq!(
             form(Fact::ActionExecuted {

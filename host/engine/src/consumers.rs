@@ -2,8 +2,9 @@
 
 use crate::{Engine, EngineError};
 use action_domain::{
+    actor::Actor,
     consumer::{Consumer, StandingConsumer},
-    event::{Event, Position},
+    event::{Context, Event, Fact, Position},
     name::Name,
     repositories::{CommitError, Conflict, Page, UnitOfWork, Write},
 };
@@ -15,11 +16,22 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Conflict`] where there are as many as there may be.
-    pub async fn put_consumer(&self, consumer: Consumer, from: Position) -> Result<bool, EngineError> {
-        let new = self.reader().consumer(&consumer.name).await?.is_none();
-        let write = Write::PutConsumer(Box::new(consumer), from);
-        self.store().commit(UnitOfWork::new().write(write)).await?;
-        Ok(new)
+    pub async fn put_consumer(&self, consumer: Consumer, from: Position, by: &Actor) -> Result<bool, EngineError> {
+        let current = self.reader().consumer(&consumer.name).await?;
+        // Who says the same again, by the hour perhaps, changes nothing and fills no log.
+        if current.as_ref().is_some_and(|current| current.consumer.reads_the_same(&consumer)) {
+            return Ok(false);
+        }
+        let (name, types, action, kind) =
+            (consumer.name.clone(), consumer.types.clone(), consumer.action, consumer.kind.clone());
+        // Of two that make it at once both say so: it is one all the same.
+        let fact = match current {
+            None => Fact::ConsumerCreated { name, types, action, kind, position: from },
+            Some(_) => Fact::ConsumerUpdated { name, types, action, kind },
+        };
+        let unit = UnitOfWork::new().write(Write::PutConsumer(Box::new(consumer), from));
+        self.store().commit(unit.event(self.event_by(by, Context::default(), &fact))).await?;
+        Ok(current.is_none())
     }
 
     /// A consumer.
@@ -34,20 +46,24 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::NotFound`].
-    pub async fn remove_consumer(&self, name: &Name) -> Result<(), EngineError> {
-        self.changed(Write::RemoveConsumer(name.clone())).await
+    pub async fn remove_consumer(&self, name: &Name, by: &Actor) -> Result<(), EngineError> {
+        let position = self.consumer(name).await?.position;
+        let fact = Fact::ConsumerDeleted { name: name.clone(), position };
+        let unit = UnitOfWork::new().write(Write::RemoveConsumer(name.clone()));
+        self.changed(unit.event(self.event_by(by, Context::default(), &fact))).await
     }
 
-    /// A consumer has dealt with everything up to a position. An older one than before changes nothing.
+    /// A consumer has dealt with everything up to a position. An older one than before changes nothing. This is
+    /// its bookkeeping and no event: whoever reads everything would read what it does itself, without end.
     ///
     /// # Errors
     /// [`EngineError::NotFound`].
     pub async fn acknowledge(&self, name: &Name, position: Position) -> Result<(), EngineError> {
-        self.changed(Write::Acknowledge(name.clone(), position)).await
+        self.changed(UnitOfWork::new().write(Write::Acknowledge(name.clone(), position))).await
     }
 
-    async fn changed(&self, write: Write) -> Result<(), EngineError> {
-        match self.store().commit(UnitOfWork::new().write(write)).await {
+    async fn changed(&self, unit: UnitOfWork) -> Result<(), EngineError> {
+        match self.store().commit(unit).await {
             Ok(_) => Ok(()),
             Err(CommitError::Conflict(Conflict::NotFound)) => Err(EngineError::NotFound("consumer")),
             Err(error) => Err(error.into()),

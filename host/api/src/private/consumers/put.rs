@@ -5,7 +5,7 @@ use crate::{
     ApiState,
     error::{Answer, Problem},
     private::events::list::{After, reached},
-    request::{json::OptionalJson, path::In},
+    request::{caller::Caller, json::OptionalJson, path::In},
     wire::{
         self,
         consumer::{ConsumerBody, ConsumerSpec},
@@ -20,7 +20,7 @@ use http::StatusCode;
 /// Make or change a consumer
 ///
 /// A new one begins behind `after`, or with what comes next. One that is there stays where it
-/// is, and reads what is said here from now on.
+/// is, and reads what is said here from now on. Each change is an event (`consumer_created`, `consumer_updated`).
 #[utoipa::path(
     put,
     path = "/v1/consumers/{name}",
@@ -38,6 +38,7 @@ use http::StatusCode;
 )]
 pub(super) async fn put_consumer(
     State(state): State<ApiState>,
+    caller: Caller,
     In(name): In<String>,
     OptionalJson(spec): OptionalJson<ConsumerSpec>,
 ) -> Answer {
@@ -62,7 +63,7 @@ pub(super) async fn put_consumer(
     let from = reached(&state, spec.after.map_or(After::Latest, After::Position)).await?;
     let created_at = state.engine().clock().now();
     let consumer = Consumer { name: name.clone(), types, action, kind: spec.kind, created_at };
-    let new = state.engine().put_consumer(consumer, from).await?;
+    let new = state.engine().put_consumer(consumer, from, caller.actor()).await?;
     let consumer = state.engine().consumer(&name_of(name.as_str())?).await?;
     wire::json(if new { StatusCode::CREATED } else { StatusCode::OK }, &ConsumerBody::from(&consumer))
 }
@@ -122,6 +123,16 @@ mod tests {
         assert_eq!(read["items"].as_array().unwrap().len(), 1);
         assert_eq!(read["items"][0]["type"], "action_executed");
         api.request("PUT", "/v1/consumers/ends").json(&json!({})).send().await.is(200);
+        api.request("PUT", "/v1/consumers/ends").json(&json!({})).send().await.is(200);
+        api.request("DELETE", "/v1/consumers/ends").send().await.is(204);
+        let events = api.all_pages("/v1/events").await;
+        let of_consumers: Vec<_> = (events.iter())
+            .filter(|event| event["type"].as_str().unwrap().starts_with("consumer_"))
+            .map(|event| (event["type"].as_str().unwrap(), &event["data"]["name"], &event["data"]["by"]))
+            .collect();
+        let (name, by) = (json!("ends"), json!("admin"));
+        let types = ["consumer_created", "consumer_updated", "consumer_deleted"];
+        assert_eq!(of_consumers, types.map(|of| (of, &name, &by)), "and nothing for what changed nothing");
         let wrong = api
             .request("PUT", "/v1/consumers/x")
             .json(&json!({"types": ["nothing"], "action": "none", "after": -1}))

@@ -1,13 +1,17 @@
 //! `DELETE /v1/consumers/{name}`.
 
 use super::name_of;
-use crate::{ApiState, error::Answer, request::path::In};
+use crate::{
+    ApiState,
+    error::Answer,
+    request::{caller::Caller, path::In},
+};
 use axum::{extract::State, response::IntoResponse as _};
 use http::StatusCode;
 
 /// Remove a consumer
 ///
-/// Where it stood is forgotten.
+/// Where it stood is forgotten, but for the event `consumer_deleted`.
 #[utoipa::path(
     delete,
     path = "/v1/consumers/{name}",
@@ -19,7 +23,7 @@ use http::StatusCode;
         (status = 404, description = "There is no such consumer: `consumer_not_found`."),
     )
 )]
-pub(super) async fn delete_consumer(State(state): State<ApiState>, In(name): In<String>) -> Answer {
-    state.engine().remove_consumer(&name_of(&name)?).await?;
+pub(super) async fn delete_consumer(State(state): State<ApiState>, caller: Caller, In(name): In<String>) -> Answer {
+    state.engine().remove_consumer(&name_of(&name)?, caller.actor()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
