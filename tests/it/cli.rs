@@ -276,7 +276,7 @@ async fn what_a_version_changes_and_what_was_denied_is_shown() {
         remote.url("/json"),
         remote.url("/json").replace("127.0.0.1", "localhost")
     );
-    std::fs::write(folder.join("watched.yaml"), action).unwrap();
+    std::fs::write(folder.join("watched.yaml"), &action).unwrap();
     assert_eq!(cli(&["action", "apply", "-f", "watched.yaml"]).await.code, 0);
     assert_ne!(cli(&["action", "execute", "watched"]).await.code, 0, "its mirror is no grant");
     let shown = cli(&["action", "egress", "watched", "--url", "http://localhost:1/"]).await;
@@ -288,6 +288,11 @@ async fn what_a_version_changes_and_what_was_denied_is_shown() {
     for line in ["compared with versioned@0.1.0", "! config/mirror may be reached", "! would refuse watched"] {
         assert!(pushed.out.contains(line), "{line}: {}", pushed.out);
     }
+    // The same file says nothing new. One that names the version means it.
+    let same = cli(&["action", "apply", "-f", "watched.yaml"]).await;
+    assert!(same.code == 0 && same.out.contains("unchanged  watched"), "{}{}", same.out, same.err);
+    let moved = action.replace("protocol: versioned", "protocol: versioned@0.2.0");
+    std::fs::write(folder.join("watched.yaml"), moved).unwrap();
     // What only the service can tell is told before anything is changed, and a dry run fails as the run would.
     let other = format!("name: other\nprotocol: versioned\nconfig:\n  url: {}\n", remote.url("/json"));
     std::fs::write(folder.join("other.yaml"), &other).unwrap();

@@ -110,6 +110,9 @@ async fn an_action_moves_when_somebody_says_so_and_not_in_passing() {
     let explicit = api.patch("/v1/actions/pinned", &json!({"protocol": "versioned@0.2.0"})).await.json(200);
     assert_eq!(explicit["protocol"], "versioned@0.2.0");
     let events = api.get("/v1/events?type=action_updated&limit=500").await.json(200);
+    assert_eq!(put["protocol"], "versioned@0.1.0", "that fits still: {put}");
+    document["protocol"] = "versioned@>=0.2".into();
+    let put = api.put("/v1/actions/ranged", &document).await.json(200);
     let moves: Vec<&Value> = (events["items"].as_array().unwrap().iter())
         .filter(|event| event["data"]["changes"]["protocol"]["to"] == "versioned@0.2.0")
         .collect();

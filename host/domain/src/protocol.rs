@@ -172,6 +172,16 @@ impl FromStr for Reference {
 }
 
 impl Reference {
+    /// Whether what somebody has already is what is named. Who says no version is content with any.
+    pub fn fits(&self, pin: &Pin) -> bool {
+        self.name == pin.name
+            && match &self.requirement {
+                Requirement::Newest => true,
+                Requirement::Exactly(wanted) => pin.version == *wanted,
+                Requirement::Matching(requirement) => requirement.matches(&pin.version),
+            }
+    }
+
     /// The best of `versions`, if any will do.
     pub fn choose<'a>(&self, versions: impl IntoIterator<Item = &'a Version>) -> Option<&'a Version> {
         let fits = |version: &&Version| match &self.requirement {
@@ -197,6 +207,18 @@ mod tests {
         assert_eq!(choose("http@0.1.0").as_deref(), Some("0.1.0"));
         assert_eq!(choose("http@1.0.0-rc.1").as_deref(), Some("1.0.0-rc.1"));
         assert_eq!(choose("http@^3"), None);
+        let fits = |text: &str, pin: &str| text.parse::<Reference>().unwrap().fits(&pin.parse().unwrap());
+        for (text, pin, expected) in [
+            ("http", "http@0.1.0", true),
+            ("http", "http@1.0.0-rc.1", true),
+            ("http", "https@0.1.0", false),
+            ("http@^0.1", "http@0.1.0", true),
+            ("http@^0.2", "http@0.1.0", false),
+            ("http@0.1.0", "http@0.1.0", true),
+            ("http@0.1.1", "http@0.1.0", false),
+        ] {
+            assert_eq!(fits(text, pin), expected, "{text} {pin}");
+        }
         assert!("http@".parse::<Reference>().is_err());
         assert!("ht tp".parse::<Reference>().is_err());
     }

@@ -48,6 +48,9 @@ pub enum Expected {
 pub enum Version {
     /// The one that it has, whatever newer ones there are.
     AsItIs,
+    /// The one that it has, as long as that fits what the document names; else the best one that does. So
+    /// whoever puts the same document again, by the hour perhaps, moves nothing.
+    IfItFits,
     /// The best one that fits what the document names.
     AsNamed,
 }
@@ -150,10 +153,10 @@ impl Engine {
                     return Err(EngineError::RevisionMismatch { current: current.revision });
                 }
                 (Some(current), _, Expected::Revision(believed)) => {
-                    return self.revise(current, spec, Some(believed), Version::AsNamed, kept, by).await;
+                    return self.revise(current, spec, Some(believed), Version::IfItFits, kept, by).await;
                 }
                 (Some(current), _, Expected::Anything) => {
-                    self.revise(current, spec.clone(), None, Version::AsNamed, kept, by).await
+                    self.revise(current, spec.clone(), None, Version::IfItFits, kept, by).await
                 }
                 (None, ActionKey::Name(name), Expected::Nothing | Expected::Anything) => {
                     if *name != spec.name {

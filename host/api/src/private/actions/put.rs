@@ -21,7 +21,9 @@ use http::{HeaderMap, StatusCode, header};
 /// Replace or create an action
 ///
 /// At a name that no action has, makes one. Replacing makes a new revision, whatever was there
-/// before in members that are left out. A token that is limited to actions makes none. `If-None-Match: *` makes it only if it is not there.
+/// before in members that are left out. But the action keeps the version of its protocol as long as that fits
+/// what `protocol` names: `http` keeps any, `http@^0.1` any 0.1, and `http@0.2.0` moves it; so do the transforms
+/// of its expressions. A patch that names a `protocol` moves to the newest that fits. A token that is limited to actions makes none. `If-None-Match: *` makes it only if it is not there.
 #[utoipa::path(
     put,
     path = "/v1/actions/{id}",

@@ -8,7 +8,12 @@ use crate::{
     output::{Change, changes},
 };
 use action_api::ActionDraft;
-use action_domain::{action::ActionSpec, failure::Issue, limits::LimitsPolicy};
+use action_domain::{
+    action::ActionSpec,
+    failure::Issue,
+    limits::LimitsPolicy,
+    protocol::{Pin, Reference},
+};
 use serde_json::Value;
 
 /// What happens to one action.
@@ -32,11 +37,12 @@ impl Plan {
     /// Everything that is wrong with it, as the service would say it.
     pub(super) async fn of(document: Value, client: &Client) -> Result<Self, ClientError> {
         let mut draft = ActionDraft::read(&document);
-        let mut pin = None;
+        let (mut pin, mut current) = (None, None);
         if let Some(spec) = draft.spec().cloned() {
             draft.add(spec.check());
             draft.add(LimitsPolicy::default().check(&spec.limits));
-            match ask_protocol(&spec, client).await? {
+            current = client.find_action(spec.name.as_str()).await?;
+            match ask_protocol(&spec, current.as_ref(), client).await? {
                 Ok(found) => pin = Some(found),
                 Err(issues) => draft.add(issues),
             }
@@ -44,8 +50,7 @@ impl Plan {
         let invalid = |issues| Problem::invalid("invalid_document", "the document is not valid".to_owned(), issues);
         let spec = draft.finish().map_err(invalid)?;
         let Some(pin) = pin else { return Err(invalid(Vec::new())) };
-        let current = client.find_action(spec.name.as_str()).await?;
-        // Whether `http` is still `http@0.1.0` is a part of the answer.
+        // Which version `http` is, is a part of the answer.
         let mut wanted = desired::of_file(&document);
         if let Some(members) = wanted.as_object_mut() {
             members.insert("protocol".into(), format!("{}@{}", pin.0, pin.1).into());
@@ -88,10 +93,25 @@ fn moves<'a>(current: &'a Value, (name, version): &(String, String)) -> Option<&
     (own == name && from != version).then_some(from)
 }
 
-/// The protocol that an action names, if it accepts the config.
-async fn ask_protocol(spec: &ActionSpec, client: &Client) -> Result<Result<(String, String), Vec<Issue>>, ClientError> {
+/// The version that an action has, if that is what the document names: then it stays.
+fn kept(spec: &ActionSpec, current: Option<&Value>) -> Option<(String, String)> {
+    let pin: Pin = current?.get("protocol")?.as_str()?.parse().ok()?;
+    let named: Reference = spec.protocol.parse().ok()?;
+    named.fits(&pin).then(|| (pin.name.to_string(), pin.version.to_string()))
+}
+
+/// The protocol that an action has or names, if it accepts the config.
+async fn ask_protocol(
+    spec: &ActionSpec,
+    current: Option<&Value>,
+    client: &Client,
+) -> Result<Result<(String, String), Vec<Issue>>, ClientError> {
     let not_found = |message: String| vec![Issue::new("/protocol", "protocol_not_found", message)];
-    let (name, version) = match protocol::resolve(client, &spec.protocol).await {
+    let found = match kept(spec, current) {
+        Some(pin) => Ok(pin),
+        None => protocol::resolve(client, &spec.protocol).await,
+    };
+    let (name, version) = match found {
         Ok(pin) => pin,
         Err(error) => match error.downcast::<ClientError>() {
             Ok(ClientError::Refused(problem)) if problem.status == 404 => return Ok(Err(not_found(problem.detail))),
