@@ -32,6 +32,22 @@ pub struct SavedAction {
     pub changes: Option<Box<PowerChange>>,
 }
 
+/// Whoever saves an action.
+#[derive(Debug, Clone, Copy)]
+pub struct Editor<'a> {
+    /// For the record.
+    pub actor: &'a Actor,
+    /// The only actions whose events it may listen to; all where none.
+    pub reach: Option<&'a [ActionId]>,
+}
+
+impl<'a> Editor<'a> {
+    /// One who reaches all actions.
+    pub const fn unlimited(actor: &'a Actor) -> Self {
+        Self { actor, reach: None }
+    }
+}
+
 /// What the caller expects to be there before a save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
@@ -82,12 +98,14 @@ impl Engine {
     }
 
     /// Makes an action.
-    pub async fn create_action(&self, spec: ActionSpec, by: &Actor) -> Result<SavedAction, EngineError> {
+    pub async fn create_action(&self, spec: ActionSpec, by: Editor<'_>) -> Result<SavedAction, EngineError> {
         self.make(spec, Kept::Yes, by).await
     }
 
-    async fn make(&self, spec: ActionSpec, kept: Kept, by: &Actor) -> Result<SavedAction, EngineError> {
-        let checked = self.check(&spec, None, None).await?;
+    async fn make(&self, spec: ActionSpec, kept: Kept, by: Editor<'_>) -> Result<SavedAction, EngineError> {
+        let mut spec = spec;
+        let issues = self.confine(&mut spec.triggers, &[], by.reach).await?;
+        let checked = self.check(&spec, None, None, issues).await?;
         let now = self.now();
         let action = Action {
             id: self.inner.parts.random.action_id(),
@@ -103,7 +121,7 @@ impl Engine {
         let unit = UnitOfWork::new()
             .write(Write::AddAction(Box::new(action.clone())))
             .write(Write::SetTriggers(action.id, standings_of(&action, &[])))
-            .event(self.event_by(by, context_of(&action), &fact));
+            .event(self.event_by(by.actor, context_of(&action), &fact));
         self.keep(unit, &action, kept).await?;
         if kept == Kept::Yes {
             self.triggers_changed(&[]);
@@ -119,7 +137,7 @@ impl Engine {
         key: &ActionKey,
         spec: ActionSpec,
         expected: Expected,
-        by: &Actor,
+        by: Editor<'_>,
     ) -> Result<SavedAction, EngineError> {
         self.put(key, spec, expected, Kept::Yes, by).await
     }
@@ -131,7 +149,7 @@ impl Engine {
         key: &ActionKey,
         spec: ActionSpec,
         expected: Expected,
-        by: &Actor,
+        by: Editor<'_>,
     ) -> Result<SavedAction, EngineError> {
         self.put(key, spec, expected, Kept::No, by).await
     }
@@ -142,7 +160,7 @@ impl Engine {
         spec: ActionSpec,
         expected: Expected,
         kept: Kept,
-        by: &Actor,
+        by: Editor<'_>,
     ) -> Result<SavedAction, EngineError> {
         let mut tries = TRIES;
         loop {
@@ -182,7 +200,7 @@ impl Engine {
         current: &Action,
         spec: ActionSpec,
         version: Version,
-        by: &Actor,
+        by: Editor<'_>,
     ) -> Result<SavedAction, EngineError> {
         self.revise(current, spec, Some(current.revision), version, Kept::Yes, by).await
     }
@@ -194,15 +212,22 @@ impl Engine {
         if_match: Option<u32>,
         version: Version,
         keep: Kept,
-        by: &Actor,
+        by: Editor<'_>,
     ) -> Result<SavedAction, EngineError> {
         if let Some(believed) = if_match.filter(|believed| *believed != current.revision) {
             tracing::debug!(believed, current = current.revision, "engine.save_action.revision_mismatch");
             return Err(EngineError::RevisionMismatch { current: current.revision });
         }
-        let kept = (version == Version::AsItIs).then_some(&current.protocol);
-        let transforms = kept.map(|_| &current.transforms);
-        let checked = match self.check(&spec, kept, transforms).await {
+        let stays = match version {
+            Version::AsItIs => true,
+            Version::IfItFits => spec.protocol.parse().is_ok_and(|named: Reference| named.fits(&current.protocol)),
+            Version::AsNamed => false,
+        };
+        let kept = stays.then_some(&current.protocol);
+        let transforms = (version != Version::AsNamed).then_some(&current.transforms);
+        let mut spec = spec;
+        let issues = self.confine(&mut spec.triggers, &current.spec.triggers, by.reach).await?;
+        let checked = match self.check(&spec, kept, transforms, issues).await {
             Err(EngineError::Invalid(issues)) => return Err(self.refused(current, &spec, kept, issues).await?),
             checked => checked?,
         };
@@ -229,7 +254,7 @@ impl Engine {
         let unit = UnitOfWork::new()
             .write(Write::AddRevisionIfCurrent(Box::new(action.clone())))
             .write(Write::SetTriggers(action.id, standings_of(&action, &with_triggers(current, &before))))
-            .event(self.event_by(by, context_of(&action), &fact));
+            .event(self.event_by(by.actor, context_of(&action), &fact));
         let saved = self.keep(unit, &action, keep).await;
         self.forget(current, Some(&action));
         saved?;
@@ -320,20 +345,21 @@ impl Engine {
         self.inner.cache.forget(keys.chain([ActionKey::Id(old.id)]));
     }
 
-    /// Everything that is wrong with a spec; it is saved nowhere.
+    /// Everything that is wrong with a spec, whoever saves it; it is saved nowhere.
     pub async fn check_action(&self, spec: &ActionSpec) -> Result<(), EngineError> {
-        self.check(spec, None, None).await.map(drop)
+        self.check(spec, None, None, Vec::new()).await.map(drop)
     }
 
-    /// Everything that is wrong with a spec, or what was found out about it, under the protocol
-    /// that is kept, or else that it names.
+    /// Everything that is wrong with a spec, beside the `issues` that were found already, or what was found
+    /// out about it, under the protocol that is kept, or else that it names.
     async fn check(
         &self,
         spec: &ActionSpec,
         kept: Option<&Pin>,
         transforms: Option<&BTreeMap<String, Pin>>,
+        mut issues: Vec<Issue>,
     ) -> Result<Checked, EngineError> {
-        let mut issues = spec.check();
+        issues.extend(spec.check());
         issues.extend(self.inner.parts.limits.check(&spec.limits));
         issues.extend(self.missing_trigger_secrets(&spec.triggers).await?);
         let transforms = self.check_expressions(spec, transforms, &mut issues).await?;

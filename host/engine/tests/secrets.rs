@@ -20,7 +20,7 @@ use action_domain::{
         RawDescriptor, RuntimeError, Stage, StageKind, TestRequest, ValidateError, Verdict,
     },
 };
-use action_engine::{Dispatch, Dispatched, Engine, EngineError, Parts};
+use action_engine::{Dispatch, Dispatched, Editor, Engine, EngineError, Parts};
 use action_store_memory::MemoryStore;
 use action_testkit::{FakeClock, SeededRandom};
 use action_vault::Keyring;
@@ -239,7 +239,7 @@ async fn output(engine: &Engine, dispatched: &Dispatched) -> String {
 async fn each_attempt_gets_a_handle_of_its_own_and_the_current_value() {
     let world = World::new(Leaky::default());
     let engine = world.with_token().await;
-    let saved = engine.create_action(spec(with_prefix(), &["token"]), &Actor::System).await.unwrap();
+    let saved = engine.create_action(spec(with_prefix(), &["token"]), Editor::unlimited(&Actor::System)).await.unwrap();
     assert_eq!(saved.warnings[0].message, "it is Bearer [secret:token]");
     let first = execute(&engine).await;
     assert_eq!(output(&engine, &first).await, r#"{"value":"Bearer [secret:token]"}"#);
@@ -260,7 +260,7 @@ async fn nothing_that_an_attempt_leaves_has_the_value_in_it() {
     for fails in [false, true] {
         let world = World::new(Leaky { fails, ..Leaky::default() });
         let engine = world.with_token().await;
-        engine.create_action(spec(with_prefix(), &["token"]), &Actor::System).await.unwrap();
+        engine.create_action(spec(with_prefix(), &["token"]), Editor::unlimited(&Actor::System)).await.unwrap();
         let ran = execute(&engine).await;
         let execution = &ran.view.execution;
         assert_eq!(execution.error.is_some(), fails);
@@ -277,7 +277,7 @@ async fn nothing_that_an_attempt_leaves_has_the_value_in_it() {
 async fn what_is_not_granted_is_not_revealed() {
     let world = World::new(Leaky::default());
     let engine = world.with_token().await;
-    engine.create_action(spec(with_prefix(), &[]), &Actor::System).await.unwrap();
+    engine.create_action(spec(with_prefix(), &[]), Editor::unlimited(&Actor::System)).await.unwrap();
     let ran = execute(&engine).await;
     assert!(output(&engine, &ran).await.contains("NotGranted"));
 }
@@ -290,7 +290,7 @@ async fn a_connection_test_knows_secrets_and_tells_none() {
     let pin = "leaky@1.0.0".parse().unwrap();
     let test = engine.test_protocol(&pin, with_prefix(), grants(), &Actor::System).await.unwrap();
     assert_eq!(test.report.unwrap().summary, "Bearer [secret:token]");
-    engine.create_action(spec(with_prefix(), &["token"]), &Actor::System).await.unwrap();
+    engine.create_action(spec(with_prefix(), &["token"]), Editor::unlimited(&Actor::System)).await.unwrap();
     engine.test_action(&ActionKey::Name(name("a")), &Actor::System).await.unwrap();
     assert!(!world.record().await.contains("sesame"));
     let missing = json!({"token": {"$secret": "nothing"}});
@@ -303,7 +303,10 @@ async fn a_config_counts_as_if_its_secrets_were_texts() {
     let world = World::new(Leaky::default());
     let engine = world.with_token().await;
     // A handle is long enough for the schema, and so is a prefix with it.
-    engine.create_action(spec(json!({"token": {"$secret": "token"}}), &[]), &Actor::System).await.unwrap();
+    engine
+        .create_action(spec(json!({"token": {"$secret": "token"}}), &[]), Editor::unlimited(&Actor::System))
+        .await
+        .unwrap();
     for (config, told) in [
         (json!({"plain": {"$secret": "token"}}), "/config/plain secret_misplaced"),
         (json!({"token": {"$secret": "none"}}), "/config/token secret_missing"),
@@ -312,7 +315,7 @@ async fn a_config_counts_as_if_its_secrets_were_texts() {
     ] {
         let key = ActionKey::Name(name("a"));
         let refused = engine
-            .put_action(&key, spec(config, &[]), action_engine::Expected::Anything, &Actor::System)
+            .put_action(&key, spec(config, &[]), action_engine::Expected::Anything, Editor::unlimited(&Actor::System))
             .await
             .unwrap_err();
         let EngineError::Invalid(issues) = refused else { panic!("{refused:?}") };
@@ -324,13 +327,16 @@ async fn a_config_counts_as_if_its_secrets_were_texts() {
 async fn a_secret_that_is_gone_by_then_ends_the_execution() {
     let world = World::new(Leaky::default());
     let engine = world.with_token().await;
-    engine.create_action(spec(with_prefix(), &[]), &Actor::System).await.unwrap();
+    engine.create_action(spec(with_prefix(), &[]), Editor::unlimited(&Actor::System)).await.unwrap();
     let refused = engine.remove_secret(&name("token"), &Actor::System).await.unwrap_err();
     assert!(matches!(&refused, EngineError::Conflict { code: "in_use", message } if message.ends_with(": a")));
     // It keeps the revision that it began with, which still names the secret.
     let queued = engine.dispatch(dispatch(None)).await.unwrap().view.execution.id;
     let key = ActionKey::Name(name("a"));
-    engine.put_action(&key, spec(json!({}), &[]), action_engine::Expected::Anything, &Actor::System).await.unwrap();
+    engine
+        .put_action(&key, spec(json!({}), &[]), action_engine::Expected::Anything, Editor::unlimited(&Actor::System))
+        .await
+        .unwrap();
     engine.remove_secret(&name("token"), &Actor::System).await.unwrap();
     let mut positions = world.store.follow();
     engine.start().await.unwrap();
@@ -356,7 +362,7 @@ async fn after_a_rewrap_the_old_key_can_be_taken_away() {
     for n in 0..150 {
         old.set_secret(&name(&format!("s{n}")), b"some other value", &Actor::System).await.unwrap();
     }
-    old.create_action(spec(with_prefix(), &["token"]), &Actor::System).await.unwrap();
+    old.create_action(spec(with_prefix(), &["token"]), Editor::unlimited(&Actor::System)).await.unwrap();
     let both = world.engine(keys(&format!("{NEW_KEY},{OLD_KEY}")), 2);
     assert!(both.secrets_without_key().await.unwrap().is_empty());
     assert_eq!(world.engine(keys(NEW_KEY), 3).secrets_without_key().await.unwrap().len(), 151);
@@ -389,7 +395,7 @@ async fn without_a_key_only_secrets_are_refused() {
     let refused = engine.set_secret(&name("token"), VALUE.as_bytes(), &Actor::System).await.unwrap_err();
     assert!(matches!(&refused, EngineError::Conflict { code: "secret_key_missing", .. }), "{refused:?}");
     engine.admit_protocol(Bytes::from_static(b"leaky"), None, None, &Actor::System).await.unwrap();
-    engine.create_action(spec(json!({}), &[]), &Actor::System).await.unwrap();
+    engine.create_action(spec(json!({}), &[]), Editor::unlimited(&Actor::System)).await.unwrap();
     assert!(execute(&engine).await.view.execution.error.is_none());
     assert!(!world.record().await.contains("secret_set"));
 }

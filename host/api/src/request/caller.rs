@@ -13,7 +13,7 @@ use action_domain::{
     id::{ActionId, ExecutionId},
     repositories::{ActionKey, EventFilter, ExecutionFilter, Page, StoreUnavailable},
 };
-use action_engine::EngineError;
+use action_engine::{Editor, EngineError};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
@@ -43,6 +43,11 @@ impl Caller {
     /// Who it is, for the record.
     pub(crate) fn actor(&self) -> &Actor {
         &self.0.actor
+    }
+
+    /// Who saves an action.
+    pub(crate) fn editor(&self) -> Editor<'_> {
+        Editor { actor: self.actor(), reach: self.limited_to() }
     }
 
     /// Whether they are still known, for an answer that takes long.

@@ -3,7 +3,7 @@
 
 use super::*;
 use action_domain::{action::ActionSpec, capture::Item, event::Event, services::GuestTrigger};
-use action_engine::Expected;
+use action_engine::{Editor, Expected};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ impl Test {
         document.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         let spec: ActionSpec = serde_json::from_value(document).unwrap();
         let key = ActionKey::Name(name.parse().unwrap());
-        let saved = engine.put_action(&key, spec, Expected::Anything, &Actor::Admin).await.unwrap();
+        let saved = engine.put_action(&key, spec, Expected::Anything, Editor::unlimited(&Actor::Admin)).await.unwrap();
         (*saved.action).clone()
     }
 

@@ -21,7 +21,7 @@ use action_domain::{
     payload::Payload,
     repositories::{ActionKey, EventFilter, Page},
 };
-use action_engine::{Dispatch, Dispatched, Engine, EngineError};
+use action_engine::{Dispatch, Dispatched, Editor, Engine, EngineError};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> anyhow::Result<
             ..Delivery::default()
         },
     };
-    let saved = engine.create_action(spec, &Actor::Cli).await.map_err(explain)?;
+    let saved = engine.create_action(spec, Editor::unlimited(&Actor::Cli)).await.map_err(explain)?;
     for warning in &saved.warnings {
         output.note(&format!("warning: {}: {}", warning.pointer, warning.message));
     }

@@ -36,7 +36,7 @@ pub(super) async fn create_action(
     caller: Caller,
     Document(document): Document,
 ) -> Answer {
-    let saved = state.engine().create_action(spec_of(&state, &document).await?, caller.actor()).await?;
+    let saved = state.engine().create_action(spec_of(&state, &document).await?, caller.editor()).await?;
     let mut response = saved_action::saved_answer(StatusCode::CREATED, &saved)?;
     response.headers_mut().insert(header::LOCATION, location(&format!("/v1/actions/{}", saved.action.id)));
     Ok(response)

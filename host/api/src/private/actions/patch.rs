@@ -65,7 +65,7 @@ pub(super) async fn patch_action(
         json_patch::merge(&mut document, &patch);
         let spec = spec_of(&state, &document).await?;
         // The patch was made against this revision: another one may not come in between.
-        match state.engine().change_action(&current, spec, version, caller.actor()).await {
+        match state.engine().change_action(&current, spec, version, caller.editor()).await {
             // Whoever names no revision wants the patch on whatever there is.
             Err(EngineError::RevisionMismatch { .. }) if condition.is_none() && tries > 0 => {}
             Err(error) => return Err(error.into()),

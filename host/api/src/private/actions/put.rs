@@ -89,9 +89,9 @@ pub(super) async fn put_action(
     };
     let spec = spec_of(&state, &document).await?;
     let saved = if dry_run {
-        engine.try_action(&key, spec, expected, caller.actor()).await
+        engine.try_action(&key, spec, expected, caller.editor()).await
     } else {
-        engine.put_action(&key, spec, expected, caller.actor()).await
+        engine.put_action(&key, spec, expected, caller.editor()).await
     };
     let saved = saved.map_err(|error| match error {
         EngineError::RevisionMismatch { current } if only_if_new => {

@@ -191,3 +191,67 @@ async fn a_deleted_action_matches_nothing_any_more() {
     assert_eq!(two.all("/v1/actions").await.len(), 1);
     assert_eq!(two.all("/v1/executions").await.len(), 4, "what it did stays");
 }
+
+/// An event is the input of what it sets off: whoever may listen to an action reads it.
+#[tokio::test]
+async fn it_listens_to_its_own_and_to_nobody_else() {
+    let two = two().await;
+    let theirs = two.api.get("/v1/actions/theirs").send().await.json()["id"].as_str().unwrap().to_owned();
+    let listen = |trigger: &Value| json!({"triggers": [{"type": "call"}, trigger]});
+    let errors = |answer: &Answer| -> Vec<String> {
+        let word = |error: &Value, member: &str| error[member].as_str().unwrap().to_owned();
+        let errors = answer.json()["errors"].as_array().unwrap().clone();
+        errors.iter().map(|error| format!("{} {}", word(error, "pointer"), word(error, "code"))).collect()
+    };
+    for (rest, expected) in [
+        (json!({"types": ["action_executed"], "action": "theirs"}), vec!["/triggers/1/action action_not_found"]),
+        (json!({"types": ["action_executed"], "action": theirs}), vec!["/triggers/1/action action_not_found"]),
+        (json!({"types": ["action_executed"], "action": "nobody"}), vec!["/triggers/1/action action_not_found"]),
+        (json!({"types": ["trigger_received"]}), vec!["/triggers/1/action token_limited"]),
+        (
+            json!({"types": ["action_executed", "token_created", "secret_set"]}),
+            vec![
+                "/triggers/1/types/1 token_limited",
+                "/triggers/1/types/2 token_limited",
+                "/triggers/1/action token_limited",
+            ],
+        ),
+        (json!({"types": ["token_created"], "action": "ours"}), vec!["/triggers/1/types/0 token_limited"]),
+    ] {
+        let mut trigger = rest;
+        trigger["type"] = "event".into();
+        let patched = two.call("PATCH", "/v1/actions/mine").json(&listen(&trigger)).send().await;
+        patched.is_problem(422, "invalid_document");
+        assert_eq!(errors(&patched), expected, "{trigger}");
+        for query in ["", "?dry_run=true"] {
+            let mut document = listen(&trigger);
+            document
+                .as_object_mut()
+                .unwrap()
+                .extend([("protocol".into(), "echo".into()), ("config".into(), json!({}))]);
+            let put = two.call("PUT", &format!("/v1/actions/mine{query}")).json(&document).send().await;
+            put.is_problem(422, "invalid_document");
+            assert_eq!(errors(&put), expected, "{trigger} {query}");
+        }
+    }
+    let ours = json!({"type": "event", "types": ["action_executed"], "action": "ours"});
+    let saved = two.call("PATCH", "/v1/actions/mine").json(&listen(&ours)).send().await;
+    saved.is(200);
+    let id = two.get("/v1/actions/ours").await.json()["id"].clone();
+    assert_eq!(saved.json()["triggers"][1]["action"], id, "a name may be another action's in a moment");
+}
+
+/// What somebody else wrote into an action does not stop whoever may change it.
+#[tokio::test]
+async fn a_trigger_that_stands_there_already_stays() {
+    let two = two().await;
+    let theirs = json!({"type": "event", "types": ["action_executed"], "action": "theirs"});
+    two.api.request("PATCH", "/v1/actions/mine").json(&json!({"triggers": [theirs]})).send().await.is(200);
+    let patched = two.call("PATCH", "/v1/actions/mine").json(&json!({"description": "x"})).send().await;
+    patched.is(200);
+    assert_eq!(patched.json()["triggers"], json!([theirs]));
+    let mut wider = theirs.clone();
+    wider["types"] = json!(["action_executed", "trigger_received"]);
+    let patched = two.call("PATCH", "/v1/actions/mine").json(&json!({"triggers": [wider]})).send().await;
+    patched.is_problem(422, "invalid_document");
+}
