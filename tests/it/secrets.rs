@@ -263,6 +263,27 @@ async fn a_host_that_is_not_granted_gets_neither_a_secret_nor_a_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_says_https_sends_nothing_in_clear() {
+    let (service, remote) = (Service::start().await, Remote::start().await);
+    let api = &service.private;
+    set(api, "token", VALUE).await;
+    let https = format!("https://{}/mirror", remote.address);
+    let config = json!({"mode": "send", "url": https, "target": remote.url("/mirror")});
+    let execution = execute(api, "clear", config, &[]).await;
+    assert_eq!(execution["error"]["code"], "egress_denied", "{execution}");
+    assert!(remote.requests().is_empty());
+    let events = api.get("/v1/events?type=egress_denied").await.json(200);
+    assert_eq!(events["items"][0]["data"]["reason"], "https_only", "{events}");
+    // What the proposal says is a grant that names no scheme: whoever takes it over means both.
+    let proposal = api.get("/v1/actions/clear/egress/proposal").await.json(200);
+    let action = json!({"grants": proposal["grants"]});
+    api.patch("/v1/actions/clear", &action).await.json(200);
+    let again = api.execute("clear", &json!({})).await.json(200);
+    assert_eq!(again["status"], "succeeded", "{again}");
+    assert_eq!(remote.requests()[0].headers()["x-secret"], format!("key {VALUE}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_of_the_protocols_own_carries_the_handle_and_wasi_http_the_value() {
     let (service, remote) = (Service::start().await, Remote::start().await);
     let api = &service.private;

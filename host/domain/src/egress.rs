@@ -15,7 +15,7 @@ pub(crate) mod schema;
 pub use address::{AddressClass, classify};
 pub use denial::{Denial, DenialReason};
 pub use from_config::{RuleSource, for_each_value, rules_of_config};
-pub use host::{Host, HostPattern, target_of_url};
+pub use host::{Host, HostPattern, is_plain_http, target_of_url};
 pub use policy::{ALLOW_SETTING, DENY_SETTING, EgressPolicy, PolicyEntry};
 pub use propose::{Observed, Outlook, Proposal, Wanted, propose};
 pub use schema::issues_of_schema;
@@ -31,6 +31,10 @@ pub struct Rule {
     pub host: HostPattern,
     /// Its ports; empty for all.
     pub ports: Vec<u16>,
+    /// Whether a request has to be HTTPS: the value that gives the rule says so. A grant names no scheme and
+    /// means both.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub https_only: bool,
     /// JSON Pointer into the action, to where the rule was given.
     pub from: String,
 }
@@ -49,8 +53,9 @@ impl Rule {
             }
             (HostPattern::Is(_), HostPattern::Below(_)) => false,
         };
-        host && (self.ports.is_empty()
-            || !other.ports.is_empty() && other.ports.iter().all(|port| self.has_port(*port)))
+        let scheme = other.https_only || !self.https_only;
+        host && scheme
+            && (self.ports.is_empty() || !other.ports.is_empty() && other.ports.iter().all(|port| self.has_port(*port)))
     }
 }
 
@@ -84,7 +89,7 @@ impl Egress {
             .collect();
         rules.extend(grants.egress.iter().enumerate().filter_map(|(index, EgressGrant { host, ports })| {
             let host = HostPattern::parse(host).ok()?;
-            Some(Rule { host, ports: ports.clone(), from: format!("/grants/egress/{index}") })
+            Some(Rule { host, ports: ports.clone(), https_only: false, from: format!("/grants/egress/{index}") })
         }));
         Self { rules, private_networks: grants.private_networks }
     }
@@ -104,6 +109,20 @@ impl Egress {
             self.check_address(&host, address, port, policy)?;
         }
         Ok(Admitted { host, by })
+    }
+
+    /// The same for an HTTP request without TLS: who says `https` in a config wants nothing of it read on
+    /// the way, secrets least of all.
+    ///
+    /// # Errors
+    /// The denial, with what to change.
+    pub fn admit_plain(&self, host: &str, port: u16, policy: &EgressPolicy) -> Result<Admitted<'_>, Denial> {
+        let admitted = self.admit(host, port, policy)?;
+        let plain = |rule: &&Rule| !rule.https_only && rule.host.matches(&admitted.host) && rule.has_port(port);
+        match self.rules.iter().find(plain) {
+            Some(by) => Ok(Admitted { by, ..admitted }),
+            None => Err(https_only(&admitted.host, port, admitted.by)),
+        }
     }
 
     /// Whether a name may be looked up, whatever the port will be.
@@ -227,6 +246,15 @@ fn not_granted(host: &Host, port: u16) -> Denial {
     Denial { host: host.to_string(), port, reason: DenialReason::NotGranted, rule, hint }
 }
 
+fn https_only(host: &Host, port: u16, by: &Rule) -> Denial {
+    let rule = format!("{} says https, and this is a request without TLS", by.from);
+    let hint = format!(
+        "let the protocol ask for https, write http:// into the config, or add {{\"host\": \"{host}\", \"ports\": [{port}]}} \
+         to grants.egress, which means both"
+    );
+    Denial { host: host.to_string(), port, reason: DenialReason::HttpsOnly, rule, hint }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,12 +351,36 @@ mod tests {
     }
 
     #[test]
+    fn https_in_a_config_means_https_and_a_grant_means_both() {
+        let schema = serde_json::json!({"properties": {
+            "url": {"x-egress": "http"}, "old": {"x-egress": "http"}, "server": {"x-egress": "tcp"}}});
+        let config = serde_json::json!({"url": "https://a.example:8443/", "old": "http://b.example:8443/",
+            "server": "c.example:8443"});
+        let of = |grants: Grants| Egress::of_action(&schema, &config, &grants);
+        let plain = |egress: &Egress, host: &str| egress.admit_plain(host, 8443, &open()).err().map(|it| it.reason);
+        let egress = of(Grants::default());
+        for host in ["a.example", "b.example", "c.example"] {
+            assert!(egress.admit(host, 8443, &open()).is_ok(), "{host}");
+        }
+        assert_eq!(plain(&egress, "A.example."), Some(DenialReason::HttpsOnly));
+        assert_eq!((plain(&egress, "b.example"), plain(&egress, "c.example")), (None, None));
+        assert_eq!(plain(&egress, "d.example"), Some(DenialReason::NotGranted));
+        let denial = egress.admit_plain("a.example", 8443, &open()).unwrap_err().to_string();
+        assert!(denial.contains("/config/url says https") && denial.contains("grants.egress"), "{denial}");
+        let grant = EgressGrant { host: "a.example".into(), ports: vec![8443] };
+        let both = of(Grants { egress: vec![grant], ..Grants::default() });
+        assert_eq!(both.admit_plain("a.example", 8443, &open()).unwrap().by.from, "/grants/egress/0");
+    }
+
+    #[test]
     fn a_rule_covers_what_it_lets_through_and_no_more() {
         let rule = |host: &str, ports: &[u16]| Rule {
             host: HostPattern::parse(host).unwrap(),
             ports: ports.to_vec(),
+            https_only: false,
             from: String::new(),
         };
+        let tls = |rule: Rule| Rule { https_only: true, ..rule };
         for (wide, narrow, covers) in [
             (rule("a.example", &[]), rule("a.example", &[1]), true),
             (rule("a.example", &[1, 2]), rule("a.example", &[2]), true),
@@ -338,6 +390,9 @@ mod tests {
             (rule("*.b.example", &[]), rule("*.a.b.example", &[]), true),
             (rule("*.a.b.example", &[]), rule("*.b.example", &[]), false),
             (rule("a.b.example", &[]), rule("*.b.example", &[]), false),
+            (rule("a.example", &[1]), tls(rule("a.example", &[1])), true),
+            (tls(rule("a.example", &[1])), tls(rule("a.example", &[1])), true),
+            (tls(rule("a.example", &[])), rule("a.example", &[1]), false),
         ] {
             assert_eq!(wide.covers(&narrow), covers, "{wide:?} {narrow:?}");
         }

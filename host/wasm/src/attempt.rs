@@ -55,7 +55,7 @@ impl WasmRuntime {
             self.clock.clone(),
             Some(request.action),
         );
-        Arc::new(gate.holding(request.secrets.clone()).planning(request.plan.clone()))
+        Arc::new(gate.holding(request.secrets.clone(), request.config.clone()).planning(request.plan.clone()))
     }
 }
 

@@ -20,7 +20,7 @@ impl WasmRuntime {
         let started = Instant::now();
         let journal = Arc::new(Journal::without(request.secrets.clone()));
         let gate = Gate::new(request.egress, journal, &self.outside, self.clock.clone(), None);
-        let gate = Arc::new(gate.holding(request.secrets).for_test(request.test_methods));
+        let gate = Arc::new(gate.holding(request.secrets, request.config.clone()).for_test(request.test_methods));
         let limits = request.limits;
         let mut invocation = Invocation::new(&self.engine, gate.clone(), self.pool.clone(), &limits, started)
             .map_err(|error| RuntimeError::Host(WasmRuntime::broken(&error).message))?;

@@ -9,6 +9,14 @@ use action_engine::ObservedEgress;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// What somebody asks about.
+pub(crate) struct Target {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Whether for an HTTP request without TLS.
+    pub(crate) plain: bool,
+}
+
 /// What an action may reach.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Egress)]
@@ -33,6 +41,10 @@ struct RuleBody<'a> {
     host: String,
     /// Its ports; empty for all.
     ports: &'a [u16],
+    /// Whether an HTTP request has to be HTTPS, since the value of the config says `https`; left out where not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    https_only: bool,
     /// `config` for a value that the protocol's schema annotates with `x-egress`, `grants` for `grants.egress`.
     #[schema(example = "config")]
     origin: &'static str,
@@ -95,7 +107,7 @@ struct AnswerBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EgressForbidden)]
 struct ForbiddenBody {
-    /// Stable word: `invalid_host`, `not_granted`, `private_not_requested`, `private_not_allowed`,
+    /// Stable word: `invalid_host`, `not_granted`, `https_only`, `private_not_requested`, `private_not_allowed`,
     /// `denied_by_operator`, `not_allowed_by_operator`, `never_reached` or `other`.
     #[schema(value_type = String, example = "not_granted")]
     reason: DenialReason,
@@ -112,11 +124,12 @@ impl From<Denial> for ForbiddenBody {
 }
 
 impl<'a> EgressBody<'a> {
-    /// The rules, and whether `target` (host and port) may be reached.
-    pub(crate) fn new(egress: &'a Egress, policy: &'a EgressPolicy, target: Option<&(String, u16)>) -> Self {
+    /// The rules, and whether `target` may be reached.
+    pub(crate) fn new(egress: &'a Egress, policy: &'a EgressPolicy, target: Option<&Target>) -> Self {
         let rule = |rule: &'a Rule| RuleBody {
             host: rule.host.to_string(),
             ports: &rule.ports,
+            https_only: rule.https_only,
             origin: if rule.from.starts_with("/config") { "config" } else { "grants" },
             from: &rule.from,
             forbidden: egress.forbidden(rule, policy).map(ForbiddenBody::from),
@@ -133,14 +146,16 @@ impl<'a> EgressBody<'a> {
                 allowed_by_operator,
                 reachable: requested && allowed_by_operator,
             },
-            answer: target.map(|(host, port)| AnswerBody::new(egress, policy, host, *port)),
+            answer: target.map(|target| AnswerBody::new(egress, policy, target)),
         }
     }
 }
 
 impl AnswerBody {
-    fn new(egress: &Egress, policy: &EgressPolicy, host: &str, port: u16) -> Self {
-        match egress.admit(host, port, policy) {
+    fn new(egress: &Egress, policy: &EgressPolicy, Target { host, port, plain }: &Target) -> Self {
+        let port = *port;
+        let admitted = if *plain { egress.admit_plain(host, port, policy) } else { egress.admit(host, port, policy) };
+        match admitted {
             Ok(admitted) => {
                 let address = match admitted.host {
                     Host::Address(address) => Some(address.to_canonical()),

@@ -173,6 +173,9 @@ mod tests {
     use serde_json::json;
     use utoipa::PartialSchema;
 
+    /// Whether an HTTP request has to be HTTPS; left out where not.
+    #[schema(required = false)]
+    https_only: bool,
     fn described<T: PartialSchema>() -> Vec<String> {
         let schema = serde_json::to_value(T::schema()).unwrap();
         let mut names: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
@@ -217,7 +220,12 @@ mod tests {
             receipt: receipt::Receipt::default(),
         };
         assert_eq!(written(&test), described::<ConnectionTest>());
-        let rule = Rule { host: HostPattern::parse("a.test").unwrap(), ports: vec![1], from: "/config/url".into() };
+        let rule = Rule {
+            host: HostPattern::parse("a.test").unwrap(),
+            ports: vec![1],
+            https_only: true,
+            from: "/config/url".into(),
+        };
         assert_eq!(written(&rule), described::<ChangedRule>());
         let moved = FromTo { from: "p@0.1.0".parse::<Pin>().unwrap(), to: "p@0.2.0".parse().unwrap() };
         assert_eq!(written(&moved), described::<super::FromTo>());

@@ -11,6 +11,8 @@ pub enum DenialReason {
     InvalidHost,
     /// No `x-egress` value of the config and no grant names it.
     NotGranted,
+    /// The value of the config that grants it says `https`, and this was a request without TLS.
+    HttpsOnly,
     /// It is in a private network, and the action does not ask for those.
     PrivateNotRequested,
     /// It is in a private network, and the operator does not allow those.

@@ -64,8 +64,8 @@ fn rule(schema: &Map<String, Value>, value: &Value, pointer: &str) -> Option<Rul
         "tcp" => RuleSource::HostPort,
         _ => return None,
     };
-    let (host, port) = target(source, value.as_str()?)?;
-    Some(Rule { host: HostPattern::Is(host), ports: vec![port], from: pointer.to_owned() })
+    let (host, port, https_only) = target(source, value.as_str()?)?;
+    Some(Rule { host: HostPattern::Is(host), ports: vec![port], https_only, from: pointer.to_owned() })
 }
 
 /// The values inside of `value` that a schema is for, with their pointers.
@@ -97,14 +97,14 @@ fn each<'a>(value: &'a Value, values: &For<'_>, pointer: &str, mut then: impl Fn
     }
 }
 
-/// The host and port that an annotated value names.
-fn target(source: RuleSource, text: &str) -> Option<(Host, u16)> {
-    let (host, port) = match source {
+/// The host and port that an annotated value names, and whether it says that TLS is to be spoken there.
+fn target(source: RuleSource, text: &str) -> Option<(Host, u16, bool)> {
+    let (host, port, https_only) = match source {
         RuleSource::Url => {
             let (scheme, rest) = text.split_once("://")?;
-            let default = match scheme.to_ascii_lowercase().as_str() {
-                "http" | "ws" => 80,
-                "https" | "wss" => 443,
+            let (default, https_only) = match scheme.to_ascii_lowercase().as_str() {
+                "http" | "ws" => (80, false),
+                "https" | "wss" => (443, true),
                 _ => return None,
             };
             // The authority ends where path, query or fragment begin, also where those are
@@ -113,12 +113,16 @@ fn target(source: RuleSource, text: &str) -> Option<(Host, u16)> {
             if authority.contains(['{', '}', '@']) {
                 return None;
             }
-            split_port(authority, Some(default))?
+            let (host, port) = split_port(authority, Some(default))?;
+            (host, port, https_only)
         }
-        RuleSource::HostPort => split_port(text, None)?,
+        RuleSource::HostPort => {
+            let (host, port) = split_port(text, None)?;
+            (host, port, false)
+        }
     };
     let host = Host::parse(host).ok()?;
-    (port != 0).then_some((host, port))
+    (port != 0).then_some((host, port, https_only))
 }
 
 fn split_port(authority: &str, default: Option<u16>) -> Option<(&str, u16)> {
@@ -156,7 +160,10 @@ mod tests {
         });
         let mut found: Vec<String> = rules_of_config(&schema, &config)
             .iter()
-            .map(|rule| format!("{} {} {:?}", rule.from, rule.host, rule.ports))
+            .map(|rule| {
+                let scheme = if rule.https_only { " https" } else { "" };
+                format!("{} {} {:?}{scheme}", rule.from, rule.host, rule.ports)
+            })
             .collect();
         found.sort();
         assert_eq!(
@@ -165,7 +172,7 @@ mod tests {
                 "/other/u x.test [8080]",
                 "/servers/0 redis.example.com [6379]",
                 "/servers/1 2001:db8::1 [7000]",
-                "/url api.example.com [443]",
+                "/url api.example.com [443] https",
             ]
         );
     }

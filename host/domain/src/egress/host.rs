@@ -148,6 +148,11 @@ pub fn target_of_url(text: &str) -> Result<(String, u16), String> {
     Ok((host.to_owned(), port))
 }
 
+/// Whether whoever follows a URL speaks to its host without TLS.
+pub fn is_plain_http(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "ws"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -98,8 +98,11 @@ fn outlook(
     let was_private =
         reasons.iter().any(|r| matches!(r, DenialReason::PrivateNotRequested | DenialReason::PrivateNotAllowed));
     let by_address = [DenialReason::DeniedByOperator, DenialReason::NotAllowedByOperator, DenialReason::NeverReached];
+    // What was asked for without TLS is wanted without TLS.
+    let wants_plain = reasons.contains(&DenialReason::HttpsOnly);
     let admit = |egress: &Egress| match port {
         0 => egress.admit_lookup(host, policy).map(drop),
+        port if wants_plain => egress.admit_plain(host, port, policy).map(drop),
         port => egress.admit(host, port, policy).map(drop),
     };
     let now = admit(today);
@@ -119,7 +122,8 @@ fn outlook(
     }
     let Ok(plain) = Host::parse(host) else { return now.err().map_or(Outlook::GrantedByNow, Outlook::Forbidden) };
     // Every grant that could help, to see whether any does.
-    let rule = Rule { host: super::HostPattern::Is(plain.clone()), ports: Vec::new(), from: String::new() };
+    let rule =
+        Rule { host: super::HostPattern::Is(plain.clone()), ports: Vec::new(), https_only: false, from: String::new() };
     let all = Egress { rules: vec![rule], private_networks: true };
     if let Err(denial) = admit(&all) {
         return Outlook::Forbidden(denial);
@@ -133,7 +137,7 @@ fn outlook(
     }
     let needs_private = was_private || admit(&Egress { private_networks: false, ..all }).is_err();
     proposed.private_networks |= needs_private;
-    if port != 0 && today.granting(&plain, port).is_none() {
+    if port != 0 && (wants_plain || today.granting(&plain, port).is_none()) {
         add(proposed, &plain, port);
     }
     Outlook::Proposed

@@ -6,9 +6,10 @@
 
 mod sockets;
 
-use super::{meter::Meter, resolver::Resolver, sending::Permission, tls::Trust, tls_failure::TlsFailure};
+use super::{meter::Meter, resolver::Resolver, sending::Permission, tls::Trust, tls_failure::TlsFailure, vouched};
+use crate::bindings::v0_1::julee::action::outbound::TlsOptions;
 use action_domain::{
-    egress::{Denial, DenialReason, Egress, EgressPolicy, Host},
+    egress::{Admitted, Denial, DenialReason, Egress, EgressPolicy, Host},
     id::ActionId,
     limits::{CONNECT_TIMEOUT, REQUESTS_MAX},
     secret::AttemptSecrets,
@@ -25,6 +26,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{net::TcpStream, time::timeout};
+
+/// By which of an action's rules something is let through.
+type Rules = for<'a> fn(&'a Egress, &str, u16, &EgressPolicy) -> Result<Admitted<'a>, Denial>;
 
 /// What is the same for every attempt's way out.
 #[derive(Clone)]
@@ -47,6 +51,8 @@ pub(crate) struct Gate {
     pub(crate) trust: Arc<Trust>,
     /// What the handles in the config stand for; put into requests that were let through.
     pub(crate) secrets: Arc<AttemptSecrets>,
+    /// The config, as the component has it.
+    config: Arc<str>,
     egress: Arc<Egress>,
     policy: Arc<EgressPolicy>,
     resolver: Arc<dyn Resolver>,
@@ -142,6 +148,7 @@ impl Gate {
             action,
             trust,
             secrets: Arc::default(),
+            config: "".into(),
             egress,
             policy,
             resolver,
@@ -154,10 +161,21 @@ impl Gate {
         }
     }
 
-    /// With the secrets of an attempt.
-    pub(crate) fn holding(mut self, secrets: Arc<AttemptSecrets>) -> Self {
-        self.secrets = secrets;
+    /// With the secrets of an attempt, and the config that has their handles.
+    pub(crate) fn holding(mut self, secrets: Arc<AttemptSecrets>, config: Arc<str>) -> Self {
+        (self.secrets, self.config) = (secrets, config);
         self
+    }
+
+    /// Why secrets do not go to whoever passes for this host by these options. A protocol that could say whom
+    /// to believe could send them to anybody between here and there.
+    ///
+    /// # Errors
+    /// The denial, which is written down only where there are secrets in what would be sent.
+    pub(crate) fn vouched(&self, target: &Target, options: Option<&TlsOptions>) -> Result<(), Denial> {
+        let Some(options) = options else { return Ok(()) };
+        vouched::check(options, &target.host, &self.config, &self.secrets)
+            .map_err(|rule| denial(&target.host.to_string(), target.port, rule, vouched::HINT))
     }
 
     /// For a connection test: the stages are written down, and only safe methods and these pass.
@@ -214,10 +232,19 @@ impl Gate {
         self.test.is_some()
     }
 
-    /// Checks the name and counts the request. Nothing is resolved before this.
+    /// Checks the name and counts the connection. Nothing is resolved before this.
     pub(crate) fn admit(&self, host: &str, port: u16) -> Result<Target, Denial> {
+        self.admit_by(host, port, Egress::admit)
+    }
+
+    /// The same for an HTTP request: without TLS it needs a rule that does not say https.
+    pub(crate) fn admit_request(&self, https: bool, host: &str, port: u16) -> Result<Target, Denial> {
+        self.admit_by(host, port, if https { Egress::admit } else { Egress::admit_plain })
+    }
+
+    fn admit_by(&self, host: &str, port: u16, by: Rules) -> Result<Target, Denial> {
         let verdict = self.is_open(host, port).and_then(|()| {
-            let admitted = self.egress.admit(host, port, &self.policy)?;
+            let admitted = by(&self.egress, host, port, &self.policy)?;
             let told = format!("granted by {}", admitted.by.from);
             Ok((self.count(Target { host: admitted.host, port })?, told))
         });

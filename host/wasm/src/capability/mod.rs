@@ -19,5 +19,6 @@ mod stream;
 mod substitute;
 pub(crate) mod tls;
 mod tls_failure;
+mod vouched;
 pub(crate) mod wasi_http;
 pub(crate) mod wasi_sockets;

@@ -169,12 +169,19 @@ async fn send(gate: &Arc<Gate>, pool: &Arc<Pool>, request: HttpRequest) -> Answe
     if let Err(denial) = gate.admit_method(request.method().as_str(), &host, port) {
         return Err(OutboundError::Denied(denial.to_string()));
     }
-    let target = gate.admit(&host, port).map_err(|denial| OutboundError::Denied(denial.to_string()))?;
+    let target = gate.admit_request(https, &host, port).map_err(|denial| OutboundError::Denied(denial.to_string()))?;
     if let Some(plan) = gate.plan() {
         plan.note(planned(https, &request, body));
         return Err(OutboundError::ConnectFailed(NOTHING_IS_SENT.to_owned()));
     }
     let mut record = Record::new(gate.clone(), request.method().as_str(), target.clone(), Some(&path));
+    if let Err(denial) = gate.vouched(&target, tls.as_ref())
+        && substitute::would_fill(&gate.secrets, &request)
+    {
+        gate.deny(&denial);
+        record.denied = true;
+        return Err(OutboundError::Denied(denial.to_string()));
+    }
     if let Err(text) = substitute::fill(&gate.secrets, &mut request) {
         record.error = Some(text.clone());
         return Err(OutboundError::BadRequest(text));

@@ -10,7 +10,7 @@ use base64::{
     Engine as _,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use http::{HeaderValue, Request, Uri, header::AUTHORIZATION};
+use http::{HeaderName, HeaderValue, Request, Uri, header::AUTHORIZATION};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
 
@@ -22,6 +22,16 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// Whether there is anything in a request to fill in.
+pub(super) fn would_fill<B>(secrets: &AttemptSecrets, request: &Request<B>) -> bool {
+    let has_handle = |text: &[u8]| !secrets.names_in(text).is_empty();
+    let in_header = |(name, value): (&HeaderName, &HeaderValue)| {
+        has_handle(value.as_bytes())
+            || name == AUTHORIZATION && pair(value.as_bytes()).is_some_and(|it| has_handle(&it))
+    };
+    request.headers().iter().any(in_header) || request.uri().query().is_some_and(|query| has_handle(query.as_bytes()))
+}
 
 /// Fills in a request whose URI is its path and query.
 ///
@@ -59,14 +69,15 @@ pub(super) fn fill<B>(secrets: &AttemptSecrets, request: &mut Request<B>) -> Res
 
 /// `Basic`, and base64 of a user and a password of which one is a handle (RFC 7617).
 fn basic(secrets: &AttemptSecrets, value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let (scheme, encoded) = value.split_at_checked("Basic ".len())?;
-    if !scheme.eq_ignore_ascii_case(b"Basic ") {
-        return None;
-    }
-    let pair = BASE64.decode(encoded.trim_ascii()).ok()?;
-    let filled = secrets.filled(&pair, |value, out| out.extend_from_slice(value))?;
+    let filled = secrets.filled(&pair(value)?, |value, out| out.extend_from_slice(value))?;
     let encoded = Zeroizing::new(BASE64.encode(&*filled));
     Some(Zeroizing::new([b"Basic ", encoded.as_bytes()].concat()))
+}
+
+/// User and password of a value of `Authorization`, where they are that.
+fn pair(value: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, encoded) = value.split_at_checked("Basic ".len())?;
+    scheme.eq_ignore_ascii_case(b"Basic ").then(|| BASE64.decode(encoded.trim_ascii()).ok())?
 }
 
 #[cfg(test)]
@@ -90,7 +101,14 @@ mod tests {
             request = request.header(*name, value.replace("HANDLE", &handle()));
         }
         let mut request = request.body(()).unwrap();
-        fill(&secrets(value), &mut request).map(|()| request)
+        let has_secret = would_fill(&secrets(value), &request);
+        let before = request.uri().clone();
+        let filled = fill(&secrets(value), &mut request).map(|()| request);
+        if let Ok(request) = &filled {
+            let fills = before != *request.uri() || request.headers().values().any(HeaderValue::is_sensitive);
+            assert_eq!(has_secret, fills, "{target} {headers:?}");
+        }
+        filled
     }
 
     #[test]

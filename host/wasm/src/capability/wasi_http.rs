@@ -93,7 +93,7 @@ async fn send(
     let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
     let method = request.method().clone();
     gate.admit_method(method.as_str(), authority.host(), port).map_err(|_| Error::HttpRequestDenied)?;
-    let target = gate.admit(authority.host(), port).map_err(|_| Error::HttpRequestDenied)?;
+    let target = gate.admit_request(https, authority.host(), port).map_err(|_| Error::HttpRequestDenied)?;
     if let Some(plan) = gate.plan() {
         plan.note(planned(&request));
         return Err(Error::ConnectionRefused);

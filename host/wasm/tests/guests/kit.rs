@@ -91,6 +91,12 @@ pub(crate) fn egress(hosts: &[&str]) -> Arc<Egress> {
     Arc::new(Egress::of_action(&serde_json::json!({}), &serde_json::json!({}), &grants))
 }
 
+/// By the `url` of a config alone, also where that leads into this machine.
+pub(crate) fn egress_of(config: &serde_json::Value) -> Arc<Egress> {
+    let schema = serde_json::json!({"properties": {"url": {"x-egress": "http"}}});
+    Arc::new(Egress::of_action(&schema, config, &Grants { private_networks: true, ..Grants::default() }))
+}
+
 pub(crate) fn request(component: Digest, config: serde_json::Value) -> AttemptRequest {
     AttemptRequest {
         component,

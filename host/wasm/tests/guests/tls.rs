@@ -4,11 +4,13 @@ use crate::{
     authority::{Authority, NOW, Seen, TlsServer, operators},
     kit::*,
 };
+use action_domain::services::AttemptRequest;
 use action_domain::{
+    egress::DenialReason,
     event::Fact,
     failure::{Advice, ErrorCode, FailureKind, Sent},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
 fn url(host: &str, server: &TlsServer) -> String {
@@ -284,4 +286,66 @@ async fn a_request_offers_http_1_1_and_nothing_else() {
     assert!(message(&report).contains("none of the ALPN protocols"), "{}", message(&report));
     let (report, _) = run(request(digest, json!({"mode": "get", "url": url, "alpn": ["h2"]}))).await;
     assert!(message(&report).contains("can only be `http/1.1`"), "{}", message(&report));
+}
+
+/// An attempt of `secretive`, which sends a secret by what its config says, and takes whom TLS is to believe from
+/// its input.
+fn sending(component: action_domain::digest::Digest, config: Value, input: &Value) -> AttemptRequest {
+    let mut config = config;
+    config["mode"] = "send".into();
+    config["secret"] = HANDLE.into();
+    let mut request = request(component, config.clone());
+    request.egress = egress_of(&config);
+    request.secrets = holding("open sesame", false);
+    request.input.data = input.to_string().into();
+    request
+}
+
+#[tokio::test]
+async fn a_secret_of_an_https_action_is_not_sent_in_clear() {
+    let digest = admitted("secretive").await;
+    let (port, connections) = server(ok("plain")).await;
+    let plain = format!("http://localhost:{port}");
+    let config = json!({"url": format!("https://localhost:{port}/"), "target": plain});
+    let (report, facts) = run(sending(digest, config, &Value::Null)).await;
+    assert_eq!(code(&report), ErrorCode::EgressDenied);
+    assert_eq!(report.sent, Sent::NotSent);
+    let [Fact::EgressDenied { reason: DenialReason::HttpsOnly, hint, .. }] = &facts[..] else { panic!("{facts:?}") };
+    assert!(hint.contains("write http:// into the config"), "{hint}");
+    assert_eq!(connections.load(std::sync::atomic::Ordering::SeqCst), 0);
+    let (report, _) = run(sending(digest, json!({"url": plain}), &Value::Null)).await;
+    assert!(report.result.is_ok(), "who says http means it: {:?}", report.result);
+}
+
+#[tokio::test]
+async fn a_secret_goes_to_nobody_for_whom_only_the_protocol_vouches() {
+    let digest = admitted("secretive").await;
+    let authority = Authority::new("somebody's");
+    let mut server = TlsServer::answering(authority.server("db.internal", NOW), ok("answer")).await;
+    let url = url("localhost", &server);
+    let pem = authority.pem();
+    let made_up = json!({"server_name": "db.internal", "extra_roots": pem});
+    for (tls, missing) in [
+        (json!({}), "`server-name`"),
+        (json!({"ca": pem}), "`server-name`"),
+        (json!({"name": "db.internal"}), "`extra-roots`"),
+        (json!({"name": "db.internal", "ca": Authority::new("somebody else's").pem()}), "`extra-roots`"),
+    ] {
+        let (report, facts) = run(sending(digest, json!({"url": url, "tls": tls}), &made_up)).await;
+        assert_eq!(code(&report), ErrorCode::EgressDenied, "{tls}");
+        let [Fact::EgressDenied { rule, .. }] = &facts[..] else { panic!("{facts:?}") };
+        assert!(rule.contains(missing), "{rule}");
+        assert!(server.seen().is_empty(), "nobody was asked: {tls}");
+    }
+    // The action says so: then that is who is meant.
+    let config = json!({"url": url, "tls": {"name": "db.internal", "ca": pem}});
+    let (report, _) = run(sending(digest, config, &made_up)).await;
+    assert!(report.result.is_ok(), "{:?}", report.result);
+    let seen = server.seen();
+    assert!(matches!(&seen[1], Seen::Read(head) if head.contains("x-secret: key open sesame")), "{seen:?}");
+    // Where no secret goes with it, a protocol may believe whom it likes.
+    let mut bare = sending(digest, json!({"url": url}), &made_up);
+    bare.secrets = std::sync::Arc::default();
+    let (report, _) = run(bare).await;
+    assert!(report.result.is_ok(), "{:?}", report.result);
 }

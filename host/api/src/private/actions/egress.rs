@@ -8,9 +8,12 @@ use crate::{
         path::In,
         query::{Query, invalid},
     },
-    wire::{egress::EgressBody, ok},
+    wire::{
+        egress::{EgressBody, Target},
+        ok,
+    },
 };
-use action_domain::egress::target_of_url;
+use action_domain::egress::{is_plain_http, target_of_url};
 use axum::extract::State;
 
 /// Explain an action's egress
@@ -46,8 +49,11 @@ pub(super) async fn get_action_egress(
     query.finish()?;
     let target = match (url, host, port) {
         (None, None, None) => None,
-        (Some(url), None, None) => Some(target_of_url(&url).map_err(|why| invalid(format!("`url`: {why}")))?),
-        (None, Some(host), Some(port)) => Some((host, port)),
+        (Some(url), None, None) => {
+            let (host, port) = target_of_url(&url).map_err(|why| invalid(format!("`url`: {why}")))?;
+            Some(Target { host, port, plain: is_plain_http(&url) })
+        }
+        (None, Some(host), Some(port)) => Some(Target { host, port, plain: false }),
         _ => return Err(invalid("give `url`, or `host` and `port`".to_owned())),
     };
     let (egress, policy) = state.engine().egress(&caller.action(&state, &id).await?).await?;
@@ -77,7 +83,7 @@ mod tests {
             egress.json(),
             json!({
                 "rules": [
-                    {"host": "api.test", "ports": [443], "origin": "config", "from": "/config/url"},
+                    {"host": "api.test", "ports": [443], "https_only": true, "origin": "config", "from": "/config/url"},
                     {"host": "*.example.com", "ports": [443], "origin": "grants", "from": "/grants/egress/0"},
                     {"host": "10.0.0.1", "ports": [80], "origin": "grants", "from": "/grants/egress/1", "forbidden": {
                         "reason": "private_not_allowed",
@@ -106,6 +112,8 @@ mod tests {
             (&json!("10.0.0.1"), &json!(false), &json!(true))
         );
         assert_eq!(denied["forbidden"]["reason"], "private_not_allowed");
+        let plain = answer("url=http://api.test:443/").await;
+        assert_eq!((&plain["allowed"], &plain["forbidden"]["reason"]), (&json!(false), &json!("https_only")));
         let other = answer("host=evil.test&port=443").await;
         assert_eq!(other["forbidden"]["hint"], "add {\"host\": \"evil.test\", \"ports\": [443]} to grants.egress");
         for query in ["url=x", "host=a", "port=1", "host=a&port=0", "url=http://a/&host=a&port=1", "url=http://u@a/"] {

@@ -187,7 +187,12 @@ impl Subject {
         let address = self.bench.elsewhere.address;
         let mut egress = (*armed.egress).clone();
         if let Ok(host) = HostPattern::parse(&address.ip().to_string()) {
-            egress.rules.push(Rule { host, ports: vec![address.port()], from: "/grants/egress/0".to_owned() });
+            egress.rules.push(Rule {
+                host,
+                ports: vec![address.port()],
+                https_only: false,
+                from: "/grants/egress/0".to_owned(),
+            });
         }
         Armed { egress: Arc::new(egress), ..armed }
     }
