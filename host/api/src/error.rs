@@ -129,6 +129,12 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failed_logins", detail).retry_after(retry_after)
     }
 
+    /// 429: too many deliveries from there did not prove who sent them.
+    pub(crate) fn too_many_failed_deliveries(retry_after: Duration) -> Self {
+        let detail = "too many deliveries that do not prove who sent them came from this address";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failed_deliveries", detail).retry_after(retry_after)
+    }
+
     /// 422, with each thing that is wrong.
     pub(crate) fn invalid(code: &'static str, detail: &'static str, errors: Vec<Issue>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).errors(errors)

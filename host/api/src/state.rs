@@ -24,6 +24,7 @@ struct Inner {
     engine: Engine,
     auth: Arc<dyn Authenticator>,
     logins: FailedLogins,
+    deliveries: FailedLogins,
     readiness: Readiness,
     uploads: Arc<Semaphore>,
     large_bodies: Arc<Semaphore>,
@@ -38,6 +39,7 @@ impl ApiState {
             engine,
             auth,
             logins: FailedLogins::new(),
+            deliveries: FailedLogins::new(),
             readiness,
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
@@ -59,6 +61,12 @@ impl ApiState {
     /// Who failed to log in.
     pub(crate) fn logins(&self) -> &FailedLogins {
         &self.0.logins
+    }
+
+    /// Whose deliveries to webhooks did not prove who sent them. Counted apart: behind one proxy a stranger who
+    /// guesses keys would make callers with tokens wait.
+    pub(crate) fn deliveries(&self) -> &FailedLogins {
+        &self.0.deliveries
     }
 
     /// Failed logins since the process began.

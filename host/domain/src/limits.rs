@@ -77,6 +77,9 @@ pub const LABEL_BYTES_MAX: usize = 255;
 /// Shortest secret: a shorter value is found in texts that have nothing to do with it, and taking it
 /// out would ruin them.
 pub const SECRET_BYTES_MIN: usize = 6;
+/// Shortest secret that proves a delivery to a webhook by itself (`scheme: key`): nobody guesses so many bytes that
+/// were made at random, however long they try.
+pub const WEBHOOK_KEY_BYTES_MIN: usize = 16;
 /// Largest secret: room for keys and chains of certificates.
 pub const SECRET_BYTES_MAX: usize = 64 << 10;
 /// Most executions whose denials a proposal of grants looks at, and how many where nobody says.

@@ -139,6 +139,14 @@ impl Trigger {
         }
     }
 
+    /// The secret that proves a delivery to it by itself, where one does.
+    pub fn key(&self) -> Option<&Name> {
+        match self {
+            Self::Webhook(Webhook { verify, .. }) if verify.scheme() == Scheme::Key => verify.secret(),
+            _ => None,
+        }
+    }
+
     /// What is wrong with it; the pointers are into it.
     fn check(&self) -> Vec<Issue> {
         match self {

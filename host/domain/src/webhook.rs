@@ -3,7 +3,8 @@
 pub mod request;
 pub mod verify;
 
-use crate::{failure::Issue, name::Name, time::Timestamp};
+use crate::{failure::Issue, limits::WEBHOOK_KEY_BYTES_MIN, name::Name, secret::SecretValue, time::Timestamp};
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 /// Longest path of a webhook, in bytes.
@@ -87,6 +88,27 @@ impl Scheme {
     pub const fn has_time(self) -> bool {
         matches!(self, Self::StandardWebhooks | Self::Stripe | Self::Slack)
     }
+}
+
+/// What is wrong with a secret as the key of `scheme: key`.
+///
+/// # Errors
+/// Why it proves nothing, for people.
+pub fn check_key(secret: &[u8]) -> Result<(), String> {
+    if secret.trim_ascii().len() >= WEBHOOK_KEY_BYTES_MIN {
+        return Ok(());
+    }
+    Err(format!(
+        "as the key of a webhook a secret has at least {WEBHOOK_KEY_BYTES_MIN} bytes: a shorter one is guessed"
+    ))
+}
+
+/// The same of a secret that was opened.
+///
+/// # Errors
+/// Why it proves nothing, for people.
+pub fn check_opened_key(secret: &SecretValue) -> Result<(), String> {
+    check_key(secret.expose_secret())
 }
 
 impl Verify {

@@ -13,6 +13,7 @@ use action_domain::{
     secret::{AttemptSecrets, Held, Secret, SecretValue, reference},
     services::{AttemptReport, ConnectionTest, ReconcileReport, Reconciliation, VaultError, WebhookReply},
     trigger::{self, Trigger},
+    webhook::check_opened_key,
 };
 use serde_json::Value;
 use std::{
@@ -110,14 +111,23 @@ impl Engine {
 }
 
 impl Engine {
-    /// Secrets that triggers name and that are not there, with pointers into the action.
-    pub(crate) async fn missing_trigger_secrets(&self, triggers: &[Trigger]) -> Result<Vec<Issue>, StoreUnavailable> {
+    /// Secrets that triggers name and that are not there, or prove nothing there, with pointers into the action.
+    pub(crate) async fn trigger_secret_issues(&self, triggers: &[Trigger]) -> Result<Vec<Issue>, StoreUnavailable> {
         let names: Vec<Name> = trigger::secrets(triggers).into_iter().map(|(name, _)| name).collect();
         if names.is_empty() {
             return Ok(Vec::new());
         }
         let found = self.reader().secrets_named(&names).await?;
-        Ok(missing_of_triggers(triggers, &missing(&names, &found)).collect())
+        let mut issues: Vec<Issue> = missing_of_triggers(triggers, &missing(&names, &found)).collect();
+        for (index, name) in triggers.iter().enumerate().filter_map(|(index, trigger)| Some((index, trigger.key()?))) {
+            let secret = found.iter().find(|secret| secret.name == *name);
+            // One that cannot be opened proves nothing either; that is said where it is used.
+            let opened = secret.and_then(|secret| self.inner.parts.vault.open(secret).ok());
+            if let Some(Err(message)) = opened.map(|value| check_opened_key(&value)) {
+                issues.push(Issue::new(format!("/triggers/{index}/verify/secret"), "too_short", message));
+            }
+        }
+        Ok(issues)
     }
 }
 

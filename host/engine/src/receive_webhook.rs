@@ -74,7 +74,19 @@ pub enum Received {
         code: &'static str,
         /// For people.
         message: String,
+        /// Whether it looks like a guess: it claims to prove who sent it, and does not.
+        guessed: bool,
     },
+}
+
+impl Hook {
+    /// What a delivery with this head says to be the key, where a key proves it. That may be guessed: a key is
+    /// what somebody made up, and a signature is not.
+    pub fn key(&self, head: &WebhookRequest) -> Option<String> {
+        let header = || head.headers.iter().find(|(name, _)| name == "x-webhook-key").map(|(_, value)| value.clone());
+        let is_key = self.webhook.verify.scheme() == Scheme::Key;
+        is_key.then(|| header().or_else(|| request::key(&head.path_with_query)))?
+    }
 }
 
 /// How many deliveries were refused in the minute that is now, by webhook.
@@ -129,7 +141,8 @@ impl Engine {
             Ok(id) => id,
             Err(unproved) => {
                 self.refuse_stranger(&ready, place, delivery, unproved).await?;
-                return Ok(Received::Refused { code: unproved.code(), message: unproved.to_string() });
+                let guessed = unproved == Unproved::Wrong;
+                return Ok(Received::Refused { code: unproved.code(), message: unproved.to_string(), guessed });
             }
         };
         let trigger = GuestTrigger::Webhook(request::shown(&delivery.request, scheme));
@@ -161,7 +174,7 @@ impl Engine {
                 if self.may_record(&ready, place) {
                     self.refuse(&ready, &used_up, code, message.clone(), Vec::new()).await?;
                 }
-                Ok(Received::Refused { code, message })
+                Ok(Received::Refused { code, message, guessed: false })
             }
             Err(error) => Err(error),
         }

@@ -361,7 +361,7 @@ impl Engine {
     ) -> Result<Checked, EngineError> {
         issues.extend(spec.check());
         issues.extend(self.inner.parts.limits.check(&spec.limits));
-        issues.extend(self.missing_trigger_secrets(&spec.triggers).await?);
+        issues.extend(self.trigger_secret_issues(&spec.triggers).await?);
         let transforms = self.check_expressions(spec, transforms, &mut issues).await?;
         let found = match kept {
             Some(pin) => Ok(self.protocol(pin).await?),

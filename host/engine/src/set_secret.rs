@@ -5,12 +5,18 @@ use action_domain::{
     actor::Actor,
     event::{Context, Fact},
     failure::Issue,
+    limits::PAGE_ITEMS_MAX,
     name::Name,
-    repositories::{CommitError, Conflict, UnitOfWork, Write},
+    repositories::{ActionKey, CommitError, Conflict, Page, UnitOfWork, Write},
     secret::{Secret, check_value},
     services::VaultError,
+    trigger::StandingKind,
+    webhook::check_key,
 };
 use std::sync::Arc;
+
+/// Most actions that are named as users of a secret.
+const USERS_TOLD_MAX: usize = 10;
 
 /// A secret as it was set.
 #[derive(Debug, Clone)]
@@ -25,6 +31,13 @@ impl Engine {
     /// Seals a value and makes it a secret's current version. The one before is gone with it.
     pub async fn set_secret(&self, name: &Name, value: &[u8], by: &Actor) -> Result<SetSecret, EngineError> {
         check_value(value).map_err(|message| EngineError::Invalid(vec![Issue::new("", "out_of_range", message)]))?;
+        if let Err(message) = check_key(value) {
+            let users = self.keyed_by(name).await?;
+            if !users.is_empty() {
+                let message = format!("{message}; webhooks of these actions take it for theirs: {}", users.join(", "));
+                return Err(EngineError::Invalid(vec![Issue::new("", "too_short", message)]));
+            }
+        }
         let mut tries = TRIES;
         loop {
             tries -= 1;
@@ -43,6 +56,34 @@ impl Engine {
                 // Somebody else was quicker: ours is the next.
                 Err(CommitError::Conflict(Conflict::RevisionMismatch { .. })) if tries > 0 => {}
                 Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// The names of the actions of which a webhook has this secret as its key; a few of them.
+    async fn keyed_by(&self, name: &Name) -> Result<Vec<String>, EngineError> {
+        let (mut users, mut after) = (Vec::new(), None);
+        loop {
+            let page = Page { after, limit: PAGE_ITEMS_MAX };
+            let standings = self.reader().triggers(StandingKind::Webhook, page).await?;
+            for standing in &standings {
+                let ready = match self.ready(&ActionKey::Id(standing.action)).await {
+                    Ok(ready) => ready,
+                    Err(EngineError::NotFound(_)) => continue,
+                    Err(error) => return Err(error),
+                };
+                let spec = &ready.action.spec;
+                let user = spec.name.to_string();
+                if spec.triggers.iter().any(|trigger| trigger.key() == Some(name)) && !users.contains(&user) {
+                    users.push(user);
+                }
+            }
+            after = standings.last().map(|standing| (standing.action, standing.place));
+            if standings.len() < PAGE_ITEMS_MAX as usize || users.len() >= USERS_TOLD_MAX {
+                users.truncate(USERS_TOLD_MAX);
+                return Ok(users);
             }
         }
     }

@@ -2,7 +2,8 @@
 //! delivery proves who sent it.
 
 use crate::{
-    ApiState,
+    ApiState, Peer,
+    auth::Fingerprint,
     error::{Answer, Problem},
     request::{
         body,
@@ -100,6 +101,10 @@ struct Taken {
         (status = 415, description = "The body has a Content-Encoding: `unsupported_media_type`."),
         (status = 422, description = "The input does not fit the protocol's schema, or the filter fails on it: \
             `invalid_input`, `transform_failed`."),
+        (status = 429, description = "Too many deliveries that do not prove who sent them came from this address: \
+            `too_many_failed_deliveries`. See `Retry-After`. One that is signed rightly is taken all the same, and one \
+            with a key if that key came from there before.",
+            headers(("Retry-After" = u32, description = "Seconds to wait."))),
         (status = 431, description = "More than 64 headers, or 16 KiB of them: `headers_too_large`."),
         (status = 502, description = "Its outcome was to be the answer, and it failed: `execution_failed`."),
         (status = "default", description = "Where the outcome is the answer: what the component says.",
@@ -116,6 +121,17 @@ pub(super) async fn receive(State(state): State<ApiState>, Path(path): Path<Stri
     };
     let (parts, body) = request.into_parts();
     let head = head(&parts)?;
+    let (deliveries, now) = (state.deliveries(), state.engine().clock().now());
+    let peer = parts.extensions.get().copied().unwrap_or(Peer::UNKNOWN);
+    let wait = deliveries.wait(peer, now);
+    let key = hook.key(&head).map(|key| Fingerprint::of(peer, &format!("{path}\0{key}")));
+    if let (Some(wait), Some(key)) = (wait, &key)
+        && !deliveries.is_known(key)
+    {
+        // Looking would tell whether the guess was right.
+        deliveries.failed(peer, now);
+        return Err(Problem::too_many_failed_deliveries(wait));
+    }
     let correlation_id = correlation_id(&parts.headers)?;
     let declared = content_type(&parts.headers)?;
     let taken = body::take(&state, &parts.headers, body, INPUT_BYTES_MAX).await?;
@@ -128,9 +144,22 @@ pub(super) async fn receive(State(state): State<ApiState>, Path(path): Path<Stri
         correlation_id,
         traceparent: traceparent(&parts.headers),
     };
-    match state.engine().receive(hook, delivery).await.map_err(problem)? {
+    let received = state.engine().receive(hook, delivery).await.map_err(problem)?;
+    if let (Received::Filtered | Received::Dispatched { .. }, Some(key)) = (&received, key) {
+        deliveries.was_right(key);
+    }
+    match received {
         Received::Filtered => wire::json(StatusCode::ACCEPTED, &Taken { execution: None, ignored: true }),
-        Received::Refused { code, message } => Err(Problem::new(StatusCode::UNAUTHORIZED, code, message)),
+        Received::Refused { code, message, guessed } => {
+            let then = guessed.then(|| deliveries.failed(peer, now)).flatten();
+            if let Some(wait) = wait.filter(|_| guessed) {
+                return Err(Problem::too_many_failed_deliveries(wait));
+            }
+            if then.is_some() {
+                tracing::warn!(%peer, failures = deliveries.count(), "api.webhook.too_many_failed");
+            }
+            Err(Problem::new(StatusCode::UNAUTHORIZED, code, message))
+        }
         Received::Dispatched { dispatched, respond: Respond::Accepted, .. } => accepted(&dispatched),
         Received::Dispatched { dispatched, component_verifies, .. } => {
             outcome(&state, *dispatched, component_verifies).await
@@ -327,6 +356,84 @@ mod tests {
         }
         let query = public.post("/hooks/k?key=wrong").bearer("").body("x").send().await;
         query.is_problem(401, "webhook_unverified");
+    }
+
+    /// An address has so many failures free; see `auth::logins`.
+    const FREE: usize = 20;
+
+    #[tokio::test]
+    async fn a_key_cannot_be_guessed_for_long_and_whoever_has_it_goes_on() {
+        let verify = json!({"scheme": "key", "secret": "hook"});
+        let (clock, hook) = (FakeClock::default(), json!({"type": "webhook", "path": "k", "verify": verify}));
+        let api = set_up(Api::with(Arc::new(clock.clone()), None, true), hook).await;
+        let public = api.public();
+        let (sender, guesser) = ("192.0.2.1", "192.0.2.2");
+        let send = |key: &str, from: &str| {
+            public.post("/hooks/k").bearer("").from(from).with("x-webhook-key", key).body("x").send()
+        };
+        send(SECRET, sender).await.is(202);
+        for from in [sender, guesser] {
+            for guess in 0..FREE {
+                send(&format!("guess {guess}"), from).await.is_problem(401, "webhook_unverified");
+            }
+        }
+        for key in ["another guess", SECRET] {
+            let refused = send(key, guesser).await;
+            refused.is_problem(429, "too_many_failed_deliveries");
+            assert_eq!(refused.header("retry-after"), "3", "right or wrong, nothing tells");
+        }
+        let asked = public.post(&format!("/hooks/k?key={}", "g".repeat(20))).bearer("").from(guesser).body("x");
+        asked.send().await.is_problem(429, "too_many_failed_deliveries");
+        send(SECRET, sender).await.is(202);
+        send(SECRET, "192.0.2.3").await.is(202);
+        // Who sends no key guesses nothing, and tokens are another matter.
+        let bare = public.post("/hooks/k").bearer("").from(guesser).body("x").send().await;
+        bare.is_problem(401, "webhook_unverified");
+        api.get("/v1/actions").bearer("nonsense").from(guesser).send().await.is_problem(401, "token_invalid");
+        clock.advance(std::time::Duration::from_secs(9));
+        send(SECRET, guesser).await.is(202);
+    }
+
+    #[tokio::test]
+    async fn a_right_signature_is_taken_whoever_else_sends_from_there() {
+        let verify = json!({"scheme": "github", "secret": "hook"});
+        let hook = json!({"type": "webhook", "path": "g", "verify": verify});
+        let api = set_up(Api::with(Arc::new(FakeClock::default()), None, true), hook).await;
+        let public = api.public();
+        let send = |body: &'static str| {
+            let call = public.post("/hooks/g").bearer("").content_type("text/plain").body(body);
+            call.with("x-hub-signature-256", SIGNATURE).send()
+        };
+        for _ in 0..FREE {
+            send("Hello, world!").await.is_problem(401, "webhook_unverified");
+        }
+        send("Hello, world!").await.is_problem(429, "too_many_failed_deliveries");
+        send("Hello, World!").await.is(202);
+    }
+
+    #[tokio::test]
+    async fn a_key_is_long_enough_not_to_be_guessed() {
+        let api = Api::new();
+        api.upload("echo 0.1.0").await.is(201);
+        let set = |value: &str| api.request("PUT", "/v1/secrets/hook").json(&json!({"value": value})).send();
+        set("123456").await.is(201);
+        let hook =
+            |scheme: &str| json!({"type": "webhook", "path": "k", "verify": {"scheme": scheme, "secret": "hook"}});
+        let action = |scheme: &str| json!({"name": "a", "protocol": "echo", "config": {}, "triggers": [hook(scheme)]});
+        let refused = api.post("/v1/actions").json(&action("key")).send().await;
+        refused.is_problem(422, "invalid_document");
+        let error = &refused.json()["errors"][0];
+        assert_eq!((&error["pointer"], &error["code"]), (&json!("/triggers/0/verify/secret"), &json!("too_short")));
+        api.post("/v1/actions").json(&action("github")).send().await.is(201);
+        set("1234567").await.is(200);
+        set("sixteen bytes it").await.is(200);
+        api.request("PUT", "/v1/actions/a").json(&action("key")).send().await.is(200);
+        let refused = set("fifteen bytes  ").await;
+        refused.is_problem(422, "invalid_document");
+        let error = &refused.json()["errors"][0];
+        assert_eq!((&error["pointer"], &error["code"]), (&json!("/value"), &json!("too_short")));
+        assert!(error["message"].as_str().unwrap().ends_with("a"), "it names the action: {error}");
+        set("sixteen bytes at").await.is(200);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //! What is secret is compared in constant time. A time that was signed is looked at behind the
 //! signature, so that nobody without the secret learns what the service thinks of it.
 
-use super::{Scheme, Verify};
+use super::{Scheme, Verify, check_key};
 use crate::{digest::Digest, secret::SecretValue, time::Timestamp};
 use base64::{
     Engine as _,
@@ -94,7 +94,8 @@ fn by_scheme(verify: &Verify, secret: &[u8], proof: &Proof<'_>, now: Timestamp) 
         Scheme::None | Scheme::Protocol => Ok(None),
         Scheme::Key => {
             let key = proof.header("x-webhook-key").or(proof.key).ok_or(Unproved::Missing)?;
-            if secret.is_empty() || !same(key.as_bytes(), secret) {
+            // One that is too short was refused when it was set, and when it was named.
+            if check_key(secret).is_err() || !same(key.as_bytes(), secret) {
                 return Err(Unproved::Wrong);
             }
             // The key's last moment counts.
@@ -303,14 +304,18 @@ mod tests {
 
     #[test]
     fn a_key_has_an_end() {
+        const KEY: &str = "sixteen bytes it";
         let how = || json!({"scheme": "key", "secret": "s", "expires_at": "2026-01-01T00:00:00Z"});
         let until = 1_767_225_600;
-        assert_eq!(check(how(), "secret", &[("x-webhook-key", "secret")], "", until), Ok(None));
-        assert_eq!(check(how(), "secret", &[("x-webhook-key", "secret")], "", until + 1), Err(Unproved::Expired));
-        assert_eq!(check(how(), "secret", &[("x-webhook-key", "secre")], "", until + 1), Err(Unproved::Wrong));
-        assert_eq!(check(how(), "secret", &[], "", until), Err(Unproved::Missing));
-        let proof = Proof { headers: &[], key: Some("secret"), body: b"" };
+        assert_eq!(check(how(), KEY, &[("x-webhook-key", KEY)], "", until), Ok(None));
+        assert_eq!(check(how(), KEY, &[("x-webhook-key", KEY)], "", until + 1), Err(Unproved::Expired));
+        assert_eq!(check(how(), KEY, &[("x-webhook-key", "sixteen bytes i")], "", until + 1), Err(Unproved::Wrong));
+        assert_eq!(check(how(), KEY, &[], "", until), Err(Unproved::Missing));
+        let proof = Proof { headers: &[], key: Some(KEY), body: b"" };
         let how = serde_json::from_value(how()).unwrap();
-        assert_eq!(by_scheme(&how, b"secret", &proof, Timestamp::from_micros(0)), Ok(None));
+        assert_eq!(by_scheme(&how, KEY.as_bytes(), &proof, Timestamp::from_micros(0)), Ok(None));
+        let short = Proof { headers: &[], key: Some("fifteen bytes i"), body: b"" };
+        let refused = by_scheme(&how, b"fifteen bytes i", &short, Timestamp::from_micros(0));
+        assert_eq!(refused, Err(Unproved::Wrong), "a short key proves nothing, also where it is right");
     }
 }

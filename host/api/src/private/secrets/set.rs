@@ -19,7 +19,7 @@ use http::StatusCode;
 /// Configs name it as `{"$secret": "name", "prefix": "Bearer "}`, where the protocol's schema says `writeOnly`. The
 /// value counts from the next attempt on, and the one before is gone. It has 6 bytes at least, or it could not be told
 /// from other text in logs and outputs, and 64 KiB at most. It can be read back by nobody. A secret cannot be called
-/// `rewrap`.
+/// `rewrap`. The key of a webhook (`scheme: key`) has 16 bytes at least.
 #[utoipa::path(
     put,
     path = "/v1/secrets/{name}",
