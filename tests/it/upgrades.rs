@@ -1,8 +1,12 @@
 //! A new version of a protocol: what it changes is told, and no action gains a power by it that
 //! nobody wrote down.
 
-use crate::kit::{Remote, Service, fixture};
+use crate::kit::{
+    Remote, Service, fixture,
+    service::{TOKEN, binary},
+};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 async fn action(service: &Service, name: &str, protocol: &str, config: Value) -> Value {
     let action = json!({"name": name, "protocol": protocol, "config": config, "grants": {"private_networks": true},
@@ -106,13 +110,13 @@ async fn an_action_moves_when_somebody_says_so_and_not_in_passing() {
     let mut document = ranged.clone();
     document["protocol"] = "versioned@>=0.1".into();
     let put = api.put("/v1/actions/ranged", &document).await.json(200);
+    assert_eq!(put["protocol"], "versioned@0.1.0", "that fits still: {put}");
+    document["protocol"] = "versioned@>=0.2".into();
+    let put = api.put("/v1/actions/ranged", &document).await.json(200);
     assert_eq!(put["changes"]["protocol"]["to"], "versioned@0.2.0", "{put}");
     let explicit = api.patch("/v1/actions/pinned", &json!({"protocol": "versioned@0.2.0"})).await.json(200);
     assert_eq!(explicit["protocol"], "versioned@0.2.0");
     let events = api.get("/v1/events?type=action_updated&limit=500").await.json(200);
-    assert_eq!(put["protocol"], "versioned@0.1.0", "that fits still: {put}");
-    document["protocol"] = "versioned@>=0.2".into();
-    let put = api.put("/v1/actions/ranged", &document).await.json(200);
     let moves: Vec<&Value> = (events["items"].as_array().unwrap().iter())
         .filter(|event| event["data"]["changes"]["protocol"]["to"] == "versioned@0.2.0")
         .collect();
@@ -120,6 +124,72 @@ async fn an_action_moves_when_somebody_says_so_and_not_in_passing() {
     // And back, if that is wanted.
     let back = api.patch("/v1/actions/pinned", &json!({"protocol": "versioned@0.1.0"})).await.json(200);
     assert_eq!(back["changes"]["effect"], json!({"from": "keyed", "to": "read"}), "{back}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_document_again_moves_nothing() {
+    let (service, remote) = (Service::start().await, Remote::start().await);
+    let api = &service.private;
+    api.upload(fixture("version-one")).await.json(201);
+    let document = json!({"name": "loose", "protocol": "versioned", "config": {"url": remote.url("/json")}});
+    api.post("/v1/actions", &document).await.json(201);
+    api.upload(fixture("version-two")).await.json(201);
+    for query in ["?dry_run=true", ""] {
+        let put = api.put(&format!("/v1/actions/loose{query}"), &document).await.json(200);
+        assert_eq!(put["protocol"], "versioned@0.1.0", "{query}");
+        assert!(put.get("changes").is_none(), "{put}");
+    }
+    let file = service.folder().join("loose.json");
+    std::fs::write(&file, document.to_string()).unwrap();
+    let applied = apply(&service, &file).await;
+    assert_eq!((&applied["result"], &applied["action"]["protocol"]), (&json!("unchanged"), &json!("versioned@0.1.0")));
+    let mut named = document.clone();
+    named["protocol"] = "versioned@0.2.0".into();
+    std::fs::write(&file, named.to_string()).unwrap();
+    let applied = apply(&service, &file).await;
+    assert_eq!((&applied["result"], &applied["action"]["protocol"]), (&json!("updated"), &json!("versioned@0.2.0")));
+    // And without a version again: it stays where somebody moved it.
+    let put = api.put("/v1/actions/loose", &document).await.json(200);
+    assert_eq!(put["protocol"], "versioned@0.2.0");
+    api.put("/v1/actions/fresh", &json!({"protocol": "versioned", "config": document["config"]})).await.json(201);
+    assert_eq!(api.get("/v1/actions/fresh").await.json(200)["protocol"], "versioned@0.2.0", "a new one has the newest");
+}
+
+/// `action apply` of one document.
+async fn apply(service: &Service, file: &std::path::Path) -> Value {
+    let output = Command::new(binary())
+        .args(["action", "apply", "--json", "-f"])
+        .arg(file)
+        .current_dir(service.folder())
+        .env("ACTION_SERVICE_TOKEN", TOKEN)
+        .env("ACTION_SERVICE_URL", &service.private.base)
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice::<Value>(&output.stdout).unwrap()["items"][0].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_protocol_may_see_is_told_when_it_grows() {
+    let service = Service::start().await;
+    let api = &service.private;
+    api.upload(fixture("secretive")).await.json(201);
+    for name in ["one", "other"] {
+        api.put(&format!("/v1/secrets/{name}"), &json!({"value": "open sesame"})).await.json(201);
+    }
+    let config = |secret: &str| json!({"mode": "reveal", "secret": {"$secret": secret}});
+    let document = json!({"name": "a", "protocol": "secretive", "config": config("one")});
+    api.post("/v1/actions", &document).await.json(201);
+    let patch = async |patch: Value| api.patch("/v1/actions/a", &patch).await.json(200)["changes"].take();
+    assert_eq!(patch(json!({"grants": {"reveal": ["one"]}})).await, json!({"reveal_added": ["one"]}));
+    assert_eq!(
+        patch(json!({"config": config("other"), "grants": {"reveal": ["other"]}})).await,
+        json!({"secrets_added": ["other"], "secrets_removed": ["one"], "reveal_added": ["other"], "reveal_removed": ["one"]})
+    );
+    assert_eq!(patch(json!({"description": "x"})).await, Value::Null);
+    let events = api.get("/v1/events?type=action_updated").await.json(200);
+    assert_eq!(events["items"][0]["data"]["changes"], json!({"reveal_added": ["one"]}), "{events}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

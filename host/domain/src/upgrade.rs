@@ -13,7 +13,9 @@ use crate::{
     action::Action,
     egress::{Egress, Rule, rules_of_config},
     failure::Effect,
+    name::Name,
     protocol::{Pin, Protocol},
+    secret::reference,
 };
 use serde::Serialize;
 
@@ -36,11 +38,10 @@ impl Comparison {
     /// From one version to another.
     pub fn of(from: &Protocol, to: &Protocol) -> Self {
         let (config, config_cut) = changes_of_schema(&from.descriptor.config_schema, &to.descriptor.config_schema);
-        let methods = to.descriptor.test_methods.iter();
         Self {
             imports_added: not_in(&to.imports, &from.imports),
             imports_removed: not_in(&from.imports, &to.imports),
-            test_methods_added: methods.filter(|m| !from.descriptor.test_methods.contains(m)).cloned().collect(),
+            test_methods_added: only_in(&to.descriptor.test_methods, &from.descriptor.test_methods),
             config,
             config_cut,
         }
@@ -53,6 +54,11 @@ fn not_in(some: &[String], others: &[String]) -> Vec<String> {
         import.split_once('@').map_or(import, |(name, _)| name)
     }
     some.iter().filter(|import| !others.iter().any(|other| name(other) == name(import))).cloned().collect()
+}
+
+/// What stands among `some` and not among `others`.
+fn only_in<T: PartialEq + Clone>(some: &[T], others: &[T]) -> Vec<T> {
+    some.iter().filter(|one| !others.contains(one)).cloned().collect()
 }
 
 /// A value before and after.
@@ -89,6 +95,24 @@ pub struct PowerChange {
     /// Interfaces that its protocol imports and the one before did not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub imports_added: Vec<String>,
+    /// HTTP methods that its protocol's connection test may use and the one before could not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub test_methods_added: Vec<String>,
+    /// Secrets that its config names and did not name before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets_added: Vec<Name>,
+    /// Secrets that its config named and does not name any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets_removed: Vec<Name>,
+    /// Secrets that its protocol may see and could not see before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reveal_added: Vec<String>,
+    /// Secrets that its protocol could see and may not see any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reveal_removed: Vec<String>,
+    /// Secrets that another protocol, or another version, sees from now on because the one before did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reveal_kept: Vec<String>,
 }
 
 impl PowerChange {
@@ -97,6 +121,9 @@ impl PowerChange {
         let [before, after] = [(old, old_protocol), (new, new_protocol)].map(|(action, protocol)| {
             Egress::of_action(&protocol.descriptor.config_schema, &action.spec.config, &action.spec.grants)
         });
+        let [had, has] = [old, new].map(|action| Vec::from_iter(reference::names(&action.spec.config)));
+        let [saw, sees] = [old, new].map(|action| &action.spec.grants.reveal);
+        let moves = old.protocol != new.protocol;
         let change = Self {
             protocol: from_to(old.protocol.clone(), new.protocol.clone()),
             effect: from_to(old.effect, new.effect),
@@ -104,6 +131,12 @@ impl PowerChange {
             egress_added: not_covered(&after, &[&before]),
             egress_removed: not_covered(&before, &[&after]),
             imports_added: not_in(&new_protocol.imports, &old_protocol.imports),
+            test_methods_added: only_in(&new_protocol.descriptor.test_methods, &old_protocol.descriptor.test_methods),
+            secrets_added: only_in(&has, &had),
+            secrets_removed: only_in(&had, &has),
+            reveal_added: only_in(sees, saw),
+            reveal_removed: only_in(saw, sees),
+            reveal_kept: sees.iter().filter(|name| moves && saw.contains(name)).cloned().collect(),
         };
         (change != Self::default()).then_some(change)
     }
@@ -222,12 +255,32 @@ mod tests {
                 "protocol": {"from": "p@0.1.0", "to": "p@0.2.0"},
                 "effect": {"from": "read", "to": "unsafe"},
                 "private_networks": {"from": false, "to": true},
-                "egress_added": [{"host": "b.test", "ports": [443], "from": "/config/mirror"}],
+                "egress_added": [{"host": "b.test", "ports": [443], "https_only": true, "from": "/config/mirror"}],
                 "egress_removed": [{"host": "gone.test", "ports": [1], "from": "/grants/egress/0"}],
                 "imports_added": ["wasi:sockets/tcp@0.2.6"],
             })
         );
         assert_eq!(PowerChange::of((&before, &old), (&before, &old)), None);
+    }
+
+    #[test]
+    fn a_save_tells_which_secrets_are_named_and_which_are_seen() {
+        let (old, mut new) = two();
+        new.descriptor.test_methods = vec!["POST".to_owned()];
+        let before = action(&old, json!({"a": {"$secret": "stays"}, "b": {"$secret": "goes"}}), json!({}));
+        let config = json!({"a": {"$secret": "stays"}, "b": {"$secret": "comes"}});
+        let seen = action(&old, config.clone(), json!({"reveal": ["stays"]}));
+        let told = |change: Option<PowerChange>| serde_json::to_value(change).unwrap();
+        assert_eq!(
+            told(PowerChange::of((&before, &old), (&seen, &old))),
+            json!({"secrets_added": ["comes"], "secrets_removed": ["goes"], "reveal_added": ["stays"]})
+        );
+        let moved = action(&new, config, json!({"reveal": ["comes", "stays"]}));
+        let change = told(PowerChange::of((&seen, &old), (&moved, &new)));
+        assert_eq!((&change["reveal_added"], &change["reveal_kept"]), (&json!(["comes"]), &json!(["stays"])));
+        assert_eq!(change["test_methods_added"], json!(["POST"]));
+        let back = told(PowerChange::of((&moved, &new), (&before, &new)));
+        assert_eq!(back["reveal_removed"], json!(["comes", "stays"]));
     }
 
     #[test]

@@ -133,6 +133,24 @@ pub(crate) struct PowerChange {
     /// Interfaces that its protocol imports and the one before did not.
     #[schema(required = false)]
     imports_added: Vec<String>,
+    /// HTTP methods that its protocol's connection test may use and the one before could not.
+    #[schema(required = false)]
+    test_methods_added: Vec<String>,
+    /// Secrets that its config names and did not name before.
+    #[schema(required = false)]
+    secrets_added: Vec<String>,
+    /// Secrets that its config named and does not name any more.
+    #[schema(required = false)]
+    secrets_removed: Vec<String>,
+    /// Secrets that its protocol may see and could not see before (`grants.reveal`).
+    #[schema(required = false)]
+    reveal_added: Vec<String>,
+    /// Secrets that its protocol could see and may not see any more.
+    #[schema(required = false)]
+    reveal_removed: Vec<String>,
+    /// Secrets that another protocol, or another version, sees from now on because the one before did.
+    #[schema(required = false)]
+    reveal_kept: Vec<String>,
 }
 
 /// A value before and after.
@@ -155,6 +173,9 @@ pub(crate) struct ChangedRule {
     host: String,
     /// Its ports; empty for all.
     ports: Vec<u16>,
+    /// Whether an HTTP request has to be HTTPS; left out where not.
+    #[schema(required = false)]
+    https_only: bool,
     /// JSON Pointer into the action, to where the rule was given.
     #[schema(example = "/config/url")]
     from: String,
@@ -173,9 +194,6 @@ mod tests {
     use serde_json::json;
     use utoipa::PartialSchema;
 
-    /// Whether an HTTP request has to be HTTPS; left out where not.
-    #[schema(required = false)]
-    https_only: bool,
     fn described<T: PartialSchema>() -> Vec<String> {
         let schema = serde_json::to_value(T::schema()).unwrap();
         let mut names: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
@@ -236,6 +254,12 @@ mod tests {
             egress_added: vec![rule.clone()],
             egress_removed: vec![rule],
             imports_added: vec!["wasi:http/types@0.2.6".into()],
+            test_methods_added: vec!["POST".into()],
+            secrets_added: vec!["a".parse().unwrap()],
+            secrets_removed: vec!["b".parse().unwrap()],
+            reveal_added: vec!["a".into()],
+            reveal_removed: vec!["b".into()],
+            reveal_kept: vec!["c".into()],
         };
         assert_eq!(written(&change), described::<PowerChange>());
     }

@@ -69,11 +69,20 @@ pub(crate) fn power_lines(changes: &Value, output: Output) -> Vec<String> {
         let rules = changes.get(name).and_then(Value::as_array).into_iter().flatten();
         rules.map(|it| output.paint(colour, &format!("  {sign} may reach {}", rule(it)))).collect::<Vec<_>>()
     };
-    let imports = changes.get("imports_added").and_then(Value::as_array).into_iter().flatten();
+    let list = |name: &str| changes.get(name).and_then(Value::as_array).into_iter().flatten();
+    let lines = |name: &str, words: &str, colour| {
+        list(name).map(|it| output.paint(colour, &format!("  {words} {}", field(it, "")))).collect::<Vec<_>>()
+    };
     moved
         .chain(rules("egress_added", '+', Colour::Green))
         .chain(rules("egress_removed", '-', Colour::Red))
-        .chain(imports.map(|import| output.paint(Colour::Green, &format!("  + imports {}", field(import, "")))))
+        .chain(lines("imports_added", "+ imports", Colour::Green))
+        .chain(lines("test_methods_added", "+ tests connections with", Colour::Green))
+        .chain(lines("secrets_added", "+ may send the secret", Colour::Green))
+        .chain(lines("secrets_removed", "- may send the secret", Colour::Red))
+        .chain(lines("reveal_added", "! sees the secret", Colour::Yellow))
+        .chain(lines("reveal_removed", "- sees the secret", Colour::Red))
+        .chain(lines("reveal_kept", "! goes on seeing the secret", Colour::Yellow))
         .collect()
 }
 
@@ -112,7 +121,8 @@ mod tests {
         let changes = json!({
             "protocol": {"from": "p@0.1.0", "to": "p@0.2.0"}, "private_networks": {"from": false, "to": true},
             "egress_added": [{"host": "a.test", "ports": [1, 2], "from": "/grants/egress/0"}],
-            "egress_removed": [{"host": "b.test", "ports": [], "from": "/config/url"}]
+            "egress_removed": [{"host": "b.test", "ports": [], "from": "/config/url"}],
+            "test_methods_added": ["POST"], "secrets_added": ["s"], "reveal_added": ["s"], "reveal_kept": ["t"]
         });
         assert_eq!(
             power_lines(&changes, Output::new(true)),
@@ -121,6 +131,10 @@ mod tests {
                 "  ! private_networks: false → true",
                 "  + may reach a.test:1,2 (/grants/egress/0)",
                 "  - may reach b.test:* (/config/url)",
+                "  + tests connections with POST",
+                "  + may send the secret s",
+                "  ! sees the secret s",
+                "  ! goes on seeing the secret t",
             ]
         );
     }
