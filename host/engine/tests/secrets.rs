@@ -283,7 +283,7 @@ async fn nothing_that_an_attempt_leaves_has_the_value_in_it() {
 async fn nothing_that_an_attempt_captures_has_the_value_in_it() {
     let world = World::new(Leaky { captures: true, ..Leaky::default() });
     let engine = world.with_token().await;
-    let saved = engine.create_action(spec(with_prefix(), &["token"]), &Actor::System).await.unwrap();
+    let saved = engine.create_action(spec(with_prefix(), &["token"]), Editor::unlimited(&Actor::System)).await.unwrap();
     execute(&engine).await;
     let record = world.record().await;
     assert!(!record.contains("sesame"), "{record}");

@@ -2,6 +2,7 @@
 
 use crate::{
     WasmRuntime,
+    attempt::{OCTETS, is_media_type},
     bindings::{transform::exports::julee::action::transformer as wit, v0_1::julee::action::model},
     outcome::{self, short},
     prepared::Prepared,
@@ -102,5 +103,7 @@ fn checked(output: model::Payload) -> Result<Payload, TransformError> {
         let message = "it gave what it says is JSON and is not".to_owned();
         return Err(TransformError::Mistake(Mistake { offset: None, message }));
     }
-    Ok(Payload { content_type: short(&output.content_type).into(), data: Bytes::from(output.data) })
+    let content_type: Arc<str> =
+        if is_media_type(&output.content_type) { output.content_type.into() } else { OCTETS.into() };
+    Ok(Payload { content_type, data: Bytes::from(output.data) })
 }

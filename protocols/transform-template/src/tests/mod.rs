@@ -38,8 +38,11 @@ fn what_it_gives_is_written_as_it_says() {
     assert_eq!(html.content_type, "text/html; charset=utf-8");
     let error = render_json("{# application/json #}{\"id\": {{ id }}", ORDER).unwrap_err();
     assert!(error.message.contains("is none"), "{error:?}");
-    // Any other comment is a comment.
-    assert_eq!(render_json("{# a note #}x", ORDER).unwrap().content_type, "text/plain; charset=utf-8");
+    // Any other comment is a comment, also one with a blank that no header can have.
+    for comment in ["{# a note #}", "{# text/html\u{b} #}", "{# text/html\u{b}; a=b #}", "{# text/html\t;a=b #}"] {
+        let rendered = render_json(&format!("{comment}x"), ORDER).unwrap();
+        assert_eq!(rendered.content_type, "text/plain; charset=utf-8", "{comment:?}");
+    }
 }
 
 #[test]
