@@ -147,6 +147,9 @@ fn of_what_is_written(document: &[u8]) {
         assert!(!html.contains(['<', '>', '"', '\'']), "{html}");
         let json = rendered("{# application/json #}[{{ input }}]", "text/plain", text.as_bytes()).expect("any text");
         assert_eq!(serde_json::from_str::<Value>(&json).ok(), Some(Value::from(vec![text.into_owned()])));
+        let form = rendered("{# application/json #}{{ input }}", "application/x-www-form-urlencoded", document);
+        let form: Value = serde_json::from_str(&form.expect("any bytes are a form")).expect("JSON");
+        assert!(form.is_object(), "{form}");
     }
     let Ok(value) = serde_json::from_slice::<Value>(document) else { return };
     let both = "{# application/json #}{\"a\": {{ input }}, \"b\": {{ input|tojson }}}";

@@ -107,3 +107,20 @@ fn checked(output: model::Payload) -> Result<Payload, TransformError> {
         if is_media_type(&output.content_type) { output.content_type.into() } else { OCTETS.into() };
     Ok(Payload { content_type, data: Bytes::from(output.data) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_header_can_have_is_no_media_type() {
+        let checked = |content_type: &str| {
+            let output = model::Payload { content_type: content_type.into(), data: b"1".to_vec() };
+            checked(output).unwrap().content_type
+        };
+        assert_eq!(&*checked("text/plain; charset=utf-8"), "text/plain; charset=utf-8");
+        for odd in ["text/html\u{b}", "text/html\r\nset-cookie: a=b", "html", &format!("text/{}", "x".repeat(300))] {
+            assert_eq!(&*checked(odd), OCTETS, "{odd:?}");
+        }
+    }
+}

@@ -101,7 +101,8 @@ fn form(data: &[u8]) -> Value {
         fields.entry(name.into_owned()).or_default().push(value.into_owned());
     }
     let value = |mut values: Vec<String>| if values.len() == 1 { Value::from(values.remove(0)) } else { values.into() };
-    Value::from_iter(fields.into_iter().map(|(name, values)| (name, value(values))))
+    let fields: BTreeMap<String, Value> = fields.into_iter().map(|(name, values)| (name, value(values))).collect();
+    Value::from(fields)
 }
 
 /// The members of an object by their names; of anything else none.

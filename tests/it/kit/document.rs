@@ -60,9 +60,8 @@ fn operation<'a>(document: &'a Value, method: &Method, path: &str) -> Option<&'a
         let (mut own, mut asked) = (template.split('/'), path.split('/'));
         loop {
             match (own.next(), asked.next()) {
-                (None, None) => return true,
                 // A webhook's path has as many parts as it likes.
-                (Some("{path}"), Some(_)) => return true,
+                (None, None) | (Some("{path}"), Some(_)) => return true,
                 (Some(own), Some(asked)) if own == asked || own.starts_with('{') && !asked.is_empty() => {}
                 _ => return false,
             }

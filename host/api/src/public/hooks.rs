@@ -432,7 +432,7 @@ mod tests {
         refused.is_problem(422, "invalid_document");
         let error = &refused.json()["errors"][0];
         assert_eq!((&error["pointer"], &error["code"]), (&json!("/value"), &json!("too_short")));
-        assert!(error["message"].as_str().unwrap().ends_with("a"), "it names the action: {error}");
+        assert!(error["message"].as_str().unwrap().ends_with('a'), "it names the action: {error}");
         set("sixteen bytes at").await.is(200);
     }
 

@@ -12,7 +12,8 @@ fn run(expression: &str, input: &str) -> Result<String, String> {
 #[test]
 fn a_form_is_an_object() {
     let data = b"command=%2Fdeploy&text=a+b&x=1&x=2&x=&last".to_vec();
-    let input = crate::value(&Payload { content_type: "Application/X-WWW-Form-Urlencoded; charset=utf-8".into(), data });
+    let input =
+        crate::value(&Payload { content_type: "Application/X-WWW-Form-Urlencoded; charset=utf-8".into(), data });
     let output = program::run(".", input.ok().unwrap(), "{}").ok().unwrap();
     assert_eq!(output, br#"{"command":"/deploy","text":"a b","x":["1","2",""],"last":""}"#);
 }

@@ -20,7 +20,7 @@ fn a_template_sees_the_input_and_what_set_it_off() {
     assert_eq!(text.text, "<hello>");
     let form = "application/x-www-form-urlencoded; charset=utf-8";
     let command = render("{{ command }} {{ text }} {{ x }}", form, b"command=%2Fdeploy&text=a+b&x=1&x=2", VARIABLES);
-    assert_eq!(command.unwrap().text, "/deploy a b [\"1\", \"2\"]");
+    assert_eq!(command.unwrap().text, "/deploy a b ['1', '2']");
     assert_eq!(render("[{{ input }}]", "application/octet-stream", b"", VARIABLES).unwrap().text, "[None]");
     assert!(render("x", "image/png", b"\x89", VARIABLES).unwrap_err().message.contains("image/png"));
 }

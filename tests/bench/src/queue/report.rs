@@ -4,7 +4,7 @@ use super::{Backend, Level, Results, What, cluster};
 use crate::report::{median, run, table, thousands};
 
 /// Where this part begins in the report.
-pub(crate) const HEADING: &str = "## The queue\n";
+pub(crate) const HEADING: &str = "## The queue";
 
 /// A quantity of which the service has a part.
 type Row = [String; 4];
@@ -14,6 +14,7 @@ pub(crate) fn render(results: &Results) -> String {
     let [[file_before, socket_before], [file_after, socket_after]] = results.syncs.map(|both| both.map(thousands));
     format!(
         "{HEADING}
+
 Durable dispatch beside what the database can do: no-ops that nobody waits for, kept, taken and run.
 
 {run}
