@@ -21,9 +21,10 @@ use std::{
 pub(crate) const HEADING: &str = "## What languages cost";
 
 /// A language, its component, and the protocol that it is.
-const LANGUAGES: [(&str, &str, &str); 4] = [
+const LANGUAGES: [(&str, &str, &str); 5] = [
     ("Rust", "misbehave.wasm", "misbehave"),
     ("C", "c_misbehave.wasm", "c-misbehave"),
+    ("Go", "go_misbehave.wasm", "go-misbehave"),
     ("TypeScript", "js_misbehave.wasm", "js-misbehave"),
     ("Python", "python_misbehave.wasm", "python-misbehave"),
 ];
