@@ -14,7 +14,11 @@ async fn database() -> Database {
 }
 
 async fn every(service: &Service, path: &str) -> Vec<Value> {
-    let (mut found, mut after) = (Vec::new(), "0".to_owned());
+    every_after(service, path, 0).await
+}
+
+async fn every_after(service: &Service, path: &str, position: i64) -> Vec<Value> {
+    let (mut found, mut after) = (Vec::new(), position.to_string());
     loop {
         let separator = if path.contains('?') { '&' } else { '?' };
         let page = service.private.get(&format!("{path}{separator}limit=500&after={after}")).await.json(200);
@@ -104,16 +108,14 @@ async fn a_reader_that_is_killed_loses_nothing_and_doubles_nothing() {
     let action = json!({"name": "reader", "protocol": "misbehave", "config": config,
         "delivery": {"max_attempts": 100, "max_concurrent": 1, "backoff": {"initial_ms": 1, "max_ms": 1}}});
     service.private.post("/v1/actions", &action).await.json(201);
-    let mut state = seed | 1;
+    let (mut state, mut last) = (seed | 1, 0);
     for _ in 0..kills {
         let call = service.private.request(reqwest::Method::POST, "/v1/actions/reader/execute");
         service.private.send(call.header("prefer", "respond-async").json(&json!(null))).await.json(202);
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // A number of items further on, which the seed chooses: then it is killed, wherever it is by then.
-        let last = every(&service, "/v1/items?action=reader")
-            .await
-            .last()
-            .map_or(0, |item| item["position"].as_i64().unwrap());
+        let new = every_after(&service, "/v1/items?action=reader", last).await;
+        last = new.last().map_or(last, |item| item["position"].as_i64().unwrap());
         let some = 1 + (state >> 33) % 300;
         let wait = async {
             while

@@ -1,11 +1,16 @@
 //! Delivery: keys, turns, orders, ends that somebody asks for, and the end of the process.
 
-use crate::kit::{PATIENCE, Remote, Service, client::Client, fixture, service::Options};
+use crate::kit::{
+    PATIENCE, Remote, Service,
+    client::Client,
+    fixture,
+    service::{Options, TOKEN},
+};
 use action_testkit::nats::NatsServer;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Instant;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 
 /// An action of the built-in `http` protocol that asks `url`.
 async fn action(api: &Client, name: &str, url: &str, method: &str, delivery: Value) {
@@ -290,4 +295,59 @@ async fn what_does_not_end_within_the_grace_is_given_back_and_goes_on_at_once() 
     assert_eq!((ended["status"].as_str(), ended["attempts"].as_u64()), (Some("succeeded"), Some(2)));
     let types = service.private.event_types(&id).await;
     assert!(types.contains(&"attempt_abandoned".to_owned()), "{types:?}");
+}
+
+/// Says a request and goes away some time later, which so many turns of the scheduler measure.
+async fn hang_up(api: &Client, request: &str, body: &Value, turns: u32) {
+    let mut stream = TcpStream::connect(api.base.trim_start_matches("http://")).await.unwrap();
+    let body = body.to_string();
+    let head = format!(
+        "{request} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Wherever a caller goes away, in the middle of a commit too: what was begun comes to its end, and nothing that was
+/// replaced is taken for what is current.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_who_hang_up_leave_nothing_half_done() {
+    let service = Service::start().await;
+    let api = &service.private;
+    api.upload(fixture("noop")).await.json(201);
+    // A time so long that nobody takes over meanwhile what was given up.
+    let action = json!({"name": "noop", "protocol": "noop", "config": {}, "limits": {"timeout_ms": 300_000}});
+    api.post("/v1/actions", &action).await.json(201);
+    for round in 0..300 {
+        let turns = round * 37 % 1500;
+        hang_up(api, "POST /v1/actions/noop/execute", &json!(round), turns).await;
+        let description = json!({"description": round.to_string()});
+        hang_up(api, "PATCH /v1/actions/noop", &description, turns).await;
+        let saved = api.get("/v1/actions/noop").await.json(200)["revision"].as_u64().unwrap();
+        let run = api.execute("noop", &json!(null)).await.json(200)["revision"].as_u64().unwrap();
+        assert!(run >= saved, "revision {run} ran when {saved} was saved");
+    }
+    for token in 0..50 {
+        let made = api.post("/v1/tokens", &json!({"name": token.to_string(), "scopes": ["read"]})).await.json(201);
+        let (id, bearer) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
+        let used = || api.send(api.bare(Method::GET, "/v1/actions").bearer_auth(bearer));
+        used().await.json(200);
+        hang_up(api, &format!("DELETE /v1/tokens/{id}"), &json!(null), token * 37 % 1500).await;
+        if api.get(&format!("/v1/tokens/{id}")).await.status == 404 {
+            used().await.problem(401, "unauthorized");
+        }
+    }
+    let mut after = String::new();
+    loop {
+        let page = api.get(&format!("/v1/executions?limit=500{after}")).await.json(200);
+        for execution in page["items"].as_array().unwrap() {
+            assert_eq!(api.ended(execution["id"].as_str().unwrap()).await["status"], "succeeded");
+        }
+        let Some(next) = page["next"].as_str() else { return };
+        after = format!("&after={next}");
+    }
 }

@@ -1,8 +1,9 @@
 //! Gives an attempt its secrets: a fresh handle in the place of each reference of the config, and
 //! behind it the value that is current now.
 //!
-//! The values are read and opened for each attempt and kept nowhere: so a value that was set counts
-//! from the next attempt on, whichever process runs it.
+//! A value that was set counts from the next attempt on, whichever process runs it. The values are
+//! opened for each attempt and kept nowhere. Sealed as they are in the store, they are remembered where
+//! no other process can set them, and read for each attempt where one can.
 
 use crate::{Engine, cache::Ready};
 use action_domain::{
@@ -25,6 +26,9 @@ use std::{
 
 /// The kind of an item whose own holds a secret: a marker would be none.
 const REDACTED_KIND: &str = "redacted";
+
+/// Secrets that are remembered, sealed: each has 64 KiB at most, and mostly far less.
+pub(crate) const SECRETS_MAX: u64 = 1024;
 
 /// A config with handles, and what they stand for.
 pub(crate) struct Armed {
@@ -50,7 +54,7 @@ impl Engine {
         reveal: &[String],
     ) -> Result<Armed, ExecutionError> {
         let unusable = |error: StoreUnavailable| ExecutionError::new(ErrorCode::HostError, error.to_string());
-        let found = self.reader().secrets_named(names).await.map_err(unusable)?;
+        let found = self.secrets_named(names).await.map_err(unusable)?;
         let missing = missing(names, &found);
         if !missing.is_empty() {
             let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
@@ -75,6 +79,23 @@ impl Engine {
             .with_handles(config, |name| (values.get(name).cloned(), reveal.iter().any(|own| own == name.as_str())))
             .map_err(|error| ExecutionError::new(ErrorCode::HostError, error.to_string()))?;
         Ok(Armed { config: config.to_string().into(), secrets: Arc::new(AttemptSecrets::new(held)) })
+    }
+
+    /// Those of these secrets that are there, sealed, as they are now.
+    pub(crate) async fn secrets_named(&self, names: &[Name]) -> Result<Vec<Arc<Secret>>, StoreUnavailable> {
+        if !self.inner.parts.exclusive_store {
+            return self.reader().secrets_named(names).await;
+        }
+        let secrets = &self.inner.secrets;
+        if let Some(known) = names.iter().map(|name| secrets.get(name)).collect() {
+            return Ok(known);
+        }
+        let before = secrets.before();
+        let found = self.reader().secrets_named(names).await?;
+        for secret in &found {
+            secrets.keep(before, secret.name.clone(), secret.clone());
+        }
+        Ok(found)
     }
 
     /// For looking at a config: handles with nothing behind them.

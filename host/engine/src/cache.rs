@@ -4,26 +4,23 @@
 //! A revision never changes, so only "which one is current" can go stale. Every save forgets the
 //! action here before it answers; where other processes save too, it is looked up each time.
 
-use crate::{Engine, EngineError, schema::Schemas};
+use crate::{
+    Engine, EngineError,
+    remembered::{IDLE, Remembered},
+    schema::Schemas,
+};
 use action_domain::{
     action::Action, digest::Digest, egress::Egress, id::ActionId, limits::Limits, name::Name, protocol::Protocol,
     repositories::ActionKey,
 };
 use moka::sync::Cache as Moka;
 use serde_json::value::RawValue;
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Revisions kept; an action's config is at most a megabyte and mostly far less.
 const REVISIONS_MAX: u64 = 4096;
-/// What nobody used for this long is forgotten.
-const IDLE: Duration = Duration::from_hours(1);
+/// Paths of webhooks kept.
+const HOOKS_MAX: u64 = 65_536;
 /// Protocols whose compiled schemas are kept.
 const SCHEMAS_MAX: u64 = 1024;
 
@@ -42,13 +39,11 @@ pub(crate) struct Ready {
 }
 
 pub(crate) struct Cache {
-    current: Moka<ActionKey, Arc<Ready>>,
+    pub(crate) current: Remembered<ActionKey, Ready>,
+    /// Whose webhook listens at a path.
+    pub(crate) hooks: Remembered<String, ActionId>,
     revisions: Moka<(ActionId, u32), Arc<Ready>>,
     schemas: Moka<Digest, Arc<Schemas>>,
-    /// Grows with every change: what was read before a change is not kept after it.
-    changes: AtomicU64,
-    /// Held while something is kept or forgotten, so that the two do not interleave.
-    keeping: Mutex<()>,
     pub(crate) call_trigger: Arc<RawValue>,
 }
 
@@ -56,26 +51,11 @@ impl Cache {
     pub(crate) fn new() -> Self {
         let call = RawValue::from_string(r#"{"type":"call"}"#.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned());
         Self {
-            current: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE).build(),
+            current: Remembered::new(REVISIONS_MAX),
+            hooks: Remembered::new(HOOKS_MAX),
             revisions: Moka::builder().max_capacity(REVISIONS_MAX).time_to_idle(IDLE).build(),
             schemas: Moka::new(SCHEMAS_MAX),
-            changes: AtomicU64::new(0),
-            keeping: Mutex::new(()),
             call_trigger: call.into(),
-        }
-    }
-
-    /// Forgets which revision of these is current.
-    pub(crate) fn forget(&self, keys: impl IntoIterator<Item = ActionKey>) {
-        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        keys.into_iter().for_each(|key| self.current.invalidate(&key));
-    }
-
-    fn keep(&self, key: ActionKey, ready: &Arc<Ready>, seen_at: u64) {
-        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.changes.load(Ordering::SeqCst) == seen_at {
-            self.current.insert(key, ready.clone());
         }
     }
 }
@@ -83,19 +63,34 @@ impl Cache {
 impl Engine {
     /// The current revision of an action, ready to run.
     pub(crate) async fn ready(&self, key: &ActionKey) -> Result<Arc<Ready>, EngineError> {
-        let cache = &self.inner.cache;
+        let current = &self.inner.cache.current;
         if !self.inner.parts.exclusive_store {
             // Other processes save actions: which revision is current is looked up.
             return self.ready_of(self.action(key).await?).await;
         }
-        if let Some(ready) = cache.current.get(key) {
+        if let Some(ready) = current.get(key) {
             return Ok(ready);
         }
-        let seen_at = cache.changes.load(Ordering::SeqCst);
-        let action = self.action(key).await?;
-        let ready = self.ready_of(action).await?;
-        cache.keep(key.clone(), &ready, seen_at);
+        let before = current.before();
+        let ready = self.ready_of(self.action(key).await?).await?;
+        current.keep(before, key.clone(), ready.clone());
         Ok(ready)
+    }
+
+    /// The action whose webhook listens at a path.
+    pub(crate) async fn hook_owner(&self, path: &str) -> Result<Option<ActionId>, EngineError> {
+        let hooks = &self.inner.cache.hooks;
+        let path = path.to_owned();
+        let known = self.inner.parts.exclusive_store.then(|| hooks.get(&path)).flatten();
+        if let Some(owner) = known {
+            return Ok(Some(*owner));
+        }
+        let before = hooks.before();
+        let owner = self.reader().webhook_at(&path).await?.map(|standing| standing.action);
+        if let Some(owner) = owner.filter(|_| self.inner.parts.exclusive_store) {
+            hooks.keep(before, path, Arc::new(owner));
+        }
+        Ok(owner)
     }
 
     /// A revision of an action, ready to run, also when it is not the current one any more.

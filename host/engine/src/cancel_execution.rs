@@ -52,8 +52,13 @@ impl Engine {
         // Its worker, which may be another process, writes down that it ended, and cannot tell who
         // wanted it.
         let requested = self.event_by(by, context_of(execution, None), &Fact::ExecutionCancelRequested {});
-        self.store().commit(UnitOfWork::new().write(request).event(requested)).await?;
-        self.inner.running.stop(execution.id, Stop::Cancelled);
+        let (id, unit) = (execution.id, UnitOfWork::new().write(request).event(requested));
+        let stop = move |engine: &Self, written: bool| {
+            if written {
+                engine.inner.running.stop(id, Stop::Cancelled);
+            }
+        };
+        self.commit_and(unit, stop).await?;
         match self.until_told(waiting, execution.id, STOP_WAIT).await {
             Ok(told) => Ok(told.view),
             Err(error) => Err(action_domain::repositories::StoreUnavailable(error.to_string()).into()),
@@ -64,9 +69,8 @@ impl Engine {
         let (status, attempt) = (execution.status, execution.attempt);
         let unit = self.cancelled(&mut execution, None, Some(by));
         let unit = unit.write(Write::UpdateExecutionIfStatus(Box::new(execution.clone()), status, attempt));
-        self.store().commit(unit).await?;
         let view = ExecutionView { execution, output: None, reply: None };
-        self.announce(Some(view.clone()));
+        self.commit_and_announce(unit, view.clone()).await?;
         Ok(view)
     }
 

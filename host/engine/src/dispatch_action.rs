@@ -20,7 +20,10 @@ use action_domain::{
 };
 use serde_json::value::RawValue;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::Instant,
+};
 
 /// What callers are told to wait when too many wait already.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -177,19 +180,37 @@ impl Engine {
         execution.begin_attempt(now);
         execution.lease = Some(self.lease_for(&ready.limits, 1, now));
         let id = execution.id;
-        let waiting = self.inner.waiting.wait_for(id);
-        let started = Fact::AttemptStarted { worker: self.inner.worker };
-        if let Accepted::Before(id) = self.accept(&execution, &occurrence, &started).await? {
-            return self.wait_for_earlier(id, wait).await;
-        }
-        let engine = self.clone();
-        // A task of its own: the attempt goes on when the caller goes away.
-        self.inner.tasks.spawn(async move {
-            let view = engine.run_attempt(&ready, execution, occurrence.trigger, occurrence.input).await;
-            drop(permit);
-            engine.announce(view);
+        let mut waiting = self.inner.waiting.wait_for(id);
+        let until = Instant::now() + wait;
+        let (engine, (tell, accepted)) = (self.clone(), oneshot::channel());
+        // A task of its own, from the promise on: what is kept as begun is run, wherever the caller goes.
+        let ended = self.inner.tasks.spawn(async move {
+            let started = Fact::AttemptStarted { worker: engine.inner.worker };
+            let accepted = engine.accept(&execution, &occurrence, &started).await;
+            let is_new = matches!(accepted, Ok(Accepted::New));
+            let _ = tell.send(accepted);
+            if is_new {
+                let view = engine.run_attempt(&ready, execution, occurrence.trigger, occurrence.input).await;
+                drop(permit);
+                engine.announce(view);
+            }
         });
-        self.until_told(waiting, id, wait).await
+        // Mostly the end is the next that is heard, and nobody is woken in between.
+        let nobody_tells = tokio::select! {
+            biased;
+            told = &mut waiting.told => match told {
+                Ok(view) => return Ok(view.into()),
+                Err(_) => true,
+            },
+            _ = ended => false,
+            () = tokio::time::sleep_until(until) => false,
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        match accepted.await.map_err(|error| EngineError::Internal(error.to_string()))?? {
+            Accepted::New if nobody_tells => self.execution(id).await.map(Dispatched::from),
+            Accepted::New => self.until_told(waiting, id, left).await,
+            Accepted::Before(id) => self.wait_for_earlier(id, left).await,
+        }
     }
 
     async fn enqueue_and_wait(

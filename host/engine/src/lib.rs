@@ -12,6 +12,7 @@ mod cache;
 mod call_protocol;
 mod cancel_execution;
 mod capture;
+mod commit;
 mod confine;
 mod consumers;
 mod create_token;
@@ -27,6 +28,7 @@ mod prune_events;
 mod receive_webhook;
 mod reconcile;
 mod recover;
+mod remembered;
 mod remove_protocol;
 mod remove_secret;
 mod resolve_execution;
@@ -75,9 +77,13 @@ use action_domain::{
     egress::EgressPolicy,
     event::{Context, Fact, NewEvent},
     execution::WorkerId,
+    id::TokenId,
     limits::LimitsPolicy,
+    name::Name,
     repositories::Store,
+    secret::Secret,
     services::{Broker, Clock, ProtocolRuntime, Random, SealMark, Vault},
+    token::Token,
 };
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -135,7 +141,8 @@ struct Inner {
     parts: Parts,
     worker: WorkerId,
     cache: cache::Cache,
-    tokens: tokens::Tokens,
+    tokens: remembered::Remembered<TokenId, Token>,
+    secrets: remembered::Remembered<Name, Secret>,
     /// Built-in protocols that are on their way.
     expected: expected::Expectations,
     /// A permit for each attempt that runs.
@@ -179,7 +186,8 @@ impl Engine {
         let inner = Inner {
             worker,
             cache: cache::Cache::new(),
-            tokens: tokens::Tokens::new(),
+            tokens: remembered::Remembered::new(tokens::TOKENS_MAX),
+            secrets: remembered::Remembered::new(arm::SECRETS_MAX),
             expected: expected::Expectations::new(),
             attempts,
             questions: Arc::new(Semaphore::new(recover::QUESTIONS_AT_ONCE)),

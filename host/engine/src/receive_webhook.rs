@@ -123,8 +123,8 @@ impl Engine {
     /// would fill the log.
     pub async fn hook(&self, path: &str) -> Result<Hook, EngineError> {
         let not_found = || EngineError::NotFound("webhook");
-        let standing = self.reader().webhook_at(path).await?.ok_or_else(not_found)?;
-        let ready = self.ready(&ActionKey::Id(standing.action)).await?;
+        let owner = self.hook_owner(path).await?.ok_or_else(not_found)?;
+        let ready = self.ready(&ActionKey::Id(owner)).await?;
         // By its path, since the action may have been saved in between.
         let at_path = |(place, trigger): (usize, &Trigger)| match trigger {
             Trigger::Webhook(webhook) if webhook.path == path => Some((u32::try_from(place).ok()?, webhook.clone())),
@@ -199,10 +199,10 @@ impl Engine {
         Ok(verify(&webhook.verify, secret.as_ref(), &proof, self.now()))
     }
 
-    /// Read and opened for each delivery, so that a new value counts from the next one on.
+    /// Opened for each delivery, so that a new value counts from the next one on.
     async fn secret_of(&self, webhook: &Webhook) -> Result<Option<SecretValue>, EngineError> {
         let Some(name) = webhook.verify.secret() else { return Ok(None) };
-        let found = self.reader().secrets_named(std::slice::from_ref(name)).await?;
+        let found = self.secrets_named(std::slice::from_ref(name)).await?;
         // A secret that a current revision names cannot be removed.
         let secret = found.first().ok_or_else(|| EngineError::Internal(format!("the secret `{name}` is gone")))?;
         let opened = self.inner.parts.vault.open(secret);

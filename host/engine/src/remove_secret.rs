@@ -21,8 +21,9 @@ impl Engine {
             let unit = UnitOfWork::new()
                 .write(Write::RemoveSecretIfUnused(name.clone(), current.version))
                 .event(self.event_by(by, Context::default(), &fact));
-            match self.store().commit(unit).await {
-                Ok(_) => return Ok(()),
+            let removed = name.clone();
+            match self.commit_and(unit, move |engine, _| engine.inner.secrets.forget([&removed])).await {
+                Ok(()) => return Ok(()),
                 Err(CommitError::Conflict(Conflict::NotFound)) => return Err(EngineError::NotFound("secret")),
                 Err(CommitError::Conflict(Conflict::InUse { by })) => {
                     let message = format!("actions use the secret `{name}`: {by}");

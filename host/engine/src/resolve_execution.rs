@@ -71,9 +71,8 @@ impl Engine {
         let then = self.event(context_of(&execution, Some(&resolved)), &fact);
         let write = Write::UpdateExecutionIfStatus(Box::new(execution.clone()), Status::InDoubt, execution.attempt);
         unit = unit.write(write).event(resolved).event(then);
-        self.store().commit(unit).await?;
         let view = ExecutionView { execution, output: None, reply: None };
-        self.announce(Some(view.clone()));
+        self.commit_and_announce(unit, view.clone()).await?;
         Ok(view)
     }
 }

@@ -99,8 +99,7 @@ impl Engine {
         (execution.turn.aside, execution.turn.counted) = (false, false);
         let queued = self.event_by(by, context_of(&execution, None), &Fact::ExecutionQueued { run_at: now });
         let write = Write::UpdateExecutionIfStatus(Box::new(execution.clone()), status, attempt);
-        self.store().commit(UnitOfWork::new().write(write).event(queued)).await?;
-        self.ring();
+        self.commit_and(UnitOfWork::new().write(write).event(queued), |engine, _| engine.ring()).await?;
         Ok(ExecutionView { execution, output: None, reply: None })
     }
 }

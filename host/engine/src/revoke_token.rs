@@ -16,12 +16,9 @@ impl Engine {
         let fact = Fact::TokenRevoked { token: id, name: token.name.clone() };
         let unit = UnitOfWork::new().write(Write::RemoveToken(id)).event(self.event_by(by, Context::default(), &fact));
         // Before it too: streams are woken by the commit, and look then whether their token is there still.
-        self.inner.tokens.forget(id);
-        let removed = self.store().commit(unit).await;
-        // Whatever became of it: what is not sure is looked up.
-        self.inner.tokens.forget(id);
-        match removed {
-            Ok(_) => Ok(()),
+        self.inner.tokens.forget([&id]);
+        match self.commit_and(unit, move |engine, _| engine.inner.tokens.forget([&id])).await {
+            Ok(()) => Ok(()),
             Err(CommitError::Conflict(Conflict::NotFound)) => Err(EngineError::NotFound("token")),
             Err(error) => Err(error.into()),
         }

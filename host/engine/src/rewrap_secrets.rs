@@ -53,8 +53,8 @@ impl Engine {
             if secrets > 0 {
                 let fact = Fact::SecretsRewrapped { secrets, key: done.key.clone() };
                 let unit = unit.event(self.event_by(by, Context::default(), &fact));
-                match self.store().commit(unit).await {
-                    Ok(_) => {}
+                match self.commit_and(unit, |engine, _| engine.inner.secrets.forget_all()).await {
+                    Ok(()) => {}
                     // One of them was set or removed meanwhile: the page is looked at again.
                     Err(CommitError::Conflict(Conflict::RevisionMismatch { .. })) if tries > 0 => {
                         tries -= 1;

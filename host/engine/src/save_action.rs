@@ -122,12 +122,8 @@ impl Engine {
             .write(Write::AddAction(Box::new(action.clone())))
             .write(Write::SetTriggers(action.id, standings_of(&action)))
             .event(self.event_by(by.actor, context_of(&action), &fact));
-        self.keep(unit, &action, kept).await?;
-        if kept == Kept::Yes {
-            self.triggers_changed(&[]);
-        }
         // Somebody may have asked for the name before, and another action may have had it.
-        self.inner.cache.forget([ActionKey::Name(action.spec.name.clone())]);
+        self.keep(unit, &action, kept, Outdated::by(None, Some(&action), Vec::new())).await?;
         Ok(SavedAction { action: Arc::new(action), created: true, warnings: checked.accepted.warnings, changes: None })
     }
 
@@ -255,19 +251,14 @@ impl Engine {
             .write(Write::AddRevisionIfCurrent(Box::new(action.clone())))
             .write(Write::SetTriggers(action.id, standings_of(&action)))
             .event(self.event_by(by.actor, context_of(&action), &fact));
-        let saved = self.keep(unit, &action, keep).await;
-        self.forget(current, Some(&action));
-        saved?;
-        if keep == Kept::Yes {
-            self.triggers_changed(&before);
-        }
+        self.keep(unit, &action, keep, Outdated::by(Some(current), Some(&action), before)).await?;
         Ok(SavedAction { action: Arc::new(action), created: false, warnings: checked.accepted.warnings, changes })
     }
 
     /// Commits a save, or looks at what the commit would refuse.
-    async fn keep(&self, unit: UnitOfWork, action: &Action, kept: Kept) -> Result<(), EngineError> {
+    async fn keep(&self, unit: UnitOfWork, action: &Action, kept: Kept, outdated: Outdated) -> Result<(), EngineError> {
         if kept == Kept::Yes {
-            return self.store().commit(unit).await.map(drop).map_err(refused(action));
+            return self.commit_and(unit, outdated.told()).await.map_err(refused(action));
         }
         let missing = self.missing_secrets(&action.spec.config).await?;
         if !missing.is_empty() {
@@ -327,22 +318,11 @@ impl Engine {
             &fact,
         ));
         let before = self.reader().triggers_of(current.id).await?;
-        let removed = self.store().commit(unit).await;
-        self.forget(&current, None);
-        match removed {
-            Ok(_) => {
-                self.triggers_changed(&before);
-                Ok(())
-            }
+        match self.commit_and(unit, Outdated::by(Some(&current), None, before).told()).await {
+            Ok(()) => Ok(()),
             Err(CommitError::Conflict(Conflict::NotFound)) => Err(EngineError::NotFound("action")),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn forget(&self, old: &Action, new: Option<&Action>) {
-        let names = [Some(&old.spec.name), new.map(|new| &new.spec.name)];
-        let keys = names.into_iter().flatten().cloned().map(ActionKey::Name);
-        self.inner.cache.forget(keys.chain([ActionKey::Id(old.id)]));
     }
 
     /// Everything that is wrong with a spec, whoever saves it; it is saved nowhere.
@@ -420,6 +400,36 @@ struct Checked {
     protocol: Arc<Protocol>,
     transforms: BTreeMap<String, Pin>,
     accepted: action_domain::services::Accepted,
+}
+
+/// What is not so any more once a save is written.
+struct Outdated {
+    keys: Vec<ActionKey>,
+    paths: Vec<String>,
+    triggers: Vec<Standing>,
+}
+
+impl Outdated {
+    /// By a save that puts `new` in the place of `old`, which has these triggers.
+    fn by(old: Option<&Action>, new: Option<&Action>, triggers: Vec<Standing>) -> Self {
+        let saves = || old.into_iter().chain(new);
+        let names = saves().map(|action| ActionKey::Name(action.spec.name.clone()));
+        Self {
+            keys: names.chain(old.map(|old| ActionKey::Id(old.id))).collect(),
+            paths: saves().flat_map(standings_of).filter_map(|standing| standing.path).collect(),
+            triggers,
+        }
+    }
+
+    fn told(self) -> impl FnOnce(&Engine, bool) {
+        move |engine, written| {
+            engine.inner.cache.current.forget(&self.keys);
+            engine.inner.cache.hooks.forget(&self.paths);
+            if written {
+                engine.triggers_changed(&self.triggers);
+            }
+        }
+    }
 }
 
 fn context_of(action: &Action) -> Context {

@@ -53,8 +53,9 @@ impl Engine {
             let unit = UnitOfWork::new()
                 .write(Write::SetSecretIfCurrent(Box::new(secret.clone())))
                 .event(self.event_by(by, Context::default(), &fact));
-            match self.store().commit(unit).await {
-                Ok(_) => return Ok(SetSecret { secret: Arc::new(secret), created: current.is_none() }),
+            let changed = name.clone();
+            match self.commit_and(unit, move |engine, _| engine.inner.secrets.forget([&changed])).await {
+                Ok(()) => return Ok(SetSecret { secret: Arc::new(secret), created: current.is_none() }),
                 // Somebody else was quicker, or it was deleted: ours is the next, for no version comes back.
                 Err(CommitError::Conflict(Conflict::RevisionMismatch { current })) if tries > 0 => deleted = current,
                 Err(error) => return Err(error.into()),

@@ -38,12 +38,15 @@ impl Needle {
 
     /// Where it stands in a text, however it is spelled there.
     pub(super) fn find(&self, text: &[u8], found: &mut Vec<std::ops::Range<usize>>) {
-        let core = &self.bytes[self.core.clone()];
-        if core.len() == self.bytes.len() {
-            found.extend(memmem::find_iter(text, core).map(|at| at..at + core.len()));
+        // No spelling is shorter than what it spells.
+        if text.len() < self.bytes.len() {
             return;
         }
-        if core.len() >= CORE_BYTES_MIN && memmem::find(text, core).is_none() {
+        let core = &self.bytes[self.core.clone()];
+        let first = if core.len() >= CORE_BYTES_MIN { memmem::find(text, core) } else { Some(0) };
+        let Some(first) = first else { return };
+        if core.len() == self.bytes.len() {
+            found.extend(memmem::find_iter(&text[first..], core).map(|at| first + at..first + at + core.len()));
             return;
         }
         let mut at = 0;
