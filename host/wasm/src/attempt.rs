@@ -26,7 +26,9 @@ impl WasmRuntime {
             Ok(prepared) => prepared,
             Err(error) => return never_ran(unusable(error)),
         };
-        let Ok(_place) = self.attempts.acquire().await else { return never_ran(WasmRuntime::shutting_down()) };
+        let Ok(place) = self.attempts.clone().acquire_owned().await else {
+            return never_ran(WasmRuntime::shutting_down());
+        };
         let started = Instant::now();
         let gate = self.gate_of(&request);
         let limits = request.limits;
@@ -34,16 +36,21 @@ impl WasmRuntime {
             Ok(invocation) => invocation,
             Err(error) => return never_ran(WasmRuntime::broken(&error)),
         };
-        let mut effect = None;
         let sending = request.sending.take();
         invocation.capture_into(request.capturing.take());
         let call = to_call(request);
-        let result = run(&mut invocation, &prepared, &gate, call, &limits, sending, &mut effect).await;
-        // The report is true from here on: what the instance still held may send no more.
-        let sent = gate.meter.seal();
-        let captured = if result.is_ok() { invocation.captured() } else { Captured::default() };
-        let receipt = invocation.finish();
-        AttemptReport { result, receipt, sent, effect, captured }
+        let _closed = ClosedAtEnd(gate.clone());
+        let attempt = async move {
+            let _place = place;
+            let mut effect = None;
+            let result = run(&mut invocation, &prepared, &gate, call, &limits, sending, &mut effect).await;
+            // The report is true from here on: what the instance still held may send no more.
+            let sent = gate.meter.seal();
+            let captured = if result.is_ok() { invocation.captured() } else { Captured::default() };
+            let receipt = invocation.finish();
+            AttemptReport { result, receipt, sent, effect, captured }
+        };
+        self.lanes.drive(attempt).await.unwrap_or_else(|| never_ran(WasmRuntime::shutting_down()))
     }
 
     /// A closed gate with the grants, the secrets and the journal of a request.
@@ -56,6 +63,15 @@ impl WasmRuntime {
             Some(request.action),
         );
         Arc::new(gate.holding(request.secrets.clone(), request.config.clone()).planning(request.plan.clone()))
+    }
+}
+
+/// Lets nothing be sent from where it is dropped, wherever the guest is by then.
+pub(crate) struct ClosedAtEnd(pub(crate) Arc<Gate>);
+
+impl Drop for ClosedAtEnd {
+    fn drop(&mut self) {
+        self.0.meter.seal();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     WasmRuntime,
+    attempt::ClosedAtEnd,
     capability::gate::{Gate, millis},
     invoke::Invocation,
     outcome,
@@ -15,8 +16,8 @@ use std::{sync::Arc, time::Instant};
 impl WasmRuntime {
     pub(crate) async fn test(&self, request: TestRequest) -> Result<ConnectionTest, RuntimeError> {
         let prepared = self.components.get(request.component).await?;
-        let shutting_down = |_| RuntimeError::Host(WasmRuntime::shutting_down().message);
-        let _place = self.aside.acquire().await.map_err(shutting_down)?;
+        let shutting_down = || RuntimeError::Host(WasmRuntime::shutting_down().message);
+        let place = self.aside.clone().acquire_owned().await.map_err(|_| shutting_down())?;
         let started = Instant::now();
         let journal = Arc::new(Journal::without(request.secrets.clone()));
         let gate = Gate::new(request.egress, journal, &self.outside, self.clock.clone(), None);
@@ -26,20 +27,27 @@ impl WasmRuntime {
             .map_err(|error| RuntimeError::Host(WasmRuntime::broken(&error).message))?;
         let config = request.config.as_ref().to_owned();
         gate.open();
-        let (store, stopwatch) = invocation.parts();
-        let answer = stopwatch
-            .phase(limits.timeout(), async {
-                let protocol = Invocation::instantiate(&mut *store, &prepared).await?;
-                protocol.julee_action_protocol_api().call_test_connection(store, &config).await
-            })
-            .await;
-        let result = match answer {
-            Ok(Ok(report)) => Ok(ConnectionReport { summary: report.summary, details: outcome::json(&report.details) }),
-            Ok(Err(failure)) => Err(outcome::reported(failure, gate.journal.last_denial())),
-            Err(ended) => Err(outcome::error(&ended, "test-connection", invocation.state(), &limits)),
+        let (of_test, _closed) = (gate.clone(), ClosedAtEnd(gate.clone()));
+        let test = async move {
+            let (_place, gate) = (place, of_test);
+            let (store, stopwatch) = invocation.parts();
+            let answer = stopwatch
+                .phase(limits.timeout(), async {
+                    let protocol = Invocation::instantiate(&mut *store, &prepared).await?;
+                    protocol.julee_action_protocol_api().call_test_connection(store, &config).await
+                })
+                .await;
+            let result = match answer {
+                Ok(Ok(report)) => {
+                    Ok(ConnectionReport { summary: report.summary, details: outcome::json(&report.details) })
+                }
+                Ok(Err(failure)) => Err(outcome::reported(failure, gate.journal.last_denial())),
+                Err(ended) => Err(outcome::error(&ended, "test-connection", invocation.state(), &limits)),
+            };
+            gate.meter.seal();
+            (result, invocation.finish())
         };
-        gate.meter.seal();
-        let receipt = invocation.finish();
+        let (result, receipt) = self.lanes.drive(test).await.ok_or_else(shutting_down)?;
         let mut stages = gate.take_stages();
         let target = stages.last().map_or_else(|| "nobody".to_owned(), |stage| stage.target.clone());
         stages.push(protocol_stage(&result, target, millis(started.elapsed())));

@@ -4,7 +4,8 @@
 //! [`WasmRuntime`] is the domain's `ProtocolRuntime`. A component's way through it: its type is
 //! looked at (`inspect`), it is compiled in a child process (`compile`), kept on disk under a
 //! seal (`cache`) and in memory, linked (`prepared`). Each call gets a fresh instance (`invoke`)
-//! within its limits (`limiter`, fuel, time), whose only way out is the gate (`capability`).
+//! within its limits (`limiter`, fuel, time), whose only way out is the gate (`capability`). One that
+//! computes for long goes on behind all others (`lanes`).
 //! How it ended becomes one of the stable error codes (`outcome`).
 
 mod admit;
@@ -17,6 +18,7 @@ mod connection_test;
 mod engine;
 mod inspect;
 mod invoke;
+mod lanes;
 mod limiter;
 mod native;
 mod outcome;
@@ -39,6 +41,7 @@ use crate::{
         tls::Trust,
     },
     compile::Workshop,
+    lanes::Lanes,
 };
 use action_domain::{
     audit::PublicKey,
@@ -92,9 +95,10 @@ pub struct WasmRuntime {
     outside: Outside,
     trusted_keys: Vec<PublicKey>,
     clock: Arc<dyn Clock>,
-    attempts: Semaphore,
-    aside: Semaphore,
-    transforms: Semaphore,
+    attempts: Arc<Semaphore>,
+    aside: Arc<Semaphore>,
+    transforms: Arc<Semaphore>,
+    lanes: Lanes,
     concurrency: u32,
 }
 
@@ -135,9 +139,10 @@ impl WasmRuntime {
             trusted_keys: config.trusted_keys,
             clock: config.clock,
             // What is kept running has places of its own.
-            attempts: Semaphore::new(concurrency as usize + CONTINUOUS_MAX),
-            aside: Semaphore::new(engine::ASIDE_INSTANCES as usize),
-            transforms: Semaphore::new(engine::TRANSFORM_INSTANCES as usize),
+            attempts: Arc::new(Semaphore::new(concurrency as usize + CONTINUOUS_MAX)),
+            aside: Arc::new(Semaphore::new(engine::ASIDE_INSTANCES as usize)),
+            transforms: Arc::new(Semaphore::new(engine::TRANSFORM_INSTANCES as usize)),
+            lanes: Lanes::default(),
             concurrency,
         })
     }

@@ -5,7 +5,7 @@
 
 use crate::{
     WasmRuntime,
-    attempt::{to_call, to_outcome, unusable},
+    attempt::{ClosedAtEnd, to_call, to_outcome, unusable},
     bindings::{reconciler::ReconcilingIndices, v0_1::julee::action::model},
     capability::gate::Gate,
     invoke::Invocation,
@@ -26,11 +26,13 @@ impl WasmRuntime {
             Ok(prepared) => prepared,
             Err(error) => return never_ran(unusable(error)),
         };
-        let Some(reconciler) = prepared.reconciler() else {
+        let Some(reconciler) = prepared.reconciler().cloned() else {
             let message = "the protocol cannot reconcile: it does not export `reconciler`";
             return never_ran(ExecutionError::new(ErrorCode::HostError, message));
         };
-        let Ok(_place) = self.attempts.acquire().await else { return never_ran(WasmRuntime::shutting_down()) };
+        let Ok(place) = self.attempts.clone().acquire_owned().await else {
+            return never_ran(WasmRuntime::shutting_down());
+        };
         let gate = self.gate_of(&request);
         let limits = request.limits;
         let made = Invocation::new(&self.engine, gate.clone(), self.pool.clone(), &limits, Instant::now());
@@ -38,10 +40,15 @@ impl WasmRuntime {
             Ok(invocation) => invocation,
             Err(error) => return never_ran(WasmRuntime::broken(&error)),
         };
-        let result = run(&mut invocation, &prepared, reconciler, &gate, &to_call(request), &limits).await;
-        // The report is true from here on: what the instance still held may send no more.
-        gate.meter.seal();
-        ReconcileReport { result, receipt: invocation.finish() }
+        let _closed = ClosedAtEnd(gate.clone());
+        let question = async move {
+            let _place = place;
+            let result = run(&mut invocation, &prepared, &reconciler, &gate, &to_call(request), &limits).await;
+            // The report is true from here on: what the instance still held may send no more.
+            gate.meter.seal();
+            ReconcileReport { result, receipt: invocation.finish() }
+        };
+        self.lanes.drive(question).await.unwrap_or_else(|| never_ran(WasmRuntime::shutting_down()))
     }
 }
 

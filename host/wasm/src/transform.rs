@@ -61,21 +61,26 @@ impl WasmRuntime {
 
     pub(crate) async fn apply(&self, request: TransformRequest) -> Result<Payload, TransformError> {
         let prepared = self.components.get(request.component).await?;
-        let _place = self.transforms.acquire().await.map_err(|_| ended(WasmRuntime::shutting_down()))?;
+        let shutting_down = || ended(WasmRuntime::shutting_down());
+        let place = self.transforms.clone().acquire_owned().await.map_err(|_| shutting_down())?;
         let mut invocation = self.reaching_nothing(&TRANSFORM_LIMITS, Arc::default()).map_err(ended)?;
         let (expression, variables) = (request.expression.to_string(), request.variables.to_string());
         let input =
             model::Payload { content_type: request.input.content_type.to_string(), data: request.input.data.into() };
-        let (store, stopwatch) = invocation.parts();
-        let answer = stopwatch.phase(TRANSFORM_LIMITS.timeout(), async {
-            let transform = prepared.transform()?.instantiate_async(&mut *store).await?;
-            transform.julee_action_transformer().call_apply(store, &expression, &input, &variables).await
-        });
-        match answer.await {
-            Ok(Ok(output)) => checked(output),
-            Ok(Err(error)) => Err(TransformError::Mistake(mistake(error))),
-            Err(why) => Err(ended(outcome::error(&why, "the expression", invocation.state(), &TRANSFORM_LIMITS))),
-        }
+        let apply = async move {
+            let _place = place;
+            let (store, stopwatch) = invocation.parts();
+            let answer = stopwatch.phase(TRANSFORM_LIMITS.timeout(), async {
+                let transform = prepared.transform()?.instantiate_async(&mut *store).await?;
+                transform.julee_action_transformer().call_apply(store, &expression, &input, &variables).await
+            });
+            match answer.await {
+                Ok(Ok(output)) => checked(output),
+                Ok(Err(error)) => Err(TransformError::Mistake(mistake(error))),
+                Err(why) => Err(ended(outcome::error(&why, "the expression", invocation.state(), &TRANSFORM_LIMITS))),
+            }
+        };
+        self.lanes.drive(apply).await.unwrap_or_else(|| Err(shutting_down()))
     }
 }
 

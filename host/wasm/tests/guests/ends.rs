@@ -97,7 +97,13 @@ async fn dropping_an_attempt_that_computes_stops_it_and_gives_its_place_back() {
         let mut last = pin!(runtime.run(request(digest, json!({"mode": "echo"}))));
         assert!(futures_util::poll!(&mut last).is_pending(), "every place is taken");
     }
-    assert!(journal.upgrade().is_none(), "nothing of the attempt is left");
+    // It may be at the end of its slice in the slow lane; then nothing of it is left.
+    soon(async {
+        while journal.upgrade().is_some() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let report = soon(runtime.run(request(digest, json!({"mode": "echo"})))).await;
     assert_eq!(report.result.unwrap().output.data, "hello");
 }

@@ -122,6 +122,10 @@ fn a_text_that_was_cut_in_a_secret_ends_before_it() {
     assert_eq!(redactor.text("sent hunter2-…"), "sent [secret:token]…");
     assert_eq!(redactor.text("sent hun"), "sent hun");
     assert_eq!(redactor.text("hunter2-hunter2hunt"), "[secret:token][secret:token]");
+    // So does each text within JSON.
+    let data = r#"{"cut":"sent hunter2-hun","whole":"sent"}"#.into();
+    let clean = redactor.payload(Payload { content_type: "application/json".into(), data });
+    assert_eq!(clean.data, r#"{"cut":"sent [secret:token]","whole":"sent"}"#);
 }
 
 #[test]
