@@ -11,7 +11,10 @@ use action_domain::{
     failure::{ErrorCode, ExecutionError, Issue},
     name::Name,
     repositories::StoreUnavailable,
-    secret::{AttemptSecrets, Held, Secret, SecretValue, reference},
+    secret::{
+        AttemptSecrets, Held, Secret, SecretValue,
+        reference::{self, Outline},
+    },
     services::{AttemptReport, ConnectionTest, ReconcileReport, Reconciliation, VaultError, WebhookReply},
     trigger::{self, Trigger},
     webhook::check_opened_key,
@@ -42,14 +45,13 @@ impl Engine {
         if ready.secrets.is_empty() {
             return Ok(Armed { config: ready.config.clone(), secrets: Arc::default() });
         }
-        let spec = &ready.action.spec;
-        self.arm_config(&spec.config, &ready.secrets, &spec.grants.reveal).await
+        self.arm_config(&ready.outline, &ready.secrets, &ready.action.spec.grants.reveal).await
     }
 
     /// For a config that names these secrets and may reveal some.
     pub(crate) async fn arm_config(
         &self,
-        config: &Value,
+        config: &Outline,
         names: &[Name],
         reveal: &[String],
     ) -> Result<Armed, ExecutionError> {
@@ -75,10 +77,16 @@ impl Engine {
             })?;
             values.insert(secret.name.clone(), Arc::new(value));
         }
-        let (config, held) = self
-            .with_handles(config, |name| (values.get(name).cloned(), reveal.iter().any(|own| own == name.as_str())))
-            .map_err(|error| ExecutionError::new(ErrorCode::HostError, error.to_string()))?;
-        Ok(Armed { config: config.to_string().into(), secrets: Arc::new(AttemptSecrets::new(held)) })
+        let mut held = Vec::new();
+        let config = config.filled(|name| {
+            let handle = self.inner.parts.vault.handle()?;
+            let (value, reveal) = (values.get(name).cloned(), reveal.iter().any(|own| own == name.as_str()));
+            held.push(Held { handle: handle.clone(), name: name.clone(), value, reveal });
+            Ok(handle)
+        });
+        let config =
+            config.map_err(|error: VaultError| ExecutionError::new(ErrorCode::HostError, error.to_string()))?;
+        Ok(Armed { config: config.into(), secrets: Arc::new(AttemptSecrets::new(held)) })
     }
 
     /// Those of these secrets that are there, sealed, as they are now.
@@ -100,20 +108,10 @@ impl Engine {
 
     /// For looking at a config: handles with nothing behind them.
     pub(crate) fn disguise(&self, config: &Value) -> Result<(Value, AttemptSecrets), VaultError> {
-        let (config, held) = self.with_handles(config, |_| (None, false))?;
-        Ok((config, AttemptSecrets::new(held)))
-    }
-
-    fn with_handles(
-        &self,
-        config: &Value,
-        behind: impl Fn(&Name) -> (Option<Arc<SecretValue>>, bool),
-    ) -> Result<(Value, Vec<Held>), VaultError> {
         let (mut held, mut failed) = (Vec::new(), None);
         let config = reference::replaced(config, &mut |name| match self.inner.parts.vault.handle() {
             Ok(handle) => {
-                let (value, reveal) = behind(name);
-                held.push(Held { handle: handle.clone(), name: name.clone(), value, reveal });
+                held.push(Held { handle: handle.clone(), name: name.clone(), value: None, reveal: false });
                 handle
             }
             Err(error) => {
@@ -121,7 +119,7 @@ impl Engine {
                 String::new()
             }
         });
-        failed.map_or(Ok((config, held)), Err)
+        failed.map_or_else(|| Ok((config, AttemptSecrets::new(held))), Err)
     }
 
     /// References of a config to secrets that are not there, with pointers into it.

@@ -11,7 +11,7 @@ use crate::{
 };
 use action_domain::{
     action::Action, digest::Digest, egress::Egress, id::ActionId, limits::Limits, name::Name, protocol::Protocol,
-    repositories::ActionKey,
+    repositories::ActionKey, secret::reference::Outline,
 };
 use moka::sync::Cache as Moka;
 use serde_json::value::RawValue;
@@ -32,6 +32,8 @@ pub(crate) struct Ready {
     pub(crate) config: Arc<str>,
     /// The secrets that its config names; mostly none.
     pub(crate) secrets: Vec<Name>,
+    /// The config where it names any.
+    pub(crate) outline: Outline,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,
     /// The transforms that its expressions name, by language.
@@ -119,9 +121,11 @@ impl Engine {
             transforms.insert(language.clone(), self.protocol(pin).await?.digest);
         }
         let egress = Egress::of_action(&protocol.descriptor.config_schema, &action.spec.config, &action.spec.grants);
+        let secrets: Vec<Name> = action.spec.config_secrets().into_iter().collect();
         let ready = Arc::new(Ready {
             config: action.spec.config.to_string().into(),
-            secrets: action.spec.config_secrets().into_iter().collect(),
+            outline: if secrets.is_empty() { Outline::default() } else { Outline::of(&action.spec.config) },
+            secrets,
             egress: Arc::new(egress),
             limits: self.inner.parts.limits.resolve(&action.spec.limits),
             action,

@@ -12,7 +12,7 @@ use action_domain::{
     protocol::{Pin, Protocol},
     receipt::Receipt,
     repositories::{ActionKey, UnitOfWork},
-    secret::reference,
+    secret::reference::{self, Outline},
     services::{ConnectionTest, TestRequest, Verdict},
 };
 use serde_json::Value;
@@ -31,7 +31,7 @@ impl Engine {
         self.accept_config(&protocol, &config).await?.map_err(EngineError::Invalid)?;
         let egress = Egress::of_action(&protocol.descriptor.config_schema, &config, &grants);
         let names: Vec<Name> = reference::names(&config).into_iter().collect();
-        let armed = match self.arm_config(&config, &names, &grants.reveal).await {
+        let armed = match self.arm_config(&Outline::of(&config), &names, &grants.reveal).await {
             Ok(armed) => armed,
             Err(error) => return self.record_test(&protocol, failed(error), Context::default(), by).await,
         };

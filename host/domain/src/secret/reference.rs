@@ -4,6 +4,7 @@
 //! schema says `writeOnly`: there the protocol expects something that it has to hand on and not to
 //! show. Anywhere else it would be a handle in a place that nobody fills in.
 
+use super::{HANDLE_BYTES, HANDLE_PREFIX};
 use crate::{action::escape_pointer, egress::for_each_value, failure::Issue, name::Name};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashSet};
@@ -54,6 +55,55 @@ pub fn replaced(config: &Value, with: &mut impl FnMut(&Name) -> String) -> Value
         }
         Value::Array(list) => list.iter().map(|value| replaced(value, with)).collect::<Vec<_>>().into(),
         other => other.clone(),
+    }
+}
+
+/// A config as text, ready for a handle in the place of each reference.
+#[derive(Debug, Clone, Default)]
+pub struct Outline {
+    text: Box<str>,
+    /// Where a handle goes, and of which secret, in their order.
+    places: Box<[(usize, Name)]>,
+}
+
+impl Outline {
+    /// Of a config.
+    pub fn of(config: &Value) -> Self {
+        let plain = config.to_string();
+        // Something of a handle's length that does not stand in the config by itself.
+        let mut number = 0_u128;
+        let stand_in = loop {
+            let stand_in = format!("{HANDLE_PREFIX}{number:032x}");
+            if !plain.contains(&stand_in) {
+                break stand_in;
+            }
+            number += 1;
+        };
+        let mut names = Vec::new();
+        let seen = replaced(config, &mut |name| {
+            names.push(name.clone());
+            stand_in.clone()
+        });
+        let text = seen.to_string();
+        let places = text.match_indices(&stand_in).map(|(at, _)| at).zip(names).collect();
+        Self { text: text.into(), places }
+    }
+
+    /// The config as a protocol sees it, with these handles: each of [`HANDLE_BYTES`], for the name that it is
+    /// asked for.
+    ///
+    /// # Errors
+    /// The first of `handle`.
+    pub fn filled<E>(&self, mut handle: impl FnMut(&Name) -> Result<String, E>) -> Result<String, E> {
+        let mut filled = String::with_capacity(self.text.len());
+        let mut at = 0;
+        for (place, name) in &self.places {
+            filled.push_str(&self.text[at..*place]);
+            filled.push_str(&handle(name)?);
+            at = place + HANDLE_BYTES;
+        }
+        filled.push_str(&self.text[at..]);
+        Ok(filled)
     }
 }
 
@@ -141,6 +191,27 @@ mod tests {
                 "url": "https://a.test/", "again": "<token1>"
             })
         );
+    }
+
+    #[test]
+    fn an_outline_says_what_the_replaced_config_says() {
+        let stand_in = format!("{HANDLE_PREFIX}{:032x}", 0);
+        let config = json!({
+            "headers": {"a": {"$secret": "token", "prefix": "Bearer \"é\" "}, "b": [{"$secret": "other"}, 1.5]},
+            "odd": [stand_in, {"$secret": 1}], "again": {"$secret": "token"}
+        });
+        let handles = || (1_u8..).map(|number| format!("{HANDLE_PREFIX}{number:032x}"));
+        let (mut these, mut those) = (handles(), handles());
+        let mut asked = Vec::new();
+        let outline = Outline::of(&config);
+        let filled = outline.filled(|name| {
+            asked.push(name.to_string());
+            Ok::<_, ()>(these.next().unwrap())
+        });
+        assert_eq!(filled.unwrap(), replaced(&config, &mut |_| those.next().unwrap()).to_string());
+        assert_eq!(asked, ["token", "token", "other"]);
+        assert_eq!(outline.filled(|_| Err("no handle")), Err("no handle"));
+        assert_eq!(Outline::of(&json!({"a": 1})).filled(|_| Err(())).unwrap(), r#"{"a":1}"#);
     }
 
     #[test]
