@@ -40,6 +40,13 @@ pub struct Circumstances<'a> {
     pub random: f64,
 }
 
+impl Circumstances<'_> {
+    /// Whether another attempt does no harm, whatever became of this one.
+    pub fn is_harmless_again(&self) -> bool {
+        self.effect != Effect::Unsafe || self.sent == Sent::NotSent || self.reconciled == Reconciled::DidNot
+    }
+}
+
 /// What a protocol knows about an attempt in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reconciled {

@@ -143,20 +143,20 @@ impl Engine {
         wait: Option<Duration>,
     ) -> Result<Dispatched, EngineError> {
         self.refuse_if_wrong(&ready, &occurrence).await?;
-        let Some(wait) = wait else { return self.enqueue(&ready, &occurrence).await };
+        let Some(wait) = wait else { return self.enqueue(&ready, occurrence).await };
         // Refused before anything is written: the caller may try again, and nothing runs twice.
         let busy = EngineError::Busy { retry_after: RETRY_AFTER };
         let _waiter = self.inner.waiters.try_acquire().map_err(|_| busy)?;
         let key = self.key_or_refuse(&ready, &occurrence).await?;
         let execution = self.new_execution(&ready, &occurrence, key);
         if !self.may_begin_at_once(&execution).await? {
-            return self.enqueue_and_wait(execution, &occurrence, wait).await;
+            return self.enqueue_and_wait(execution, occurrence, wait).await;
         }
         // Nothing is promised yet, so a short wait for room costs less than the way over the queue.
         let room = tokio::time::timeout(ROOM_WAIT.min(wait), self.attempt_permit()).await;
         match room {
             Ok(permit) => self.run_at_once(ready, execution, occurrence, wait, permit?).await,
-            Err(_) => self.enqueue_and_wait(execution, &occurrence, wait).await,
+            Err(_) => self.enqueue_and_wait(execution, occurrence, wait).await,
         }
     }
 
@@ -182,6 +182,7 @@ impl Engine {
         let id = execution.id;
         let mut waiting = self.inner.waiting.wait_for(id);
         let until = Instant::now() + wait;
+        let mut place = self.inner.running.enter(id, execution.lease.map_or(now, |lease| lease.until));
         let (engine, (tell, accepted)) = (self.clone(), oneshot::channel());
         // A task of its own, from the promise on: what is kept as begun is run, wherever the caller goes.
         let ended = self.inner.tasks.spawn(async move {
@@ -190,7 +191,8 @@ impl Engine {
             let is_new = matches!(accepted, Ok(Accepted::New));
             let _ = tell.send(accepted);
             if is_new {
-                let view = engine.run_attempt(&ready, execution, occurrence.trigger, occurrence.input).await;
+                let view =
+                    engine.run_attempt(&ready, execution, occurrence.trigger, occurrence.input, &mut place).await;
                 drop(permit);
                 engine.announce(view);
             }
@@ -216,27 +218,42 @@ impl Engine {
     async fn enqueue_and_wait(
         &self,
         execution: Execution,
-        occurrence: &Occurrence,
+        occurrence: Occurrence,
         wait: Duration,
     ) -> Result<Dispatched, EngineError> {
-        let waiting = self.inner.waiting.wait_for(execution.id);
-        let queued = Fact::ExecutionQueued { run_at: execution.run_at.unwrap_or(execution.created_at) };
-        if let Accepted::Before(id) = self.accept(&execution, occurrence, &queued).await? {
-            return self.wait_for_earlier(id, wait).await;
+        let id = execution.id;
+        let waiting = self.inner.waiting.wait_for(id);
+        match self.accept_and_ring(execution, occurrence).await? {
+            (Accepted::New, _) => self.until_told(waiting, id, wait).await,
+            (Accepted::Before(id), _) => self.wait_for_earlier(id, wait).await,
         }
-        self.ring();
-        self.until_told(waiting, execution.id, wait).await
     }
 
-    async fn enqueue(&self, ready: &Ready, occurrence: &Occurrence) -> Result<Dispatched, EngineError> {
-        let key = self.key_or_refuse(ready, occurrence).await?;
-        let execution = self.new_execution(ready, occurrence, key);
-        let queued = Fact::ExecutionQueued { run_at: execution.run_at.unwrap_or(execution.created_at) };
-        if let Accepted::Before(id) = self.accept(&execution, occurrence, &queued).await? {
-            return self.execution(id).await.map(Dispatched::from);
+    async fn enqueue(&self, ready: &Ready, occurrence: Occurrence) -> Result<Dispatched, EngineError> {
+        let key = self.key_or_refuse(ready, &occurrence).await?;
+        let execution = self.new_execution(ready, &occurrence, key);
+        match self.accept_and_ring(execution, occurrence).await? {
+            (Accepted::New, execution) => Ok(ExecutionView { execution, output: None, reply: None }.into()),
+            (Accepted::Before(id), _) => self.execution(id).await.map(Dispatched::from),
         }
-        self.ring();
-        Ok(ExecutionView { execution, output: None, reply: None }.into())
+    }
+
+    /// Accepts what waits for its turn, and says that it does, wherever the caller is by then.
+    async fn accept_and_ring(
+        &self,
+        execution: Execution,
+        occurrence: Occurrence,
+    ) -> Result<(Accepted, Execution), EngineError> {
+        let engine = self.clone();
+        let accepting = self.inner.tasks.spawn(async move {
+            let queued = Fact::ExecutionQueued { run_at: execution.run_at.unwrap_or(execution.created_at) };
+            let accepted = engine.accept(&execution, &occurrence, &queued).await?;
+            if let Accepted::New = accepted {
+                engine.ring();
+            }
+            Ok((accepted, execution))
+        });
+        accepting.await.map_err(|error| EngineError::Internal(error.to_string()))?
     }
 
     /// The execution of an earlier trigger with the same idempotency key; its end, if that comes

@@ -109,7 +109,8 @@ impl Engine {
     /// Decides about an attempt whose repeat may do harm, while others go on.
     fn recover_apart(&self, execution: Execution, ready: Arc<Ready>) {
         // From here on it runs here: it is not taken up once more, and can be stopped.
-        let place = self.inner.running.enter(execution.id, None);
+        let until = self.lease_for(&ready.limits, execution.attempt, self.now()).until;
+        let place = self.inner.running.enter(execution.id, until);
         let engine = self.clone();
         // A task for all of it: whoever has taken an execution over has to see it through.
         self.inner.tasks.spawn(async move {
@@ -198,7 +199,9 @@ impl Engine {
         let (mut lost, abandoned) = self.lost(&execution, true, sent);
         events.push(abandoned);
         // A place of its own: the attempt's has been told to stop.
-        let mut place = self.inner.running.enter(execution.id, None);
+        let until = execution.lease.map_or_else(|| self.now(), |lease| lease.until);
+        let until = self.inner.running.until(execution.id).unwrap_or(until);
+        let mut place = self.inner.running.enter(execution.id, until);
         self.ask_if_in_doubt(ready, &execution, &mut lost, None, &mut events, &mut place).await.ok()?;
         self.transform_output(ready, &execution, None, &mut lost).await;
         self.conclude(execution, &lost, events, Some(ready)).await

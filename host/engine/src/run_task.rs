@@ -15,7 +15,7 @@ use action_domain::{
     execution::{Execution, Lease, Status},
     failure::{Advice, ErrorCode, ExecutionError},
     id::ExecutionId,
-    limits::Limits,
+    limits::{CONTINUOUS_MAX, Limits},
     payload::{Payload, RecordedPayload},
     repositories::{CommitError, Conflict, UnitOfWork, Write},
     services::{AttemptReport, AttemptRequest, Entry, GuestTrigger, Journal, Sending, SendingRefused, WebhookReply},
@@ -31,6 +31,10 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const ENDLESS_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 /// Between tries to write an outcome to a store that is unavailable.
 const COMMIT_RETRY: Duration = Duration::from_millis(200);
+/// What is to be kept running and has no place waits this long, and twice as long each time.
+const PLACE_WAIT: Duration = Duration::from_millis(2_500);
+/// As often: to some five minutes.
+const PLACE_WAIT_DOUBLED_MAX: u32 = 7;
 
 impl Engine {
     /// Runs an attempt that a worker claimed. Gives what became of the execution, for
@@ -39,37 +43,76 @@ impl Engine {
         &self,
         execution: Execution,
         permit: OwnedSemaphorePermit,
+        mut place: Place,
     ) -> Option<ExecutionView> {
         let id = execution.id;
         let prepared = async {
             let ready = self.ready_revision(execution.action, execution.revision).await?;
             Ok::<_, EngineError>((ready, self.trigger_of(id).await?))
         };
-        match prepared.await {
-            Ok((ready, (trigger, input))) => {
-                let _permit = self.permit_for(&trigger, permit).await?;
-                self.run_attempt(&ready, execution, trigger, input).await
+        match place.unless_stopped(prepared).await {
+            Ok(Ok((ready, (trigger, input)))) => {
+                let Some(_permit) = self.permit_for(&trigger, permit) else {
+                    return self.wait_for_a_place(execution).await;
+                };
+                self.run_attempt(&ready, execution, trigger, input, &mut place).await
             }
             // Nothing was tried. The lease runs out and somebody takes it up again.
-            Err(error @ EngineError::Unavailable(_)) => {
+            Ok(Err(error @ EngineError::Unavailable(_))) => {
                 tracing::error!(execution = %id, %error, "engine.run_task.prepare");
                 None
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::error!(execution = %id, %error, "engine.run_task.prepare");
                 let error = ExecutionError::new(ErrorCode::HostError, error.to_string());
                 self.conclude(execution, &Concluded::of_error(error), Vec::new(), None).await
             }
+            Err(why) => self.stopped_before(execution, why).await,
         }
     }
 
-    /// What is kept running takes no place of those that end.
-    async fn permit_for(&self, trigger: &GuestTrigger, permit: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+    /// What is kept running takes no place of those that end, and has some of its own, if there are any left.
+    fn permit_for(&self, trigger: &GuestTrigger, permit: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
         if *trigger != GuestTrigger::Continuous {
             return Some(permit);
         }
-        drop(permit);
-        self.inner.endless.clone().acquire_owned().await.ok()
+        self.inner.endless.clone().try_acquire_owned().ok()
+    }
+
+    /// This process keeps as many running as it can: another one may take it, or this one later.
+    async fn wait_for_a_place(&self, execution: Execution) -> Option<ExecutionView> {
+        let wait = PLACE_WAIT.saturating_mul(1 << execution.attempt.min(PLACE_WAIT_DOUBLED_MAX));
+        tracing::warn!(execution = %execution.id, most = CONTINUOUS_MAX, "engine.run_task.no_place");
+        self.put_back(execution, self.now().plus(wait)).await
+    }
+
+    /// Stopped before anything of it ran.
+    async fn stopped_before(&self, execution: Execution, why: Stop) -> Option<ExecutionView> {
+        match why {
+            Stop::Cancelled => self.conclude_cancelled(execution, Vec::new()).await,
+            Stop::Released => self.put_back(execution, self.now()).await,
+            Stop::LeaseLost => {
+                tracing::warn!(execution = %execution.id, attempt = execution.attempt, "engine.run_task.lease_lost");
+                None
+            }
+        }
+    }
+
+    /// Gives an attempt back of which nothing ran: it is due again at this time, for anybody.
+    async fn put_back(&self, mut execution: Execution, at: Timestamp) -> Option<ExecutionView> {
+        let lease = execution.lease.take()?;
+        execution.status = Status::Waiting;
+        execution.run_at = Some(at);
+        let queued = self.event(context_of(&execution, None), &Fact::ExecutionQueued { run_at: at });
+        let unit = UnitOfWork::new().write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
+        match self.commit_outcome(&execution, lease.until, unit, None, queued).await {
+            Ok(()) => Some(ExecutionView { execution, output: None, reply: None }),
+            Err(Unwritten::ToCancel) => {
+                execution.lease = Some(lease);
+                self.conclude_cancelled(execution, Vec::new()).await
+            }
+            Err(Unwritten::Lost) => None,
+        }
     }
 
     /// Runs an attempt whose beginning is recorded, and records how it ended.
@@ -79,14 +122,26 @@ impl Engine {
         execution: Execution,
         trigger: GuestTrigger,
         input: Payload,
+        place: &mut Place,
     ) -> Option<ExecutionView> {
-        let given = match self.transformed_input(ready, &trigger, input).await {
-            Ok(given) => given,
-            Err(error) => return self.conclude(execution, &Concluded::of_error(error), Vec::new(), Some(ready)).await,
+        let endless = trigger == GuestTrigger::Continuous;
+        if endless {
+            place.is_endless(execution.action);
+        }
+        let given = async {
+            let given = self.transformed_input(ready, &trigger, input).await?;
+            let armed = Arc::new(self.arm(ready).await?);
+            // Its action may have been saved or removed while it waited for its turn.
+            let wanted = !endless || self.is_kept_running(execution.id, execution.action).await;
+            Ok::<_, ExecutionError>((given, armed, wanted))
         };
-        let armed = match self.arm(ready).await {
-            Ok(armed) => Arc::new(armed),
-            Err(error) => return self.conclude(execution, &Concluded::of_error(error), Vec::new(), Some(ready)).await,
+        let (given, armed) = match place.unless_stopped(given).await {
+            Ok(Ok((given, armed, true))) => (given, armed),
+            Ok(Ok((_, _, false))) => return self.stopped_before(execution, Stop::Cancelled).await,
+            Ok(Err(error)) => {
+                return self.conclude(execution, &Concluded::of_error(error), Vec::new(), Some(ready)).await;
+            }
+            Err(why) => return self.stopped_before(execution, why).await,
         };
         let journal = Arc::new(Journal::without(armed.secrets.clone()));
         let mut request = self.attempt_request(ready, &armed, &execution, trigger.clone(), given.clone(), &journal);
@@ -94,20 +149,13 @@ impl Engine {
         request.sending = execution.lease.map(|lease| {
             Arc::new(RecordSending { engine: self.clone(), execution: execution.clone(), lease }) as Arc<dyn Sending>
         });
-        let endless = trigger == GuestTrigger::Continuous;
-        let mut place = self.inner.running.enter(execution.id, endless.then_some(execution.action));
-        // Its action may have been saved or removed while it waited for its turn.
-        let ran = if endless && !self.is_kept_running(execution.id, execution.action).await {
-            Err(Stop::Cancelled)
-        } else {
-            self.run_and_flush(&execution, request, &journal, &mut place).await
-        };
-        let mut events = self.journal_events(&execution, journal.finish());
+        let (ran, mut events) = self.run_and_flush(&execution, request, &journal, place).await;
+        events.extend(self.journal_events(&execution, journal.finish()));
         let ended = match ran {
             Ok(report) => {
                 let mut ended = Concluded { endless, ..Concluded::of_report(armed.clean(report)) };
                 let came = Some((trigger.clone(), given));
-                match self.ask_if_in_doubt(ready, &execution, &mut ended, came, &mut events, &mut place).await {
+                match self.ask_if_in_doubt(ready, &execution, &mut ended, came, &mut events, place).await {
                     Ok(()) => {
                         self.transform_output(ready, &execution, Some(&trigger), &mut ended).await;
                         Ok(ended)
@@ -143,29 +191,45 @@ impl Engine {
     }
 
     /// Runs the component and writes down what it does, about every second. Where it is stopped,
-    /// the component ends at once, with whatever it holds.
+    /// the component ends at once, with whatever it holds. Gives also what could not be written yet.
     async fn run_and_flush(
         &self,
         execution: &Execution,
         request: AttemptRequest,
         journal: &Journal,
         place: &mut Place,
-    ) -> Result<AttemptReport, Stop> {
+    ) -> (Result<AttemptReport, Stop>, Vec<NewEvent>) {
         let mut run = self.inner.parts.runtime.run(request);
+        let mut unwritten = Vec::new();
         loop {
             tokio::select! {
                 biased;
-                report = &mut run => return Ok(report),
-                why = place.stopped() => return Err(why),
+                report = &mut run => return (Ok(report), unwritten),
+                why = place.stopped() => return (Err(why), unwritten),
                 () = tokio::time::sleep(FLUSH_EVERY) => {}
             }
-            let events = self.journal_events(execution, journal.drain());
-            let Some(lease) = execution.lease.filter(|_| !events.is_empty()) else { continue };
-            let unit = UnitOfWork { writes: vec![Write::RequireLease(execution.id, lease)], events };
-            match self.store().commit(unit).await {
-                Ok(_) => {}
-                Err(CommitError::Conflict(_)) => return Err(Stop::LeaseLost),
+            unwritten.extend(self.journal_events(execution, journal.drain()));
+            let Some(lease) = execution.lease.filter(|_| !unwritten.is_empty()) else { continue };
+            let writes = vec![Write::RequireLease(execution.id, lease)];
+            let mut writing = self.store().commit(UnitOfWork { writes, events: unwritten.clone() });
+            // The component goes on while the store is slow, and can be stopped.
+            let (written, ran) = tokio::select! {
+                biased;
+                written = &mut writing => (written, None),
+                report = &mut run => (writing.await, Some(Ok(report))),
+                why = place.stopped() => {
+                    drop(run);
+                    let written = writing.await;
+                    return (Err(why), if written.is_ok() { Vec::new() } else { unwritten });
+                }
+            };
+            match written {
+                Ok(_) => unwritten.clear(),
+                Err(CommitError::Conflict(_)) => return (Err(Stop::LeaseLost), Vec::new()),
                 Err(error) => tracing::error!(execution = %execution.id, %error, "engine.run_task.flush"),
+            }
+            if let Some(ran) = ran {
+                return (ran, unwritten);
             }
         }
     }
@@ -288,7 +352,8 @@ impl Engine {
         unit.events = events;
         let unit = unit.write(Write::UpdateExecutionIfLeased(Box::new(execution.clone()), lease));
         let unit = call_back(unit, &execution, now);
-        let captured = concluded.captured.as_ref().filter(|_| step == Step::Succeed);
+        // Where only its transform failed, it has taken from the remote what it captured.
+        let captured = concluded.captured.as_ref().filter(|_| ended);
         match self.commit_outcome(&execution, lease.until, unit, captured, last).await {
             Ok(()) => Some(ExecutionView { execution, output, reply: concluded.reply.clone() }),
             Err(Unwritten::ToCancel) => {
@@ -313,7 +378,8 @@ impl Engine {
         };
         match next_step(concluded.ended(), &given) {
             // It is no fault of the execution that its process ends: others go on with it at once.
-            Step::GiveUp | Step::RetryAt(_) if concluded.handed_on => Step::RetryAt(now),
+            Step::RetryAt(_) if concluded.handed_on => Step::RetryAt(now),
+            Step::GiveUp if concluded.handed_on && given.is_harmless_again() => Step::RetryAt(now),
             // Another execution takes its place.
             Step::RetryAt(_) if concluded.endless => Step::GiveUp,
             step => step,
@@ -367,7 +433,7 @@ impl Engine {
                     tracing::warn!(execution = %execution.id, "engine.run_task.lease_lost");
                     return Err(Unwritten::Lost);
                 }
-                Err(CommitError::Unavailable(error)) if self.now() < until => {
+                Err(CommitError::Unavailable(error)) if self.still_has(execution.id, until) => {
                     tracing::error!(execution = %execution.id, %error, "engine.run_task.commit");
                     tokio::time::sleep(COMMIT_RETRY).await;
                 }
@@ -381,6 +447,13 @@ impl Engine {
 }
 
 impl Engine {
+    /// Whether nobody else can have taken up what this process has of an execution, under a lease until then that
+    /// may have been renewed.
+    fn still_has(&self, id: ExecutionId, until: Timestamp) -> bool {
+        let until = self.inner.running.until(id).map_or(until, |renewed| renewed.max(until));
+        self.inner.parts.exclusive_store || self.now() < until
+    }
+
     async fn commit_once(
         &self,
         execution: &Execution,

@@ -1,6 +1,9 @@
-//! The attempts that run in this process, and how to stop one.
+//! The attempts that this process has, and how to stop one: from the claim on, before anything of it runs.
 
-use action_domain::id::{ActionId, ExecutionId};
+use action_domain::{
+    id::{ActionId, ExecutionId},
+    time::Timestamp,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,74 +21,134 @@ pub(crate) enum Stop {
     LeaseLost,
 }
 
-/// The attempts that run here.
+/// The attempts that this process has.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
-    attempts: Mutex<HashMap<ExecutionId, Attempt>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Of one execution there may be an attempt that is lost and does not know it yet, and the next one.
+    attempts: HashMap<ExecutionId, Vec<Attempt>>,
+    entered: u64,
 }
 
 #[derive(Debug)]
 struct Attempt {
+    number: u64,
     stop: watch::Sender<Option<Stop>>,
     /// It is kept running for this action, and does not end by itself.
     endless: Option<ActionId>,
+    /// Until when nobody else takes the execution up.
+    until: Timestamp,
 }
 
 /// An attempt's place among them, until it is dropped.
 pub(crate) struct Place {
     running: Arc<Running>,
     id: ExecutionId,
+    number: u64,
     stop: watch::Receiver<Option<Stop>>,
 }
 
 impl Running {
-    fn attempts(&self) -> MutexGuard<'_, HashMap<ExecutionId, Attempt>> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An attempt of this execution runs from now on.
-    pub(crate) fn enter(self: &Arc<Self>, id: ExecutionId, endless: Option<ActionId>) -> Place {
+    /// This process has the execution from now on, until then or longer. Whatever it had of it before has lost it.
+    pub(crate) fn enter(self: &Arc<Self>, id: ExecutionId, until: Timestamp) -> Place {
         let (sender, stop) = watch::channel(None);
-        self.attempts().insert(id, Attempt { stop: sender, endless });
-        Place { running: Arc::clone(self), id, stop }
+        let mut state = self.state();
+        state.entered += 1;
+        let number = state.entered;
+        let attempts = state.attempts.entry(id).or_default();
+        for lost in attempts.iter() {
+            let _ = lost.stop.send(Some(Stop::LeaseLost));
+        }
+        attempts.push(Attempt { number, stop: sender, endless: None, until });
+        Place { running: Arc::clone(self), id, number, stop }
     }
 
-    /// Stops the attempt of an execution. Whether it runs here.
+    /// Stops the attempt of an execution. Whether there is one here.
     pub(crate) fn stop(&self, id: ExecutionId, why: Stop) -> bool {
-        self.attempts().get(&id).is_some_and(|attempt| attempt.stop.send(Some(why)).is_ok())
+        let state = self.state();
+        let attempts = state.attempts.get(&id).into_iter().flatten();
+        attempts.fold(false, |stopped, attempt| attempt.stop.send(Some(why)).is_ok() || stopped)
+    }
+
+    /// Stops those of which this holds.
+    fn stop_those(&self, why: Stop, which: impl Fn(&Attempt) -> bool) {
+        for attempt in self.state().attempts.values().flatten().filter(|attempt| which(attempt)) {
+            let _ = attempt.stop.send(Some(why));
+        }
     }
 
     /// Stops everything.
     pub(crate) fn stop_all(&self, why: Stop) {
-        for attempt in self.attempts().values() {
-            let _ = attempt.stop.send(Some(why));
-        }
+        self.stop_those(why, |_| true);
     }
 
     /// Stops what does not end by itself.
     pub(crate) fn stop_endless(&self, why: Stop) {
-        for attempt in self.attempts().values().filter(|attempt| attempt.endless.is_some()) {
-            let _ = attempt.stop.send(Some(why));
-        }
+        self.stop_those(why, |attempt| attempt.endless.is_some());
+    }
+
+    /// Stops whatever others may have taken up by now.
+    pub(crate) fn stop_lapsed(&self, now: Timestamp) {
+        self.stop_those(Stop::LeaseLost, |attempt| attempt.until <= now);
     }
 
     /// What does not end by itself, with the action that it is kept running for.
     pub(crate) fn endless(&self) -> Vec<(ExecutionId, ActionId)> {
-        self.attempts().iter().filter_map(|(id, attempt)| Some((*id, attempt.endless?))).collect()
+        let state = self.state();
+        let all = state.attempts.iter().flat_map(|(id, attempts)| attempts.iter().map(|attempt| (*id, attempt)));
+        all.filter_map(|(id, attempt)| Some((id, attempt.endless?))).collect()
     }
 
-    /// Whether an execution runs here.
+    /// The executions that this process has.
+    pub(crate) fn ids(&self) -> Vec<ExecutionId> {
+        self.state().attempts.keys().copied().collect()
+    }
+
+    /// The leases of these last until then.
+    pub(crate) fn renewed(&self, ids: &[ExecutionId], until: Timestamp) {
+        let mut state = self.state();
+        for id in ids {
+            // Only the last one can have it.
+            if let Some(attempt) = state.attempts.get_mut(id).and_then(|attempts| attempts.last_mut()) {
+                attempt.until = attempt.until.max(until);
+            }
+        }
+    }
+
+    /// Until when nobody else takes an execution up that this process has.
+    pub(crate) fn until(&self, id: ExecutionId) -> Option<Timestamp> {
+        self.state().attempts.get(&id)?.last().map(|attempt| attempt.until)
+    }
+
+    /// Whether this process has an execution.
     pub(crate) fn has(&self, id: ExecutionId) -> bool {
-        self.attempts().contains_key(&id)
+        self.state().attempts.contains_key(&id)
     }
 
-    /// Whether nothing runs.
+    /// Whether it has none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.attempts().is_empty()
+        self.state().attempts.is_empty()
     }
 }
 
 impl Place {
+    /// The attempt does not end by itself: it is kept running for this action.
+    pub(crate) fn is_endless(&self, action: ActionId) {
+        let mut state = self.running.state();
+        let attempts = state.attempts.get_mut(&self.id).into_iter().flatten();
+        for own in attempts.filter(|attempt| attempt.number == self.number) {
+            own.endless = Some(action);
+        }
+    }
+
     /// Waits until the attempt is to be stopped.
     pub(crate) async fn stopped(&mut self) -> Stop {
         loop {
@@ -99,10 +162,24 @@ impl Place {
             }
         }
     }
+
+    /// Works at something unless the attempt is to be stopped, now or meanwhile.
+    pub(crate) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            why = self.stopped() => Err(why),
+            done = work => Ok(done),
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.running.attempts().remove(&self.id);
+        let mut state = self.running.state();
+        let Some(attempts) = state.attempts.get_mut(&self.id) else { return };
+        attempts.retain(|attempt| attempt.number != self.number);
+        if attempts.is_empty() {
+            state.attempts.remove(&self.id);
+        }
     }
 }

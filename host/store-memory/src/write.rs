@@ -65,7 +65,7 @@ impl State {
                 if held { Ok(Box::new(|_| {})) } else { Err(Conflict::LeaseLost.into()) }
             }
             Write::RequestCancelIfRunning(id, attempt) => self.request_cancel(id, attempt),
-            Write::RenewLeases(worker, until) => Ok(self.renew_leases(worker, until)),
+            Write::RenewLeases(worker, executions, until) => Ok(self.renew_leases(worker, &executions, until)),
             Write::CallBack(action, key, now) => Ok(self.call_back(action, key.as_deref(), now)),
             Write::SlowDown(action, until) => Ok(self.slow_down(action, until)),
             Write::AddIdempotencyKey(key) => self.add_idempotency_key(*key),
@@ -236,8 +236,8 @@ impl State {
         Ok(self.replace(Execution { cancel_requested: true, ..stored.clone() }))
     }
 
-    fn renew_leases(&mut self, worker: WorkerId, until: Timestamp) -> Undo {
-        let running = self.leased_until.iter().filter_map(|(_, id)| self.executions.get(id));
+    fn renew_leases(&mut self, worker: WorkerId, executions: &[ExecutionId], until: Timestamp) -> Undo {
+        let running = executions.iter().filter_map(|id| self.executions.get(id));
         let renewed: Vec<Execution> = running
             .filter_map(|execution| {
                 let lease = execution.lease.filter(|lease| lease.worker == worker && lease.until < until)?;

@@ -75,6 +75,7 @@ fn executions_are_read_over_indexes() {
     plans.searches(&executions::expired_text(), &["executions_expiring"]);
     plans.searches(queue::KEY, &["PRIMARY KEY (action=? AND key=?)"]);
     plans.searches(queue::CALL_BACK, &["executions_aside (action=?)"]);
+    plans.searches(queue::RENEW, &["PRIMARY KEY (id=?)"]);
     plans.searches(queue::OFFER, &["executions_due (run_at<?)"]);
     plans.searches(events::SENT, &["events_by_execution (execution=?)"]);
     plans.searches(&executions::abandoned_text(false), &["executions_running (lease_until<?)"]);
@@ -116,7 +117,6 @@ fn running_executions_are_read_over_their_own_index() {
         state::RUNNING.to_owned(),
         claim::RUNNING_OF.to_owned(),
         executions::TO_CANCEL.to_owned(),
-        queue::RENEW.to_owned(),
         executions::abandoned_text(true),
         executions::page_text(&running),
         executions::page_text(&of_action),

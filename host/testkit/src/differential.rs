@@ -161,7 +161,10 @@ impl Known {
             }
             7 | 14 | 15 => Write::AddExecution(Box::new(Execution { turn: Self::turn(w), ..w.queued(&action) })),
             16 => Write::RequestCancelIfRunning(execution.id, execution.attempt),
-            17 => Write::RenewLeases(execution.lease.map_or_else(|| random.uuid(), |lease| lease.worker), w.now()),
+            17 => {
+                let worker = execution.lease.map_or_else(|| random.uuid(), |lease| lease.worker);
+                Write::RenewLeases(worker, vec![execution.id], w.now())
+            }
             18 => Write::CallBack(execution.action, execution.turn.ordering_key.clone(), w.now()),
             19 => Write::SlowDown(execution.action, w.now().plus(Duration::from_millis(random.below(3000) as u64))),
             20 => Write::AddIdempotencyKey(Box::new(IdempotencyKey {

@@ -89,8 +89,8 @@ pub enum Write {
     /// Notes that somebody wants a running execution stopped, if this attempt of it runs; else
     /// [`Conflict::StatusMismatch`]. Its worker gets a signal.
     RequestCancelIfRunning(ExecutionId, u32),
-    /// Makes all leases that a worker still has last until then, if that is later.
-    RenewLeases(WorkerId, Timestamp),
+    /// Makes the leases that a worker still has of these executions last until then, if that is later.
+    RenewLeases(WorkerId, Vec<ExecutionId>, Timestamp),
     /// Makes executions of an action due now that are set aside: the oldest
     /// [`CALLED_BACK_MAX`](crate::turn::CALLED_BACK_MAX) of all and, where a key is given, the oldest
     /// with that key.

@@ -6,6 +6,7 @@
 use crate::{Engine, EngineError};
 use action_domain::services::{BrokerUnavailable, Carried};
 use std::{sync::atomic::Ordering, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Executions that are offered at once.
 const OFFER_MAX: u32 = 500;
@@ -77,7 +78,12 @@ impl Engine {
         loop {
             let turn = tokio::select! {
                 () = self.inner.stopping.cancelled() => return,
-                turn = self.pull_and_run() => turn,
+                pulled = self.pull() => pulled,
+            };
+            // What is claimed is run, also where the process is told to end meanwhile.
+            let turn = match turn {
+                Ok((permits, carried)) => self.run_carried(permits, carried).await,
+                Err(error) => Err(error),
             };
             self.inner.broker_well.store(turn.is_ok(), Ordering::Relaxed);
             if let Err(error) = turn {
@@ -96,10 +102,19 @@ impl Engine {
         self.inner.parts.broker.is_some() && self.inner.broker_well.load(Ordering::Relaxed)
     }
 
-    async fn pull_and_run(&self) -> Result<(), EngineError> {
-        let Some(broker) = &self.inner.parts.broker else { return Ok(()) };
+    /// As many as there is room for.
+    async fn pull(&self) -> Result<(Vec<OwnedSemaphorePermit>, Vec<Box<dyn Carried>>), EngineError> {
+        let Some(broker) = &self.inner.parts.broker else { return Ok(Default::default()) };
         let permits = self.permits().await?;
         let carried = broker.pull(permits.len(), PULL_WAIT).await.map_err(unavailable)?;
+        Ok((permits, carried))
+    }
+
+    async fn run_carried(
+        &self,
+        permits: Vec<OwnedSemaphorePermit>,
+        carried: Vec<Box<dyn Carried>>,
+    ) -> Result<(), EngineError> {
         if carried.is_empty() {
             return Ok(());
         }

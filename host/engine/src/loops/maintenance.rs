@@ -23,6 +23,10 @@ impl Engine {
             if let Err(error) = self.expire_late().await {
                 tracing::error!(%error, "engine.maintenance.expire");
             }
+            // Where nobody gives signals: somebody may have wanted to stop what was just being taken.
+            if self.inner.parts.exclusive_store {
+                self.look_for_cancels().await;
+            }
             if round.is_multiple_of(LEASES_EVERY)
                 && let Err(error) = self.recover_abandoned(None).await
             {

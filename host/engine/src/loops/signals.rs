@@ -3,6 +3,7 @@
 use crate::{Engine, running::Stop};
 use action_domain::repositories::Signal;
 use std::time::Duration;
+use tokio::time::MissedTickBehavior;
 
 /// Requests to stop are looked for this often, in case a signal was missed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -10,6 +11,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 impl Engine {
     pub(crate) async fn listen(self) {
         let mut signals = self.reader().signals();
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.inner.stopping.cancelled() => return,
@@ -19,12 +22,13 @@ impl Engine {
                         self.inner.running.stop(execution, Stop::Cancelled);
                     }
                 },
-                () = tokio::time::sleep(LOOK_EVERY) => self.look_for_cancels().await,
+                // However many signals come.
+                _ = look.tick() => self.look_for_cancels().await,
             }
         }
     }
 
-    async fn look_for_cancels(&self) {
+    pub(super) async fn look_for_cancels(&self) {
         if self.inner.running.is_empty() {
             return;
         }

@@ -28,9 +28,14 @@ impl Engine {
         let stopping = self.inner.stopping.clone();
         let mut last = None;
         loop {
-            let turn = tokio::select! {
+            let permits = tokio::select! {
                 () = stopping.cancelled() => return,
-                turn = self.take_and_run(last) => turn,
+                permits = self.permits() => permits,
+            };
+            // What is claimed is run, also where the process is told to end meanwhile.
+            let turn = match permits {
+                Ok(permits) => self.take_and_run(permits, last).await,
+                Err(error) => Err(error),
             };
             let pause = match turn {
                 Ok(claimed) => {
@@ -55,9 +60,12 @@ impl Engine {
         }
     }
 
-    /// Takes as many as there is room for, at least one.
-    async fn take_and_run(&self, last: Option<ActionId>) -> Result<Claimed, EngineError> {
-        let permits = self.permits().await?;
+    /// Takes as many as there is room for.
+    async fn take_and_run(
+        &self,
+        permits: Vec<OwnedSemaphorePermit>,
+        last: Option<ActionId>,
+    ) -> Result<Claimed, EngineError> {
         let claim = self.claim_of(permits.len() as u32, last, None);
         let mut claimed = self.store().claim(claim).await?;
         self.run_all(std::mem::take(&mut claimed.executions), permits);
@@ -78,9 +86,11 @@ impl Engine {
 
     pub(super) fn run_all(&self, taken: Vec<Execution>, permits: Vec<OwnedSemaphorePermit>) {
         for (execution, permit) in taken.into_iter().zip(permits) {
+            let until = execution.lease.map_or_else(|| self.now(), |lease| lease.until);
+            let place = self.inner.running.enter(execution.id, until);
             let engine = self.clone();
             self.inner.tasks.spawn(async move {
-                let view = engine.run_claimed(execution, permit).await;
+                let view = engine.run_claimed(execution, permit, place).await;
                 engine.announce(view);
             });
         }

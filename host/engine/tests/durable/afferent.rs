@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 impl Attempt {
-    fn succeed_with(self, captured: Captured) {
+    pub(crate) fn succeed_with(self, captured: Captured) {
         let output = Payload { content_type: "application/json".into(), data: Bytes::from_static(b"1") };
         let result = Ok(Outcome { output, reply: None });
         let (receipt, sent) = (Receipt::default(), Sent::Acknowledged);

@@ -6,6 +6,7 @@ mod afferent;
 mod broker;
 mod doubt;
 mod pauses;
+mod places;
 mod triggers;
 
 use action_domain::{
@@ -138,10 +139,11 @@ impl ProtocolRuntime for Scripted {
         Ok(Vec::new())
     }
 
-    /// Every expression holds but two: one `fails`, and one `cannot run`.
+    /// Every expression holds but three: one `fails`, one `cannot run`, and one `waits` for ever.
     async fn transform(&self, request: TransformRequest) -> Result<Payload, TransformError> {
         match &*request.expression {
             "fails" => Err(TransformError::Ended(ExecutionError::new(ErrorCode::TransformFailed, "no"))),
+            "waits" => std::future::pending().await,
             "cannot run" => Err(RuntimeError::Host("no".to_owned()).into()),
             _ => Ok(Payload { content_type: "application/json".into(), data: Bytes::from_static(b"true") }),
         }

@@ -257,7 +257,7 @@ impl<'a> Batch<'a> {
             }
             Write::AddPayload(digest, data) => self.stage.add_payload(digest, data),
             Write::RequestCancelIfRunning(id, _) => self.stage.request_cancel(*id),
-            Write::RenewLeases(worker, until) => self.stage.changes.renew(*worker, *until),
+            Write::RenewLeases(worker, executions, until) => self.stage.changes.renew(*worker, executions, *until),
             Write::CallBack(action, key, now) => self.stage.changes.call_back(*action, key.as_ref(), *now),
             Write::SlowDown(action, until) => self.stage.changes.pause(*action, *until),
             Write::AddIdempotencyKey(key) => self.stage.changes.add_key(key),

@@ -44,25 +44,18 @@ impl Guard {
 pub(crate) const GUARDS: &str = "SELECT id, status, attempt, lease_worker, lease_attempt, cancel_requested FROM executions \
      WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
 
-/// What a worker runs.
-pub(crate) const HELD_BY: &str = "SELECT id FROM executions WHERE status = 1 AND lease_worker = ANY($1)";
-
 /// Holds, until the transaction ends, every execution that guarded writes of these units name,
 /// and those whose leases they renew.
 pub(crate) async fn hold<'a>(
     connection: &mut PgConnection,
     units: impl Iterator<Item = &'a UnitOfWork>,
 ) -> sqlx::Result<HashMap<ExecutionId, Guard>> {
-    let (mut ids, mut workers): (Vec<Uuid>, Vec<Uuid>) = Default::default();
+    let mut ids: Vec<Uuid> = Vec::new();
     for write in units.flat_map(|unit| &unit.writes) {
         match write {
-            Write::RenewLeases(worker, _) => workers.push(*worker),
+            Write::RenewLeases(_, executions, _) => ids.extend(executions.iter().map(ExecutionId::uuid)),
             write => ids.extend(guarded(write)),
         }
-    }
-    if !workers.is_empty() {
-        let held: Vec<Uuid> = sqlx::query_scalar(HELD_BY).bind(workers).fetch_all(&mut *connection).await?;
-        ids.extend(held);
     }
     if ids.is_empty() {
         return Ok(HashMap::new());

@@ -24,8 +24,9 @@ use std::{
 use uuid::Uuid;
 
 pub(crate) const CANCEL: &str = "UPDATE executions SET cancel_requested = true WHERE id = ANY($1)";
-pub(crate) const RENEW: &str =
-    "UPDATE executions SET lease_until = $2 WHERE status = 1 AND lease_worker = $1 AND lease_until < $2";
+pub(crate) const RENEW: &str = "UPDATE executions AS e SET lease_until = r.until \
+     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS r (execution, worker, until) \
+     WHERE e.id = r.execution AND e.status = 1 AND e.lease_worker = r.worker AND e.lease_until < r.until";
 /// So many of the oldest of each action, and the oldest with each key. What another process
 /// holds is being changed, and needs no call.
 pub(crate) const CALL_BACK: &str = "UPDATE executions AS e SET aside = false, offered_at = NULL, run_at = least(run_at, $5) FROM (\
@@ -66,7 +67,7 @@ pub(crate) struct Changes<'a> {
     pub(crate) keys: BTreeMap<Key, &'a IdempotencyKey>,
     /// Running executions that are to be stopped, where the request is not staged with them.
     pub(crate) cancels: BTreeSet<ExecutionId>,
-    renewals: BTreeMap<WorkerId, Timestamp>,
+    renewals: BTreeMap<(ExecutionId, WorkerId), Timestamp>,
     /// How often each action is called back, and with which keys.
     calls: BTreeMap<ActionId, i64>,
     called_keys: BTreeSet<Key>,
@@ -89,9 +90,11 @@ impl<'a> Changes<'a> {
         self.keys.insert((key.action, Arc::clone(&key.key)), key);
     }
 
-    pub(crate) fn renew(&mut self, worker: WorkerId, until: Timestamp) {
-        let renewed = self.renewals.entry(worker).or_insert(until);
-        *renewed = until.max(*renewed);
+    pub(crate) fn renew(&mut self, worker: WorkerId, executions: &[ExecutionId], until: Timestamp) {
+        for execution in executions {
+            let renewed = self.renewals.entry((*execution, worker)).or_insert(until);
+            *renewed = until.max(*renewed);
+        }
     }
 
     pub(crate) fn call_back(&mut self, action: ActionId, key: Option<&Arc<str>>, now: Timestamp) {
@@ -120,8 +123,13 @@ impl<'a> Changes<'a> {
             let ids: Vec<Uuid> = cancels.iter().map(ExecutionId::uuid).collect();
             sqlx::query(CANCEL).bind(ids).execute(&mut *connection).await?;
         }
-        for (worker, until) in renewals {
-            sqlx::query(RENEW).bind(worker).bind(until.as_micros()).execute(&mut *connection).await?;
+        if !renewals.is_empty() {
+            sqlx::query(RENEW)
+                .bind(renewals.keys().map(|(execution, _)| execution.uuid()).bind_iter())
+                .bind(renewals.keys().map(|(_, worker)| *worker).bind_iter())
+                .bind(renewals.values().map(|until| until.as_micros()).bind_iter())
+                .execute(&mut *connection)
+                .await?;
         }
         for (sql, times) in [(SET_PACES, paces), (PAUSE, pauses)] {
             if !times.is_empty() {

@@ -143,7 +143,7 @@ impl<'a> Batch<'a> {
                 let requested = self.request_cancel(*id, *attempt, self.known(*id, own))?;
                 Ok(requested.map(|guard| own.push((*id, guard))))
             }
-            Write::RenewLeases(worker, until) => self.renew_leases(*worker, *until).map(Ok),
+            Write::RenewLeases(worker, executions, until) => self.renew_leases(*worker, executions, *until).map(Ok),
             Write::CallBack(action, key, now) => self.call_back(*action, key.as_deref(), *now).map(Ok),
             Write::SlowDown(action, until) => self.pause(*action, *until).map(Ok),
             Write::AddIdempotencyKey(key) => self.add_idempotency_key(key),

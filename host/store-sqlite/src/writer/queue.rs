@@ -14,8 +14,8 @@ use action_domain::{
 use rusqlite::{OptionalExtension as _, Row};
 
 pub(crate) const REQUEST_CANCEL: &str = "UPDATE executions SET cancel_requested = 1 WHERE id = ?";
-pub(crate) const RENEW: &str = "UPDATE executions INDEXED BY executions_running SET lease_until = ?2 \
-     WHERE status = 1 AND lease_worker = ?1 AND lease_until < ?2";
+pub(crate) const RENEW: &str =
+    "UPDATE executions SET lease_until = ?3 WHERE id = ?1 AND status = 1 AND lease_worker = ?2 AND lease_until < ?3";
 /// The oldest of an action, and the oldest with a key.
 pub(crate) const CALL_BACK: &str = "UPDATE executions SET aside = NULL, offered_at = NULL, run_at = min(run_at, ?3) WHERE id IN (\
      SELECT id FROM (SELECT id FROM executions INDEXED BY executions_aside \
@@ -44,8 +44,17 @@ impl Batch<'_> {
         Ok(Ok(guard.to_be_stopped()))
     }
 
-    pub(super) fn renew_leases(&mut self, worker: WorkerId, until: Timestamp) -> rusqlite::Result<()> {
-        self.connection.prepare_cached(RENEW)?.execute((worker.as_bytes(), until.as_micros())).map(drop)
+    pub(super) fn renew_leases(
+        &mut self,
+        worker: WorkerId,
+        executions: &[ExecutionId],
+        until: Timestamp,
+    ) -> rusqlite::Result<()> {
+        let mut renew = self.connection.prepare_cached(RENEW)?;
+        for execution in executions {
+            renew.execute((execution.uuid().as_bytes(), worker.as_bytes(), until.as_micros()))?;
+        }
+        Ok(())
     }
 
     pub(super) fn call_back(&mut self, action: ActionId, key: Option<&str>, now: Timestamp) -> rusqlite::Result<()> {

@@ -311,7 +311,7 @@ pub async fn a_lease_can_be_required(store: Arc<dyn Store>) {
     assert_eq!(w.refused(holding(1)).await, Conflict::LeaseLost);
 }
 
-/// All of a worker, never to an earlier time; the fence stays.
+/// Those of a worker that it names, never to an earlier time; the fence stays.
 pub async fn leases_are_renewed(store: Arc<dyn Store>) {
     let w = World::new(store);
     let action = w.action("a", "http@1.0.0");
@@ -320,10 +320,11 @@ pub async fn leases_are_renewed(store: Arc<dyn Store>) {
     add(&w, &running).await;
     let until = async |number: usize| w.execution_now(running[number].id).await.lease.unwrap().until;
     let (first, later) = (until(0).await, until(0).await.plus(Duration::from_secs(30)));
-    w.write(Write::RenewLeases(mine, later)).await;
-    w.write(Write::RenewLeases(mine, first)).await;
-    assert_eq!([until(0).await, until(1).await, until(2).await], [later, later, first]);
-    assert_eq!(w.store.abandoned(first.plus(Duration::from_secs(1)), None, 9).await.unwrap().len(), 1);
+    let all: Vec<_> = running.iter().map(|execution| execution.id).collect();
+    w.write(Write::RenewLeases(mine, vec![all[0], all[2], w.queued(&action).id], later)).await;
+    w.write(Write::RenewLeases(mine, all, first)).await;
+    assert_eq!([until(0).await, until(1).await, until(2).await], [later, first, first]);
+    assert_eq!(w.store.abandoned(first.plus(Duration::from_secs(1)), None, 9).await.unwrap().len(), 2);
     end(&w, running[0].id, Status::Succeeded).await;
 }
 
