@@ -71,11 +71,11 @@ impl Running {
         Place { running: Arc::clone(self), id, number, stop }
     }
 
-    /// Stops the attempt of an execution. Whether there is one here.
-    pub(crate) fn stop(&self, id: ExecutionId, why: Stop) -> bool {
-        let state = self.state();
-        let attempts = state.attempts.get(&id).into_iter().flatten();
-        attempts.fold(false, |stopped, attempt| attempt.stop.send(Some(why)).is_ok() || stopped)
+    /// Stops the attempt of an execution, if it is here.
+    pub(crate) fn stop(&self, id: ExecutionId, why: Stop) {
+        for attempt in self.state().attempts.get(&id).into_iter().flatten() {
+            let _ = attempt.stop.send(Some(why));
+        }
     }
 
     /// Stops those of which this holds.
