@@ -253,7 +253,8 @@ fn the_log_and_its_seals_are_read_over_indexes() {
     plans.searches(&log::SEALS, &["INTEGER PRIMARY KEY (rowid>?)"]);
     plans.searches(log::LEAVES, &["INTEGER PRIMARY KEY (rowid=?)"]);
     plans.searches(&log::OVER, &["seals_by_position (first_position<?)"]);
-    // From the end of the chain, one row.
+    // From the end of the log, and of the chain, one row.
+    assert_eq!(plans.of(events::LAST_POSITION), ["SEARCH events"]);
     assert_eq!(plans.of(&seals::LAST), ["SCAN seals"]);
     // From the oldest execution.
     let plan = plans.of(prune::CHOOSE);
