@@ -72,6 +72,9 @@ fn executions_are_read_over_indexes() {
     plans.searches(claim::NEXT_ACTION, &["executions_turn (action>?)"]);
     plans.searches(claim::PACE, &["PRIMARY KEY (action=?)"]);
     plans.searches(claim::PAUSED_UNTIL, &["PRIMARY KEY (action=?)"]);
+    plans.searches(claim::END_PAUSE, &["PRIMARY KEY (action=?)"]);
+    plans.searches(claim::FORGET_PACE, &["PRIMARY KEY (action=?)"]);
+    plans.searches(claim::BEHIND, &["executions_ordered (action=? AND ordering_key=?)"]);
     plans.searches(&executions::expired_text(), &["executions_expiring"]);
     plans.searches(queue::KEY, &["PRIMARY KEY (action=? AND key=?)"]);
     plans.searches(queue::CALL_BACK, &["executions_aside (action=?)"]);
