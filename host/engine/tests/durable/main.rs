@@ -9,7 +9,7 @@ mod pauses;
 mod triggers;
 
 use action_domain::{
-    action::{Action, Delivery, OnDoubt},
+    action::{Action, Delivery, OnDoubt, OnOrderFailure},
     actor::Actor,
     capture::Captured,
     digest::Digest,
@@ -32,7 +32,7 @@ use action_domain::{
     transform::Mistake,
     turn::Rate,
 };
-use action_engine::{DeadLetters, Dispatch, Dispatched, Editor, Engine, EngineError, Parts, Version};
+use action_engine::{DeadLetters, Dispatch, Dispatched, Editor, Engine, EngineError, Parts, Resolution, Version};
 use action_store_memory::MemoryStore;
 use action_testkit::{FakeClock, SeededRandom, World};
 use action_vault::Keyring;
