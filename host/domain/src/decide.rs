@@ -81,8 +81,7 @@ pub enum Step {
 pub fn next_step(ended: Ended, given: &Circumstances<'_>) -> Step {
     match ended {
         Ended::Succeeded => Step::Succeed,
-        Ended::Reported(Advice::Retry) => retry(given, None),
-        Ended::Reported(Advice::RetryAfterMs(ms)) => retry(given, Some(Duration::from_millis(ms.into()))),
+        Ended::Reported(advice @ (Advice::Retry | Advice::RetryAfterMs(_))) => retry(given, advice.asked_wait()),
         Ended::Reported(Advice::InDoubt) => unanswered(given),
         Ended::Broken(code) if ended_without_an_answer(code) => {
             if code.retry_can_help() || in_doubt(given) {

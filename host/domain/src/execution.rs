@@ -122,6 +122,13 @@ impl Execution {
         self.cancel_requested || self.status.is_terminal()
     }
 
+    /// When it may begin, where it is queued and has been given a time: by its action's rate, or by a
+    /// remote that asked to wait. What waits for another of its action has none.
+    pub fn given_time(&self) -> Option<Timestamp> {
+        let given = self.run_at.filter(|run_at| *run_at > self.created_at);
+        given.filter(|_| self.status == Status::Queued && !self.turn.aside)
+    }
+
     /// Whether it has failed and holds up those behind it, those too that are yet to come, until
     /// somebody retries or dismisses it.
     pub fn blocks_its_order(&self) -> bool {

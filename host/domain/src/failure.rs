@@ -1,6 +1,8 @@
 //! What can go wrong, who is to blame, and whether trying again can help.
 
+use crate::limits::RETRY_AFTER_MAX;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// One thing that is wrong with a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,10 +107,20 @@ pub enum Advice {
     GiveUp,
     /// By the action's own schedule.
     Retry,
-    /// Not before this many milliseconds.
+    /// Not before this many milliseconds, of which [`RETRY_AFTER_MAX`] counts.
     RetryAfterMs(u32),
     /// It may or may not have taken effect.
     InDoubt,
+}
+
+impl Advice {
+    /// How long the remote wants to be left alone, where it said so and as far as that counts.
+    pub fn asked_wait(self) -> Option<Duration> {
+        match self {
+            Self::RetryAfterMs(ms) => Some(Duration::from_millis(ms.into()).min(RETRY_AFTER_MAX)),
+            _ => None,
+        }
+    }
 }
 
 /// A failure that the protocol itself reported: a value, not a crash.
@@ -278,6 +290,17 @@ impl ExecutionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remote_is_left_alone_for_a_day_at_most() {
+        let wait = |ms| Advice::RetryAfterMs(ms).asked_wait();
+        assert_eq!((wait(0), wait(1_500)), (Some(Duration::ZERO), Some(Duration::from_millis(1_500))));
+        let day = 24 * 3600 * 1000;
+        for ms in [day, day + 1, u32::MAX] {
+            assert_eq!(wait(ms), Some(RETRY_AFTER_MAX));
+        }
+        assert_eq!([Advice::GiveUp, Advice::Retry, Advice::InDoubt].map(Advice::asked_wait), [None; 3]);
+    }
 
     #[test]
     fn a_code_is_written_as_it_is_named() {

@@ -90,6 +90,9 @@ pub const OBSERVED_EXECUTIONS_DEFAULT: u32 = 20;
 pub const UPGRADE_ACTIONS_MAX: usize = 200;
 /// Longest time that a new version is asked about actions: whoever uploads it waits.
 pub const UPGRADE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Longest pause that a remote may ask an action for: what it asks for beyond is a mistake, or meant to
+/// stop the action for good.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 /// Most attempts that a delivery rule may ask for.
 pub const ATTEMPTS_MAX: u32 = 100;
 

@@ -8,7 +8,7 @@ use crate::{
     execution::Execution,
     id::ActionId,
     time::Timestamp,
-    turn::{ASIDE, Facts, Verdict, take_turn},
+    turn::{Facts, Verdict, take_turn},
 };
 use std::collections::VecDeque;
 
@@ -89,8 +89,8 @@ fn take_from(lane: &mut Lane, now: Timestamp, limit: u32, plan: &mut Plan) {
                 execution.turn.counted = pace.is_some();
                 plan.moved.push(execution);
             }
-            Verdict::Aside => {
-                execution.run_at = Some(now.plus(ASIDE));
+            Verdict::Aside { until } => {
+                execution.run_at = Some(until);
                 execution.turn.aside = true;
                 plan.moved.push(execution);
             }
@@ -114,7 +114,7 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::turn::{Priority, tests::execution};
+    use crate::turn::{ASIDE, Priority, tests::execution};
     use uuid::Uuid;
 
     fn lane(number: u128, due: usize, change: impl Fn(&mut Execution)) -> Lane {

@@ -13,6 +13,13 @@ use std::{sync::Arc, time::Duration};
 /// end does, and this is for an end that nobody saw.
 pub const ASIDE: Duration = Duration::from_secs(5);
 
+/// The longest that an execution stays aside behind another with its key: for long, as that may wait for a
+/// retry or for somebody who acts. Thousands can wait there, and each look at one of them is a write.
+pub const ASIDE_MAX: Duration = Duration::from_mins(5);
+/// In between, the pause is this part of what an execution has waited: so much longer it waits at most for
+/// an end that nobody saw.
+const ASIDE_PART: u32 = 12;
+
 /// Executions that are called back at once when one of their action ends.
 pub const CALLED_BACK_MAX: u32 = 8;
 
@@ -130,8 +137,11 @@ pub enum Verdict {
         /// The new pace, where it changes.
         pace: Option<Timestamp>,
     },
-    /// It waits for another of its action.
-    Aside,
+    /// It waits for another of its action, and is looked at again then.
+    Aside {
+        /// If nobody calls it back before.
+        until: Timestamp,
+    },
     /// It is too late for it.
     TooLate,
 }
@@ -142,8 +152,12 @@ pub fn take_turn(execution: &Execution, facts: &Facts) -> Verdict {
     if execution.attempt == 0 && turn.expires_at.is_some_and(|end| end <= facts.now) {
         return Verdict::TooLate;
     }
-    if facts.behind_another || turn.max_concurrent.is_some_and(|most| facts.running >= most) {
-        return Verdict::Aside;
+    if facts.behind_another {
+        return Verdict::Aside { until: facts.now.plus(aside_for(facts.now.since(execution.created_at))) };
+    }
+    // Not so here: a seat that is free calls the oldest back, and these may be behind others.
+    if turn.max_concurrent.is_some_and(|most| facts.running >= most) {
+        return Verdict::Aside { until: facts.now.plus(ASIDE) };
     }
     let pause = facts.paused_until.filter(|until| *until > facts.now);
     let Some(rate) = &turn.rate else {
@@ -160,6 +174,11 @@ pub fn take_turn(execution: &Execution, facts: &Facts) -> Verdict {
     let next = pace.plus(rate.interval());
     let may = pace.minus(rate.tolerance());
     if may <= facts.now { Verdict::Begin { pace: Some(next) } } else { Verdict::At { time: may, pace: Some(next) } }
+}
+
+/// How long an execution stays aside that has waited this long behind another.
+pub fn aside_for(waited: Duration) -> Duration {
+    (waited / ASIDE_PART).clamp(ASIDE, ASIDE_MAX)
 }
 
 /// A path into the input, as jq writes it: `.customer.id`, `.lines[0].sku`, `.["order id"]`.
@@ -290,8 +309,45 @@ pub(crate) mod tests {
         let mut two = execution();
         two.turn.max_concurrent = Some(2);
         assert_eq!(take_turn(&two, &Facts { running: 1, ..facts(0) }), Verdict::Begin { pace: None });
-        assert_eq!(take_turn(&two, &Facts { running: 2, ..facts(0) }), Verdict::Aside);
-        assert_eq!(take_turn(&execution(), &Facts { behind_another: true, ..facts(0) }), Verdict::Aside);
+        let soon = Verdict::Aside { until: at(15_000) };
+        assert_eq!(take_turn(&two, &Facts { running: 2, ..facts(10_000) }), soon);
+        assert_eq!(take_turn(&execution(), &Facts { behind_another: true, ..facts(10_000) }), soon);
+    }
+
+    #[test]
+    fn who_has_waited_long_behind_another_is_looked_at_seldom() {
+        let after = |now| match take_turn(&execution(), &Facts { behind_another: true, ..facts(now) }) {
+            Verdict::Aside { until } => until.since(at(now)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((after(0), after(60_000), after(120_000)), (ASIDE, ASIDE, Duration::from_secs(10)));
+        assert_eq!((after(3_600_000), after(360_000_000)), (ASIDE_MAX, ASIDE_MAX));
+        // A clock that was put back.
+        assert_eq!(after(-60_000), ASIDE);
+        // Whoever waits for a seat is not.
+        let mut one = execution();
+        one.turn.max_concurrent = Some(1);
+        let full = Facts { running: 1, ..facts(3_600_000) };
+        assert_eq!(take_turn(&one, &full), Verdict::Aside { until: at(3_605_000) });
+    }
+
+    /// Over all times that there are: never sooner, never later than the bounds, and a later look waits no
+    /// shorter; so the looks at one that has waited for an hour are few.
+    #[test]
+    fn the_pause_grows_with_the_waiting_and_is_bounded() {
+        let steps = (0..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]).chain([u64::MAX]);
+        let mut before = Duration::ZERO;
+        for waited in steps.map(Duration::from_micros).collect::<std::collections::BTreeSet<_>>() {
+            let pause = aside_for(waited);
+            assert!((ASIDE..=ASIDE_MAX).contains(&pause) && pause >= before, "{waited:?}: {pause:?}");
+            before = pause;
+        }
+        let (mut waited, mut looks) = (Duration::ZERO, 0);
+        while waited < Duration::from_hours(1) {
+            waited += aside_for(waited);
+            looks += 1;
+        }
+        assert!(looks < 70, "{looks} looks in an hour");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Somebody says what became of an execution in doubt.
 
-use crate::{Engine, EngineError, dispatch_action::context_of, view::ExecutionView};
+use crate::{Engine, EngineError, dispatch_action::context_of, run_task::call_back, view::ExecutionView};
 use action_domain::{
     actor::Actor,
     event::Fact,
@@ -70,7 +70,7 @@ impl Engine {
         };
         let then = self.event(context_of(&execution, Some(&resolved)), &fact);
         let write = Write::UpdateExecutionIfStatus(Box::new(execution.clone()), Status::InDoubt, execution.attempt);
-        unit = unit.write(write).event(resolved).event(then);
+        unit = call_back(unit.write(write).event(resolved).event(then), &execution, now);
         let view = ExecutionView { execution, output: None, reply: None };
         self.commit_and_announce(unit, view.clone()).await?;
         Ok(view)

@@ -13,7 +13,7 @@ use action_domain::{
     decide::{Circumstances, Ended, Reconciled, Step, next_step},
     event::{EventType, Fact, NewEvent, Position, TriggerData},
     execution::{Execution, Lease, Status},
-    failure::{Advice, ErrorCode, ExecutionError},
+    failure::{ErrorCode, ExecutionError},
     id::ExecutionId,
     limits::{CONTINUOUS_MAX, Limits},
     payload::{Payload, RecordedPayload},
@@ -563,7 +563,7 @@ impl Concluded {
     /// where this execution is not tried again.
     fn remote_asked_to_wait(&self) -> Option<Duration> {
         match self.ended() {
-            Ended::Reported(Advice::RetryAfterMs(ms)) => Some(Duration::from_millis(ms.into())),
+            Ended::Reported(advice) => advice.asked_wait(),
             _ => None,
         }
     }

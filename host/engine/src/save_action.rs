@@ -247,10 +247,15 @@ impl Engine {
         let (name, protocol) = (action.spec.name.clone(), action.protocol.clone());
         let fact = Fact::ActionUpdated { name, protocol, changes: changes.clone() };
         let before = self.reader().triggers_of(current.id).await?;
-        let unit = UnitOfWork::new()
+        let mut unit = UnitOfWork::new()
             .write(Write::AddRevisionIfCurrent(Box::new(action.clone())))
             .write(Write::SetTriggers(action.id, standings_of(&action)))
+            // What was counted or asked for by mistake is put right by a save, and by nothing else.
+            .write(Write::EndPause(action.id))
             .event(self.event_by(by.actor, context_of(&action), &fact));
+        if action.spec.delivery.rate != current.spec.delivery.rate {
+            unit = unit.write(Write::ForgetPace(action.id));
+        }
         self.keep(unit, &action, keep, Outdated::by(Some(current), Some(&action), before)).await?;
         Ok(SavedAction { action: Arc::new(action), created: false, warnings: checked.accepted.warnings, changes })
     }
@@ -404,6 +409,7 @@ struct Checked {
 
 /// What is not so any more once a save is written.
 struct Outdated {
+    action: Option<ActionId>,
     keys: Vec<ActionKey>,
     paths: Vec<String>,
     triggers: Vec<Standing>,
@@ -415,6 +421,7 @@ impl Outdated {
         let saves = || old.into_iter().chain(new);
         let names = saves().map(|action| ActionKey::Name(action.spec.name.clone()));
         Self {
+            action: old.map(|old| old.id),
             keys: names.chain(old.map(|old| ActionKey::Id(old.id))).collect(),
             paths: saves().flat_map(standings_of).filter_map(|standing| standing.path).collect(),
             triggers,
@@ -425,6 +432,9 @@ impl Outdated {
         move |engine, written| {
             engine.inner.cache.current.forget(&self.keys);
             engine.inner.cache.hooks.forget(&self.paths);
+            if let Some(action) = self.action {
+                engine.inner.pauses.end(action);
+            }
             if written {
                 engine.triggers_changed(&self.triggers);
             }

@@ -68,6 +68,8 @@ impl State {
             Write::RenewLeases(worker, executions, until) => Ok(self.renew_leases(worker, &executions, until)),
             Write::CallBack(action, key, now) => Ok(self.call_back(action, key.as_deref(), now)),
             Write::SlowDown(action, until) => Ok(self.slow_down(action, until)),
+            Write::EndPause(action) => Ok(self.end_pause(action)),
+            Write::ForgetPace(action) => Ok(self.forget_pace(action)),
             Write::AddIdempotencyKey(key) => self.add_idempotency_key(*key),
             Write::SetSecretIfCurrent(secret) => self.set_secret(*secret),
             Write::ResealSecretIfCurrent(secret) => self.reseal_secret(*secret),
@@ -273,6 +275,16 @@ impl State {
                 None => state.pauses.remove(&action),
             };
         })
+    }
+
+    fn end_pause(&mut self, action: ActionId) -> Undo {
+        let old = self.pauses.remove(&action);
+        Box::new(move |state| state.pauses.extend(old.map(|old| (action, old))))
+    }
+
+    fn forget_pace(&mut self, action: ActionId) -> Undo {
+        let old = self.paces.remove(&action);
+        Box::new(move |state| state.paces.extend(old.map(|old| (action, old))))
     }
 
     fn add_idempotency_key(&mut self, key: IdempotencyKey) -> Result<Undo, CommitError> {

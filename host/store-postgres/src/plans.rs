@@ -149,6 +149,8 @@ fn execution_cases() -> Vec<Case> {
         sorting(writing(claim::RUNNING_OF, &["executions_running"])),
         writing(claim::PACES, &["action_paces_pkey"]),
         reading(sqlx::query(queue::PAUSED_UNTIL).bind(id(1)), &["action_paces_pkey"]),
+        writing(queue::END_PAUSE, &["action_paces_pkey"]),
+        writing(queue::FORGET_PACE, &["action_paces_pkey"]),
         writing(queue::CANCEL, &["executions_pkey"]),
         writing(queue::RENEW, &["executions_running"]),
         sorting(writing(queue::CALL_BACK, &["executions_aside", "executions_pkey"])),

@@ -72,6 +72,9 @@ fn executions_are_read_over_indexes() {
     plans.searches(claim::NEXT_ACTION, &["executions_turn (action>?)"]);
     plans.searches(claim::PACE, &["PRIMARY KEY (action=?)"]);
     plans.searches(claim::PAUSED_UNTIL, &["PRIMARY KEY (action=?)"]);
+    plans.searches(claim::END_PAUSE, &["PRIMARY KEY (action=?)"]);
+    plans.searches(claim::FORGET_PACE, &["PRIMARY KEY (action=?)"]);
+    plans.searches(claim::BEHIND, &["executions_ordered (action=? AND ordering_key=?)"]);
     plans.searches(&executions::expired_text(), &["executions_expiring"]);
     plans.searches(queue::KEY, &["PRIMARY KEY (action=? AND key=?)"]);
     plans.searches(queue::CALL_BACK, &["executions_aside (action=?)"]);
@@ -253,7 +256,8 @@ fn the_log_and_its_seals_are_read_over_indexes() {
     plans.searches(&log::SEALS, &["INTEGER PRIMARY KEY (rowid>?)"]);
     plans.searches(log::LEAVES, &["INTEGER PRIMARY KEY (rowid=?)"]);
     plans.searches(&log::OVER, &["seals_by_position (first_position<?)"]);
-    // From the end of the chain, one row.
+    // From the end of the log, and of the chain, one row.
+    assert_eq!(plans.of(events::LAST_POSITION), ["SEARCH events"]);
     assert_eq!(plans.of(&seals::LAST), ["SCAN seals"]);
     // From the oldest execution.
     let plan = plans.of(prune::CHOOSE);

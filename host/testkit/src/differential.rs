@@ -139,7 +139,7 @@ impl Known {
         if random.once_in(3) {
             return self.comes_in.write(w, action.id);
         }
-        match random.below(25) {
+        match random.below(27) {
             0 => w.add_protocol(pin, &pin.as_bytes()[..=random.below(pin.len())]),
             1 => Write::RemoveProtocolIfUnused(pin.parse().unwrap()),
             2 => Write::AddAction(Box::new(w.action(name, pin))),
@@ -167,6 +167,8 @@ impl Known {
             }
             18 => Write::CallBack(execution.action, execution.turn.ordering_key.clone(), w.now()),
             19 => Write::SlowDown(execution.action, w.now().plus(Duration::from_millis(random.below(3000) as u64))),
+            25 => Write::EndPause(execution.action),
+            26 => Write::ForgetPace(execution.action),
             20 => Write::AddIdempotencyKey(Box::new(IdempotencyKey {
                 action: action.id,
                 key: (*random.one_of(&NAMES)).into(),

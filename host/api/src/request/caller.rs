@@ -108,7 +108,9 @@ impl Caller {
         Ok(found)
     }
 
-    /// A page of events of actions within reach, by position.
+    /// A page of events of actions within reach, by position. Of several actions it ends where the log did
+    /// before it was read: each is read in its turn, and what is committed between two of them would
+    /// else be passed by, where it is of the first one and stands before what is found of the second.
     pub(crate) async fn events(
         &self,
         state: &ApiState,
@@ -117,11 +119,13 @@ impl Caller {
     ) -> Result<Vec<Event>, StoreUnavailable> {
         let reader = state.engine().reader();
         let Some(actions) = self.wanted(filter.action) else { return reader.events(filter, page).await };
+        let end = reader.last_position().await?;
         let mut found = Vec::new();
         for action in actions {
             let of_one = EventFilter { action: Some(action), ..filter.clone() };
             found.extend(reader.events(&of_one, page).await?);
         }
+        found.retain(|event: &Event| event.position <= end);
         found.sort_by_key(|event| event.position);
         found.truncate(page.limit as usize);
         Ok(found)

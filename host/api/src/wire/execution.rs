@@ -64,6 +64,11 @@ pub(crate) struct Head<'a> {
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     ended_at: Option<Timestamp>,
+    /// When it is due; only while `queued`, where that is later than its trigger: its action's rate or a remote
+    /// that asked to wait has given it a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    run_at: Option<Timestamp>,
     /// When the next attempt is due; only while `waiting`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
@@ -99,6 +104,7 @@ impl<'a> From<&'a Execution> for Head<'a> {
             created_at: execution.created_at,
             started_at: execution.started_at,
             ended_at: execution.ended_at,
+            run_at: execution.given_time(),
             retry_at: execution.run_at.filter(|_| execution.status == Status::Waiting),
             cancel_requested: (execution.cancel_requested && execution.status == Status::Running).then_some(true),
             ordering_key: execution.turn.ordering_key.as_deref(),
@@ -163,8 +169,10 @@ fn as_text<S: Serializer>(pin: &Pin, serializer: S) -> Result<S::Ok, S::Error> {
 mod tests {
     use super::*;
     use crate::testing::Api;
-    use action_domain::payload::Payload;
+    use action_domain::{payload::Payload, services::Clock as _};
+    use action_testkit::FakeClock;
     use serde_json::{Value, json};
+    use std::{sync::Arc, time::Duration};
 
     fn output(content_type: &str, data: &[u8]) -> Value {
         let payload = Payload { content_type: content_type.into(), data: bytes::Bytes::copy_from_slice(data) };
@@ -190,6 +198,26 @@ mod tests {
                 "href": "/v1/executions/exe_01h455vb4pex5vsknk084sn02q/output",
             })
         );
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_rate_of_its_action_tells_its_time() {
+        let clock = FakeClock::default();
+        let api = Api::with(Arc::new(clock.clone()), None, true);
+        api.upload("echo 0.1.0").await.is(201);
+        let delivery = json!({"rate": {"per_second": 0.01}});
+        let body = json!({"name": "a", "protocol": "echo", "config": {}, "delivery": delivery});
+        api.post("/v1/actions").json(&body).send().await.is(201);
+        api.start().await;
+        let queue = async || {
+            let accepted = api.post("/v1/actions/a/execute").with("prefer", "respond-async").send().await;
+            accepted.is(202);
+            accepted.json()
+        };
+        assert!(queue().await.get("run_at").is_none());
+        let path = format!("/v1/executions/{}", queue().await["id"].as_str().unwrap());
+        let time = json!(clock.now().plus(Duration::from_secs(100)));
+        api.until(&path, |execution| execution["run_at"] == time && execution["status"] == "queued").await;
     }
 
     #[tokio::test]

@@ -53,7 +53,7 @@ pub trait Store: Reader + LogReader + Send + Sync {
     ///   gives up to its priority's share in its turn, first attempts before retries, the smaller
     ///   `run_at` first. There are as many rounds as there is room for.
     /// - What may not begin is moved as [`crate::turn::Verdict`] says: to its time, or aside (due
-    ///   again after [`crate::turn::ASIDE`]). What is too late is left where it is.
+    ///   again when that says). What is too late is left where it is.
     /// - MUST NOT give the same execution to two callers, nor more of an action than it allows,
     ///   whatever other processes claim meanwhile.
     /// - MUST NOT take more than `claim.limit`.

@@ -290,7 +290,7 @@ pub trait Reader: Send + Sync {
     /// Where a reader of the service's own stands ([`crate::consumer::EVENT_TRIGGERS`]).
     async fn cursor(&self, name: &str) -> Result<Option<Position>, StoreUnavailable>;
 
-    /// The end of the log; 0 if it is empty.
+    /// The end of the log; 0 if it is empty. No event that a read gave before lies behind it.
     async fn last_position(&self) -> Result<Position, StoreUnavailable>;
 
     /// Listens to other processes from now on.

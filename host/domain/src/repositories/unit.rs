@@ -98,6 +98,10 @@ pub enum Write {
     /// A remote asked the action to wait: no claim begins an execution of it before this. Never
     /// to an earlier time.
     SlowDown(ActionId, Timestamp),
+    /// Ends what a remote asked the action for, if one did.
+    EndPause(ActionId),
+    /// The action's pace begins anew, as if nothing had been counted.
+    ForgetPace(ActionId),
     /// Remembers which execution a trigger led to; [`Conflict::KeyUsed`] if the action has the
     /// key, and got it less than [`IDEMPOTENCY_KEY_FOR`](crate::limits::IDEMPOTENCY_KEY_FOR) before.
     AddIdempotencyKey(Box<IdempotencyKey>),

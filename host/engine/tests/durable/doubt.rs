@@ -19,6 +19,15 @@ impl Test {
         timeout(Duration::from_hours(2), self.questions.recv()).await.unwrap().unwrap()
     }
 
+    /// Lets an execution wait until it is looked at so seldom that this shows.
+    async fn waits_long(&mut self, id: ExecutionId) {
+        for _ in 0..300 {
+            assert!(self.is_quiet().await);
+        }
+        let left = self.store.execution(id).await.unwrap().unwrap().run_at.unwrap().since(self.clock.now());
+        assert!(left > Duration::from_secs(30), "{left:?}");
+    }
+
     /// Executions whose worker was lost; all but the first had said that they were about to send.
     async fn lose(&self, engine: &Engine, number: usize) -> Vec<ExecutionId> {
         let mut ids = Vec::new();
@@ -156,4 +165,63 @@ async fn a_revision_that_another_process_saved_is_used_by_the_next_call() {
     attempt.succeed();
     t.w.write(Write::RemoveActionIfCurrent(t.action.id, 2)).await;
     assert!(matches!(two.dispatch(t.call(false)).await, Err(EngineError::NotFound("action"))));
+}
+
+/// What waits behind something that somebody has to look after is looked at seldom. Whoever does so lets it
+/// go on at once.
+#[tokio::test(start_paused = true)]
+async fn what_waited_long_for_somebody_goes_on_when_they_act() {
+    for resolution in [Resolution::Succeeded, Resolution::Failed, Resolution::Retry] {
+        let ordered = |action: &mut Action| {
+            action.effect = Effect::Unsafe;
+            action.spec.delivery.ordering_key = Some(".k".into());
+            action.spec.delivery.on_order_failure = OnOrderFailure::Skip;
+        };
+        let mut t = Test::new(ordered).await;
+        let engine = t.process(true, 1).await;
+        let doubtful = id(&engine.dispatch(t.call(false)).await.unwrap());
+        let waits = id(&engine.dispatch(t.call(false)).await.unwrap());
+        t.attempt().await.trap(Sent::MaybeSent);
+        t.until(doubtful, Status::InDoubt).await;
+        t.waits_long(waits).await;
+        engine.resolve_execution(doubtful, resolution, &Actor::Admin).await.unwrap();
+        let acted = Instant::now();
+        let mut next = t.attempt().await;
+        if resolution == Resolution::Retry {
+            assert_eq!(next.request.execution, doubtful);
+            next.succeed();
+            next = t.attempt().await;
+        }
+        assert_eq!(next.request.execution, waits);
+        assert!(acted.elapsed() < Duration::from_secs(1), "{:?}", acted.elapsed());
+    }
+}
+
+/// Behind a failed one as well, where it is tried again and ends well, or is dismissed.
+#[tokio::test(start_paused = true)]
+async fn what_waited_long_behind_a_failed_one_goes_on_when_it_ends() {
+    for retries in [true, false] {
+        let ordered = |action: &mut Action| {
+            action.spec.delivery.ordering_key = Some(".k".into());
+            action.spec.delivery.max_attempts = 1;
+        };
+        let mut t = Test::new(ordered).await;
+        let engine = t.process(true, 1).await;
+        let failed = id(&engine.dispatch(t.call(false)).await.unwrap());
+        let waits = id(&engine.dispatch(t.call(false)).await.unwrap());
+        t.attempt().await.fail(Advice::GiveUp);
+        t.until(failed, Status::Failed).await;
+        t.waits_long(waits).await;
+        let acted = Instant::now();
+        if retries {
+            engine.retry_execution(failed, &Actor::Admin).await.unwrap();
+            let again = t.attempt().await;
+            assert_eq!(again.request.execution, failed);
+            again.succeed();
+        } else {
+            engine.cancel_execution(failed, &Actor::Admin).await.unwrap();
+        }
+        assert_eq!(t.attempt().await.request.execution, waits);
+        assert!(acted.elapsed() < Duration::from_secs(1), "{:?}", acted.elapsed());
+    }
 }

@@ -10,7 +10,7 @@ mod places;
 mod triggers;
 
 use action_domain::{
-    action::{Action, Delivery, OnDoubt},
+    action::{Action, Delivery, OnDoubt, OnOrderFailure},
     actor::Actor,
     capture::Captured,
     digest::Digest,
@@ -19,7 +19,7 @@ use action_domain::{
     execution::{Execution, Status},
     failure::{Advice, Effect, ErrorCode, ExecutionError, Failure, FailureKind, Sent},
     id::ExecutionId,
-    limits::{LEASE, LimitsPolicy},
+    limits::{LEASE, LimitsPolicy, RETRY_AFTER_MAX},
     payload::Payload,
     protocol::Kind,
     receipt::Receipt,
@@ -33,7 +33,7 @@ use action_domain::{
     transform::Mistake,
     turn::Rate,
 };
-use action_engine::{DeadLetters, Dispatch, Dispatched, Engine, EngineError, Parts};
+use action_engine::{DeadLetters, Dispatch, Dispatched, Editor, Engine, EngineError, Parts, Resolution, Version};
 use action_store_memory::MemoryStore;
 use action_testkit::{FakeClock, SeededRandom, World};
 use action_vault::Keyring;

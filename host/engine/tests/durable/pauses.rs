@@ -98,3 +98,59 @@ async fn a_rate_keeps_still_in_a_pause_and_comes_back_without_a_burst() {
         assert!(pair[1] >= pair[0] + Duration::from_millis(900), "{began:?}");
     }
 }
+
+async fn save(t: &mut Test, engine: &Engine, change: impl FnOnce(&mut Delivery)) {
+    let mut spec = t.action.spec.clone();
+    change(&mut spec.delivery);
+    let saved = engine.change_action(&t.action, spec, Version::AsItIs, Editor::unlimited(&Actor::Admin)).await.unwrap();
+    t.action = (*saved.action).clone();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_ends_a_pause_and_none_is_longer_than_a_day() {
+    for exclusive in [true, false] {
+        let mut t = Test::new(once).await;
+        let engine = t.process_with(1, |parts| parts.exclusive_store = exclusive).await;
+        let begun = id(&engine.dispatch(t.call(false)).await.unwrap());
+        t.attempt().await.fail(Advice::RetryAfterMs(u32::MAX));
+        t.until(begun, Status::Failed).await;
+        let until = t.store.paused_until(t.action.id).await.unwrap().unwrap();
+        let ended = t.store.execution(begun).await.unwrap().unwrap().ended_at.unwrap();
+        assert_eq!(until.since(ended), RETRY_AFTER_MAX);
+        save(&mut t, &engine, |_| {}).await;
+        let saved = Instant::now();
+        call_after(&mut t, &engine).await.succeed();
+        assert!(saved.elapsed() < Duration::from_millis(10), "{:?}", saved.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_forgets_what_another_rate_has_counted_and_nothing_else_does() {
+    let slow = |action: &mut Action| action.spec.delivery.rate = Some(Rate { per_second: 0.01, burst: 1 });
+    let mut t = Test::new(slow).await;
+    let engine = t.process(true, 1).await;
+    let first = engine.dispatch(t.call(false)).await.unwrap();
+    t.attempt().await.succeed();
+    t.until(id(&first), Status::Succeeded).await;
+    let mistaken: Vec<ExecutionId> = {
+        let mut ids = Vec::new();
+        for _ in 0..5 {
+            ids.push(id(&engine.dispatch(t.call(false)).await.unwrap()));
+        }
+        ids
+    };
+    assert!(t.is_quiet().await);
+    for id in mistaken {
+        engine.cancel_execution(id, &Actor::Admin).await.unwrap();
+    }
+    save(&mut t, &engine, |delivery| delivery.max_attempts = 7).await;
+    let waits = id(&engine.dispatch(t.call(false)).await.unwrap());
+    assert!(t.is_quiet().await);
+    let given = t.store.execution(waits).await.unwrap().unwrap();
+    assert!(given.given_time().unwrap().since(t.clock.now()) > Duration::from_secs(500), "{given:?}");
+    engine.cancel_execution(waits, &Actor::Admin).await.unwrap();
+    save(&mut t, &engine, |delivery| delivery.rate = Some(Rate { per_second: 1000.0, burst: 1000 })).await;
+    let saved = Instant::now();
+    call_after(&mut t, &engine).await.succeed();
+    assert!(saved.elapsed() < Duration::from_millis(10), "{:?}", saved.elapsed());
+}

@@ -67,8 +67,8 @@ pub(crate) struct Batch<'a> {
 /// Held while protocols, actions and seals change, and by retention: such units look at what others are
 /// about to write too. The numbers of both locks are the product's own ("act").
 const COLD_LOCK: &str = "SELECT pg_advisory_xact_lock(x'61637400'::bigint)";
-/// Held by whoever decides whose turn it is, and by whoever calls back what was set aside: else a
-/// call could come between the decision and its commit, and be lost.
+/// Held by whoever decides whose turn it is, and by whoever calls back what was set aside or takes back
+/// an action's pace or pause: else that could come between the decision and its commit, and be lost.
 const TURN_LOCK: &str = "SELECT pg_advisory_xact_lock(x'61637401'::bigint)";
 
 impl<'a> Batch<'a> {
@@ -84,7 +84,7 @@ impl<'a> Batch<'a> {
             connection.execute(COLD_LOCK).await?;
         }
         let claims = commands.iter().any(|command| matches!(command, Command::Claim(..)));
-        if claims || writes().any(|write| matches!(write, Write::CallBack(..))) {
+        if claims || writes().any(is_of_turns) {
             connection.execute(TURN_LOCK).await?;
         }
         let held = guard::hold(connection, units()).await?;
@@ -185,6 +185,8 @@ impl<'a> Batch<'a> {
             Write::AddAction(action) => self.add_action(action).await,
             Write::AddRevisionIfCurrent(action) => self.add_revision(action).await,
             Write::RemoveActionIfCurrent(id, revision) => self.remove_action(*id, *revision).await,
+            Write::EndPause(action) => self.set_back(queue::END_PAUSE, *action).await.map(Ok),
+            Write::ForgetPace(action) => self.set_back(queue::FORGET_PACE, *action).await.map(Ok),
             Write::SetSecretIfCurrent(secret) => self.set_secret(secret).await,
             Write::ResealSecretIfCurrent(secret) => self.reseal_secret(secret).await,
             Write::RemoveSecretIfUnused(name, version) => self.remove_secret(name, *version).await,
@@ -288,6 +290,11 @@ fn is_hot(write: &Write) -> bool {
     !is_cold(write) && !is_of_a_row(write)
 }
 
+/// Whether it changes what a decision about turns goes by.
+fn is_of_turns(write: &Write) -> bool {
+    matches!(write, Write::CallBack(..) | Write::EndPause(_) | Write::ForgetPace(_))
+}
+
 /// Whether it is written at once, by one process at a time.
 fn is_cold(write: &Write) -> bool {
     matches!(
@@ -297,6 +304,8 @@ fn is_cold(write: &Write) -> bool {
             | Write::AddAction(_)
             | Write::AddRevisionIfCurrent(_)
             | Write::RemoveActionIfCurrent(..)
+            | Write::EndPause(_)
+            | Write::ForgetPace(_)
             | Write::SetSecretIfCurrent(_)
             | Write::ResealSecretIfCurrent(_)
             | Write::RemoveSecretIfUnused(..)

@@ -43,6 +43,8 @@ pub(crate) const SET_PACES: &str = "INSERT INTO action_paces AS p (action, pace)
 pub(crate) const PAUSE: &str = "INSERT INTO action_paces AS p (action, pace, paused_until) \
      SELECT action, 0, until FROM unnest($1::uuid[], $2::bigint[]) AS paused (action, until) \
      ON CONFLICT (action) DO UPDATE SET paused_until = greatest(p.paused_until, excluded.paused_until)";
+pub(crate) const END_PAUSE: &str = "UPDATE action_paces SET paused_until = NULL WHERE action = $1";
+pub(crate) const FORGET_PACE: &str = "UPDATE action_paces SET pace = 0 WHERE action = $1";
 pub(crate) const PAUSED_UNTIL: &str = "SELECT paused_until FROM action_paces WHERE action = $1";
 pub(crate) const KEYS: &str = "SELECT k.action, k.key, k.fingerprint, k.execution, k.created_at \
      FROM unnest($1::uuid[], $2::bytea[]) AS asked (action, key) \
@@ -200,6 +202,10 @@ pub(crate) fn read_key(row: &PgRow) -> sqlx::Result<IdempotencyKey> {
 }
 
 impl Batch<'_> {
+    pub(super) async fn set_back(&mut self, sql: &'static str, action: ActionId) -> sqlx::Result<()> {
+        sqlx::query(sql).bind(action.uuid()).execute(&mut *self.connection).await.map(drop)
+    }
+
     pub(super) async fn offer(
         &mut self,
         now: Timestamp,

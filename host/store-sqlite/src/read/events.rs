@@ -27,6 +27,9 @@ pub(crate) fn of_text(r#type: EventType) -> String {
 pub(crate) const SENT: &str = "SELECT EXISTS (SELECT 1 FROM events INDEXED BY events_by_execution \
      WHERE execution = ? AND type = ? AND attempt = ?)";
 
+/// The end of the log. What retention removes is never the last event: behind it stands what says so.
+pub(crate) const LAST_POSITION: &str = "SELECT coalesce(max(position), 0) FROM events";
+
 pub(super) fn page(filter: &EventFilter, page: Page<Position>, types: &EventTypes) -> Statement {
     query(page_text(filter, types))
         .bind(page.after.unwrap_or(0))

@@ -282,13 +282,36 @@ impl Reader for SqliteStore {
     }
 
     async fn last_position(&self) -> Result<Position, StoreUnavailable> {
-        // The writer tells it before it answers a commit.
-        Ok(*self.positions.borrow())
+        // As the table has it: what is committed can be read before the writer tells it, and whoever
+        // has read an event must not hear that the log ends before it.
+        let end = self.first(query(events::LAST_POSITION), |row| row.get(0)).await?;
+        end.ok_or_else(|| StoreUnavailable("the log has no end".to_owned()))
     }
 
     fn follow(&self) -> Box<dyn Positions> {
         let mut positions = self.positions.clone();
         positions.mark_unchanged();
         Box::new(Follow(positions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use action_domain::repositories::{Store as _, UnitOfWork};
+    use action_testkit::World;
+    use tokio::sync::watch;
+
+    /// Between the commit and the word of the writer.
+    #[tokio::test]
+    async fn the_end_of_the_log_is_known_as_soon_as_its_last_event_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(&folder.path().join("a.db")).await.unwrap();
+        assert_eq!(store.last_position().await.unwrap(), 0);
+        let event = World::new(Arc::new(action_store_memory::MemoryStore::new())).any_event();
+        store.commit(UnitOfWork::new().event(event)).await.unwrap();
+        let (_silent, positions) = watch::channel(0);
+        store.positions = positions;
+        assert_eq!(store.last_position().await.unwrap(), 1);
     }
 }

@@ -6,6 +6,7 @@
 
 use super::{
     Command,
+    claim::{END_PAUSE, FORGET_PACE},
     stage::Stage,
     state::{Guard, State},
 };
@@ -146,6 +147,8 @@ impl<'a> Batch<'a> {
             Write::RenewLeases(worker, executions, until) => self.renew_leases(*worker, executions, *until).map(Ok),
             Write::CallBack(action, key, now) => self.call_back(*action, key.as_deref(), *now).map(Ok),
             Write::SlowDown(action, until) => self.pause(*action, *until).map(Ok),
+            Write::EndPause(action) => self.set_back(END_PAUSE, *action).map(Ok),
+            Write::ForgetPace(action) => self.set_back(FORGET_PACE, *action).map(Ok),
             Write::AddIdempotencyKey(key) => self.add_idempotency_key(key),
             Write::SetSecretIfCurrent(secret) => self.set_secret(secret),
             Write::ResealSecretIfCurrent(secret) => self.reseal_secret(secret),

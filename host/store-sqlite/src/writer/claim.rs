@@ -54,6 +54,9 @@ pub(crate) const SET_PACE: &str = "INSERT INTO action_paces (action, pace) VALUE
 pub(crate) const PAUSE: &str = "INSERT INTO action_paces (action, pace, paused_until) VALUES (?1, 0, ?2) \
      ON CONFLICT (action) DO UPDATE SET paused_until = max(coalesce(paused_until, ?2), ?2)";
 
+pub(crate) const END_PAUSE: &str = "UPDATE action_paces SET paused_until = NULL WHERE action = ?";
+pub(crate) const FORGET_PACE: &str = "UPDATE action_paces SET pace = 0 WHERE action = ?";
+
 pub(crate) const PAUSED_UNTIL: &str = "SELECT paused_until FROM action_paces WHERE action = ?";
 
 /// What a claim did not look at.
@@ -101,6 +104,10 @@ impl Batch<'_> {
     pub(super) fn set_pace(&self, action: ActionId, pace: Timestamp) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(SET_PACE)?;
         statement.execute((action.uuid().as_bytes(), pace.as_micros())).map(drop)
+    }
+
+    pub(super) fn set_back(&self, sql: &str, action: ActionId) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([action.uuid().as_bytes()]).map(drop)
     }
 
     pub(super) fn pause(&self, action: ActionId, until: Timestamp) -> rusqlite::Result<()> {

@@ -1,6 +1,6 @@
 //! What the writer knows by heart. It may, because nobody else writes.
 
-use crate::row::Columns;
+use crate::{read::events::LAST_POSITION, row::Columns};
 use action_domain::{
     event::Position,
     execution::{Execution, Lease, Status},
@@ -51,7 +51,7 @@ pub(crate) struct State {
 impl State {
     /// From the database.
     pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let position = connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let position = connection.query_row(LAST_POSITION, [], |row| row.get(0))?;
         let mut running = HashMap::new();
         let mut statement = connection.prepare(RUNNING)?;
         let mut rows = statement.query([])?;

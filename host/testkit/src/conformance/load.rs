@@ -98,7 +98,8 @@ pub async fn one_of_many_updates_wins(store: Arc<dyn Store>) {
     assert_eq!(w.log().await.len(), 20);
 }
 
-/// Following positions while others write: none is missed, none comes twice.
+/// Following positions while others write: none is missed, none comes twice, and none lies behind the end
+/// that is told next.
 pub async fn a_reader_of_positions_misses_nothing(store: Arc<dyn Store>) {
     const EVENTS: i64 = 600;
     let w = Arc::new(World::new(store));
@@ -114,6 +115,7 @@ pub async fn a_reader_of_positions_misses_nothing(store: Arc<dyn Store>) {
                 assert!(changed.unwrap());
             }
             seen.extend(events.iter().map(|event| event.position));
+            assert!(seen.last().copied().unwrap_or(0) <= reader.store.last_position().await.unwrap());
         }
         seen
     });

@@ -58,6 +58,8 @@ macro_rules! conformance_suite {
             a_rate_spreads_an_action
             an_action_can_be_slowed_down
             a_pause_stops_what_a_rate_has_counted
+            a_pace_and_a_pause_can_be_taken_back
+            who_is_behind_another_is_looked_at_seldom
             what_is_too_late_is_found
             a_claim_can_name_what_it_wants
             a_cancel_request_reaches_the_worker

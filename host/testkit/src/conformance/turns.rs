@@ -10,7 +10,7 @@ use action_domain::{
     limits::IDEMPOTENCY_KEY_FOR,
     repositories::{Claim, Conflict, IdempotencyKey, Prune, Store, UnitOfWork, Write},
     services::Random as _,
-    turn::{ASIDE, Rate, Turn},
+    turn::{ASIDE, ASIDE_MAX, Rate, Turn},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -201,6 +201,82 @@ pub async fn a_pause_stops_what_a_rate_has_counted(store: Arc<dyn Store>) {
         w.clock.advance(Duration::from_secs(1));
         assert_eq!(take(&w, 9).await, [executions[number].id]);
     }
+}
+
+/// A mistake is put right: what a rate has counted, and what a remote asked for.
+pub async fn a_pace_and_a_pause_can_be_taken_back(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let (action, other) = (w.action("a", "http@1.0.0"), w.action("b", "http@1.0.0"));
+    let paced = |per_second| Turn { rate: Some(Rate { per_second, burst: 1 }), ..Turn::default() };
+    let slow: Vec<Execution> = (0..4).map(|_| with(&w, &action, paced(0.1))).collect();
+    add(&w, &slow).await;
+    let until = w.now().plus(Duration::from_secs(1000));
+    w.write(Write::SlowDown(other.id, until)).await;
+    w.write(Write::SlowDown(action.id, w.now())).await;
+    assert_eq!(take(&w, 9).await, [slow[0].id]);
+    let both =
+        |action: &Action| UnitOfWork::new().write(Write::EndPause(action.id)).write(Write::ForgetPace(action.id));
+    // Those who have neither are not harmed, and a unit that is refused takes nothing back.
+    w.commit(both(&w.action("c", "http@1.0.0"))).await;
+    let late = Write::RequireLease(slow[0].id, w.lease(w.random.uuid(), 7));
+    for action in [&action, &other] {
+        w.refused(both(action).write(late.clone())).await;
+    }
+    assert_eq!(w.store.paused_until(other.id).await.unwrap(), Some(until));
+    let queued = [with(&w, &action, paced(10.0)), w.queued(&other)];
+    add(&w, &queued).await;
+    assert!(take(&w, 9).await.is_empty());
+    assert_eq!(w.execution_now(queued[0].id).await.given_time(), Some(w.now().plus(Duration::from_secs(40))));
+    for action in [&action, &other] {
+        w.commit(both(action)).await;
+    }
+    assert_eq!(w.store.paused_until(other.id).await.unwrap(), None);
+    assert_eq!(w.store.paused_until(action.id).await.unwrap(), None);
+    let new = [with(&w, &action, paced(10.0)), w.queued(&other)];
+    add(&w, &new).await;
+    assert_eq!(take(&w, 9).await, [new[0].id, new[1].id]);
+    let next = with(&w, &action, paced(10.0));
+    add(&w, std::slice::from_ref(&next)).await;
+    assert!(take(&w, 9).await.is_empty(), "the new rate counts from the beginning");
+    // What had its time keeps it.
+    w.clock.advance(Duration::from_secs(10));
+    assert_eq!(take(&w, 9).await, [next.id, slow[1].id]);
+    w.write(Write::SlowDown(other.id, until)).await;
+    assert_eq!(w.store.paused_until(other.id).await.unwrap(), Some(until), "a remote may ask again");
+}
+
+/// Looked at again the later the longer it has waited.
+pub async fn who_is_behind_another_is_looked_at_seldom(store: Arc<dyn Store>) {
+    let w = World::new(store);
+    let action = w.action("a", "http@1.0.0");
+    let key = Turn { ordering_key: Some("x".into()), order_blocks: true, ..Turn::default() };
+    let [first, second] = [0; 2].map(|_| with(&w, &action, key.clone()));
+    add(&w, &[first.clone(), second.clone()]).await;
+    assert_eq!(take(&w, 1).await, [first.id]);
+    let pause = async || {
+        w.write(Write::CallBack(action.id, Some("x".into()), w.now())).await;
+        assert!(take(&w, 9).await.is_empty());
+        let aside = w.execution_now(second.id).await;
+        assert!(aside.turn.aside);
+        aside.run_at.unwrap().since(w.now())
+    };
+    assert_eq!(pause().await, ASIDE);
+    w.clock.advance(Duration::from_mins(2));
+    assert_eq!(pause().await, Duration::from_secs(10));
+    end(&w, first.id, Status::Failed).await;
+    w.clock.advance(Duration::from_mins(4));
+    assert_eq!(pause().await, Duration::from_secs(30));
+    w.clock.advance(Duration::from_hours(4));
+    assert_eq!(pause().await, ASIDE_MAX);
+    w.clock.advance(ASIDE_MAX.checked_sub(Duration::from_micros(1)).unwrap());
+    assert!(take(&w, 9).await.is_empty());
+    assert_eq!(w.execution_now(second.id).await.run_at, Some(w.now().plus(Duration::from_micros(1))), "nobody looked");
+    // Somebody acts.
+    let failed = w.execution_now(first.id).await;
+    let gone = Execution { status: Status::Cancelled, ..failed };
+    w.write(Write::UpdateExecutionIfStatus(Box::new(gone), Status::Failed, 1)).await;
+    w.write(Write::CallBack(action.id, Some("x".into()), w.now())).await;
+    assert_eq!(take(&w, 9).await, [second.id]);
 }
 
 /// Not taken, and found.

@@ -91,6 +91,44 @@ async fn a_stream_has_its_own_events_alone() {
     assert!(seen.lines().filter_map(subject).all(|subject| subject == ran["id"]), "{seen}");
 }
 
+/// Its actions are read one after the other, and what they do goes on meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_of_many_actions_misses_none_of_what_happens_meanwhile() {
+    const ACTIONS: usize = 50;
+    const RUNS: usize = 600;
+    let api = Api::new();
+    let names: Vec<String> = (0..ACTIONS).map(|number| format!("a{number}")).collect();
+    for name in &names {
+        api.protocol_and_action(name).await;
+    }
+    let (_, text) = api.token(&json!({"name": "limited", "scopes": ["read"], "actions": names})).await;
+    let start = api.get("/v1/events?after=latest").send().await.json()["next"].clone();
+    let run = |number: usize| api.post(&format!("/v1/actions/a{}/execute", number * 7 % ACTIONS)).body("x");
+    let calls: Vec<Call> = (0..RUNS).map(run).collect();
+    let running = tokio::spawn(async move {
+        for call in calls {
+            call.send().await.is(200);
+        }
+    });
+    let (mut seen, mut after) = (Vec::new(), start.as_str().unwrap().to_owned());
+    loop {
+        let over = running.is_finished();
+        let page = api.get(&format!("/v1/events?limit=500&after={after}")).bearer(&text).send().await.json();
+        seen.extend(page["items"].as_array().unwrap().iter().map(|event| event["position"].as_i64().unwrap()));
+        if over && page["items"] == json!([]) {
+            break;
+        }
+        after = seen.last().map_or(after, i64::to_string);
+    }
+    running.await.unwrap();
+    let begun: i64 = start.as_str().unwrap().parse().unwrap();
+    let all = api.all_pages("/v1/events?limit=500").await;
+    let all = all.iter().map(|event| event["position"].as_i64().unwrap()).filter(|position| *position > begun);
+    let all: Vec<i64> = all.collect();
+    assert!(all.len() >= RUNS);
+    assert_eq!(seen, all);
+}
+
 /// What is out of reach and what is not there look the same.
 #[tokio::test]
 async fn others_are_not_there() {

@@ -46,6 +46,7 @@ pub(crate) fn print(execution: &Value, output: Output) -> std::io::Result<()> {
         ("created", "/created_at"),
         ("started", "/started_at"),
         ("ended", "/ended_at"),
+        ("begins", "/run_at"),
         ("next try", "/retry_at"),
         ("order", "/ordering_key"),
         ("expires", "/expires_at"),
