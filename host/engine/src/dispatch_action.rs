@@ -401,7 +401,8 @@ impl Engine {
         Err(error)
     }
 
-    /// Records a trigger that leads to nothing, and why.
+    /// Records a trigger that leads to nothing, and why. What an event sets off is refused once, whoever else
+    /// looks at that event.
     pub(crate) async fn refuse(
         &self,
         action: &Action,
@@ -430,7 +431,21 @@ impl Engine {
         if let Some((digest, bytes)) = apart {
             unit = unit.write(Write::AddPayload(digest, bytes));
         }
-        self.store().commit(unit).await.map(drop)
+        // A caller may mend what was refused and come again with its key; an event does not.
+        if let (GuestTrigger::Event { .. }, Some(key)) = (&occurrence.trigger, &occurrence.idempotency_key) {
+            unit = unit.write(Write::AddIdempotencyKey(Box::new(IdempotencyKey {
+                action: action.id,
+                key: key.clone(),
+                fingerprint: fingerprint(&occurrence.input),
+                // There is none with this id.
+                execution: self.inner.parts.random.execution_id(),
+                created_at: self.now(),
+            })));
+        }
+        match self.store().commit(unit).await {
+            Err(CommitError::Conflict(Conflict::KeyUsed(_))) => Ok(()),
+            committed => committed.map(drop),
+        }
     }
 
     /// A trigger as its event has it.

@@ -6,6 +6,7 @@ mod afferent;
 mod broker;
 mod doubt;
 mod pauses;
+mod reactions;
 mod triggers;
 
 use action_domain::{
@@ -39,11 +40,14 @@ use action_vault::Keyring;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::{Instant, timeout},
 };
 
@@ -104,6 +108,10 @@ struct Scripted {
     findings: Mutex<Vec<Reconciliation>>,
     /// Hands each question to the test for which there is no finding.
     questions: mpsc::UnboundedSender<Question>,
+    /// A permit for each time that an expression which is held may go on.
+    held: Semaphore,
+    /// Whether an expression that is slow at first was applied.
+    asked: AtomicBool,
 }
 
 #[async_trait]
@@ -138,8 +146,15 @@ impl ProtocolRuntime for Scripted {
         Ok(Vec::new())
     }
 
-    /// Every expression holds but two: one `fails`, and one `cannot run`.
+    /// Every expression holds but two: one `fails`, and one `cannot run`. Two take their time.
     async fn transform(&self, request: TransformRequest) -> Result<Payload, TransformError> {
+        match &*request.expression {
+            "held" => self.held.acquire().await.unwrap().forget(),
+            "slow at first" if !self.asked.swap(true, Ordering::Relaxed) => {
+                let _ = timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
+            }
+            _ => {}
+        }
         match &*request.expression {
             "fails" => Err(TransformError::Ended(ExecutionError::new(ErrorCode::TransformFailed, "no"))),
             "cannot run" => Err(RuntimeError::Host("no".to_owned()).into()),
@@ -192,7 +207,13 @@ impl Test {
         w.write(Write::AddAction(Box::new(action.clone()))).await;
         let (sender, attempts) = mpsc::unbounded_channel();
         let (asker, questions) = mpsc::unbounded_channel();
-        let runtime = Arc::new(Scripted { attempts: sender, findings: Mutex::default(), questions: asker });
+        let runtime = Arc::new(Scripted {
+            attempts: sender,
+            findings: Mutex::default(),
+            questions: asker,
+            held: Semaphore::new(0),
+            asked: AtomicBool::new(false),
+        });
         let clock = Arc::new(RuntimeClock { begun: Instant::now(), start: w.now() });
         Self { w, store, clock, runtime, attempts, questions, action }
     }
