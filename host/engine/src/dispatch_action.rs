@@ -266,6 +266,9 @@ impl Engine {
 
     /// The key by which it is ordered; without one that should be there the trigger is refused.
     async fn key_or_refuse(&self, ready: &Ready, occurrence: &Occurrence) -> Result<Option<Arc<str>>, EngineError> {
+        if matches!(occurrence.trigger, GuestTrigger::Continuous) {
+            return Ok(None);
+        }
         match self.ordering_key(ready, &occurrence.trigger, &occurrence.input).await {
             Ok(key) => Ok(key),
             Err(error) => Err(self.refuse_failed(ready, occurrence, error).await?),
@@ -316,6 +319,9 @@ impl Engine {
         let mut turn = delivery.turn(key, now);
         if let (None, Some(key)) = (&delivery.ordering_key, &occurrence.ordering_key) {
             (turn.ordering_key, turn.order_blocks) = (Some(key.clone()), false);
+        }
+        if matches!(occurrence.trigger, GuestTrigger::Continuous) {
+            turn = turn.of_its_own();
         }
         Execution {
             id,
