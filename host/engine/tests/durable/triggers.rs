@@ -3,7 +3,7 @@
 use super::*;
 use action_domain::{
     chain::CHAIN_DEPTH_MAX,
-    repositories::ExecutionFilter,
+    repositories::{ExecutionFilter, Fire},
     trigger::{Standing, identities},
 };
 use action_engine::Resolution;
@@ -66,6 +66,31 @@ async fn a_save_makes_up_for_what_was_missed_before_it() {
         }
         assert!(t.is_quiet().await, "{missed}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_wrong_clock_put_off_fires_again() {
+    let mut t = Test::new(|_| {}).await;
+    let engine = t.process(true, 1).await;
+    let triggers = json!([{"type": "schedule", "every_ms": 60_000}]);
+    let action = t.save(&engine, "tick", triggers.clone()).await;
+    t.attempt().await.succeed();
+    let put_off = async |t: &Test| {
+        let row = t.rows(&action).await.remove(0);
+        let next = Some(t.clock.now().plus(Duration::from_hours(24 * 365 * 10)));
+        let fire =
+            Fire { action: action.id, identity: row.identity, due_at: row.due_at.unwrap(), next, last: row.last };
+        t.w.write(Write::FireIfDue(Box::new(fire))).await;
+    };
+    put_off(&t).await;
+    timeout(Duration::from_mins(12), t.attempts.recv()).await.expect("whoever looks").unwrap().succeed();
+    put_off(&t).await;
+    t.save_as(&t.idle(2), "tick", json!({"triggers": triggers, "description": "another"})).await;
+    timeout(Duration::from_secs(61), t.attempts.recv()).await.expect("at a save").unwrap().succeed();
+    put_off(&t).await;
+    assert!(engine.stop(Duration::from_secs(1)).await);
+    let _again = t.process(true, 3).await;
+    timeout(Duration::from_secs(61), t.attempts.recv()).await.expect("at a start").unwrap().succeed();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
