@@ -296,6 +296,7 @@ impl Delivery {
             expires_at: self.expire_after_ms.map(|ms| now.plus(Duration::from_millis(ms))),
             aside: false,
             counted: false,
+            takes_no_seat: false,
         }
     }
 

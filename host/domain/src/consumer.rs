@@ -8,6 +8,7 @@ use crate::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Most consumers that there may be.
 pub const CONSUMERS_MAX: u32 = 1_000;
@@ -15,6 +16,27 @@ pub const CONSUMERS_MAX: u32 = 1_000;
 /// Under this, where the service itself stands with the events that set off actions. No name of a
 /// consumer has a `$`.
 pub const EVENT_TRIGGERS: &str = "$event-triggers";
+
+/// Under this, how often an action fell behind the others there, or caught up with them.
+pub const EVENT_TRIGGERS_BEHIND: &str = "$event-triggers-behind";
+
+/// What the names begin with under which those stand that fell behind.
+const BEHIND: &str = "$event-triggers ";
+
+/// Under which name an action stands with the events that set it off, where it has fallen behind.
+pub fn event_triggers_of(action: ActionId) -> Arc<str> {
+    format!("{BEHIND}{action}").into()
+}
+
+/// The action that stands under this name, where it is the name of one.
+pub fn event_triggers_by(name: &str) -> Option<ActionId> {
+    name.strip_prefix(BEHIND)?.parse().ok()
+}
+
+/// The name behind which those of [`event_triggers_of`] begin.
+pub fn before_event_triggers() -> Arc<str> {
+    BEHIND.into()
+}
 
 /// A named reader of events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

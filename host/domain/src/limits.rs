@@ -6,6 +6,10 @@ use crate::failure::Issue;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// A time that is further ahead than this was set by a clock that was wrong then: nothing waits for it.
+/// Clocks that are kept together differ by less.
+pub const CLOCK_AHEAD_MAX: Duration = Duration::from_mins(5);
+
 /// The same idempotency key gives the same execution for this long.
 pub const IDEMPOTENCY_KEY_FOR: Duration = Duration::from_hours(24);
 

@@ -7,7 +7,7 @@
 
 mod wall;
 
-use crate::{failure::Issue, time::Timestamp};
+use crate::{failure::Issue, limits::CLOCK_AHEAD_MAX, time::Timestamp};
 use croner::{
     Cron,
     parser::{CronParser, Seconds},
@@ -220,7 +220,22 @@ impl Calendar {
 
     /// The times at which it fires behind this one, up to so many.
     pub fn times_after(&self, time: Timestamp, most: usize) -> Vec<Timestamp> {
-        std::iter::successors(self.after(time), |time| self.after(*time)).take(most).collect()
+        self.times_from(self.after(time), most)
+    }
+
+    /// When it is due, of which was said that it is due then: that, unless nobody with a clock like `now`
+    /// would say so. A clock that was years ahead for one look puts a schedule off by as much.
+    pub fn put_right(&self, due_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let latest = now.plus(CLOCK_AHEAD_MAX);
+        if due_at <= latest || self.after(latest).is_some_and(|next| due_at <= next) {
+            return Some(due_at);
+        }
+        self.after(now)
+    }
+
+    /// The next times, of which was said that it is due then.
+    pub fn times_from(&self, due_at: Option<Timestamp>, most: usize) -> Vec<Timestamp> {
+        std::iter::successors(due_at, |time| self.after(*time)).take(most).collect()
     }
 }
 
@@ -298,6 +313,25 @@ mod tests {
             jiff::Zoned::new(time, zone.clone()).strftime("%m-%d %H:%M%z").to_string()
         };
         calendar.times_after(at(from), most).into_iter().map(local).collect()
+    }
+
+    #[test]
+    fn what_a_wrong_clock_put_off_is_put_right() {
+        let schedule = |document: serde_json::Value| serde_json::from_value::<Schedule>(document).unwrap();
+        let hourly = Calendar::of(&schedule(serde_json::json!({"cron": "0 * * * *"}))).unwrap();
+        let now = at("2026-03-01T11:58:00Z");
+        for said in ["2026-02-01T00:00:00Z", "2026-03-01T12:00:00Z", "2026-03-01T13:00:00Z"] {
+            assert_eq!(hourly.put_right(at(said), now), Some(at(said)), "{said}: it may have fired a little early");
+        }
+        for wrong in ["2026-03-01T14:00:00Z", "2036-03-01T12:00:00Z"] {
+            assert_eq!(hourly.put_right(at(wrong), now), Some(at("2026-03-01T12:00:00Z")), "{wrong}");
+        }
+        let ended = serde_json::json!({"every_ms": 60_000, "end": "2026-03-01T11:58:30Z"});
+        let ended = Calendar::of(&schedule(ended)).unwrap();
+        assert_eq!(ended.put_right(at("2036-03-01T12:00:00Z"), now), None);
+        let starts = serde_json::json!({"every_ms": 60_000, "start": "2030-01-01T00:00:00Z"});
+        let starts = Calendar::of(&schedule(starts)).unwrap();
+        assert_eq!(starts.put_right(at("2030-01-01T00:00:00Z"), now), Some(at("2030-01-01T00:00:00Z")));
     }
 
     /// The changes are those of the IANA database: Berlin 2026-03-29 and 2026-10-25 at 01:00 UTC, New

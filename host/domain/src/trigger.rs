@@ -270,7 +270,8 @@ pub fn carried_over(rows: &[Standing], before: &[Standing]) -> Vec<Standing> {
 /// - of a webhook the path, the scheme and the secret's name: who may call. A count of uses goes on when
 ///   its bound changes, and begins anew with another secret.
 /// - of a schedule all that says when it is due.
-/// - of an event trigger all of it.
+/// - of an event trigger what it hears of: the types, and the action that it names. By which of these events
+///   it is set off, the document says as it is then: nobody who changes a condition misses what happened.
 /// - of a continuous trigger nothing more: there is one.
 ///
 /// Of several that are the same, each is known by its number among them. A call has no row.
@@ -285,7 +286,10 @@ pub fn identities(triggers: &[Trigger]) -> Vec<Option<Digest>> {
                 let Schedule { cron, every_ms, timezone, start, end, .. } = schedule;
                 json!([kind, cron, every_ms, timezone, start, end])
             }
-            Trigger::Event(event) => json!([kind, event]),
+            Trigger::Event(EventTrigger { types, action, .. }) => {
+                let types: BTreeSet<&str> = types.iter().map(|of| of.as_str()).collect();
+                json!([kind, types, action])
+            }
             Trigger::Continuous(_) => json!([kind]),
         };
         let number = seen.entry(decides.to_string()).or_default();
@@ -353,8 +357,17 @@ mod tests {
         ] {
             assert_ne!(plain, every(other.clone()), "{other}");
         }
-        let event = |extra| of(json!({"type": "event", "types": ["item_captured"], "kind": extra}));
-        assert_ne!(event("a"), event("b"));
+        let event = |extra: serde_json::Value| {
+            let mut event = json!({"type": "event", "types": ["item_captured", "action_executed"], "action": "a"});
+            event.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            of(event)
+        };
+        let plain = event(json!({}));
+        assert_eq!(plain, event(json!({"kind": "k", "success": true, "filter": ".a"})));
+        assert_eq!(plain, event(json!({"types": ["action_executed", "item_captured"]})));
+        for other in [json!({"types": ["item_captured"]}), json!({"action": "b"}), json!({"action": null})] {
+            assert_ne!(plain, event(other.clone()), "{other}");
+        }
         let continuous = of(json!({"type": "continuous"}));
         assert_eq!(continuous, of(json!({"type": "continuous", "initial_ms": 20})));
     }

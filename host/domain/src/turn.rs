@@ -45,9 +45,18 @@ pub struct Turn {
     pub aside: bool,
     /// The rate has counted it: it may begin at `run_at`.
     pub counted: bool,
+    /// It is none of those that `max_concurrent` counts: what is kept running never makes room.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub takes_no_seat: bool,
 }
 
 impl Turn {
+    /// The same for what is kept running: nobody waits for its end, and it waits for nobody's.
+    #[must_use]
+    pub fn of_its_own(self) -> Self {
+        Self { max_concurrent: None, ordering_key: None, takes_no_seat: true, ..self }
+    }
+
     /// Whether it may have to wait for others, so that it has to go through the queue.
     pub fn waits_for_others(&self) -> bool {
         self.max_concurrent.is_some() || self.rate.is_some() || self.ordering_key.is_some()

@@ -283,6 +283,9 @@ impl Engine {
 
     /// The key by which it is ordered; without one that should be there the trigger is refused.
     async fn key_or_refuse(&self, ready: &Ready, occurrence: &Occurrence) -> Result<Option<Arc<str>>, EngineError> {
+        if matches!(occurrence.trigger, GuestTrigger::Continuous) {
+            return Ok(None);
+        }
         match self.ordering_key(ready, &occurrence.trigger, &occurrence.input).await {
             Ok(key) => Ok(key),
             Err(error) => Err(self.refuse_failed(ready, occurrence, error).await?),
@@ -333,6 +336,9 @@ impl Engine {
         let mut turn = delivery.turn(key, now);
         if let (None, Some(key)) = (&delivery.ordering_key, &occurrence.ordering_key) {
             (turn.ordering_key, turn.order_blocks) = (Some(key.clone()), false);
+        }
+        if matches!(occurrence.trigger, GuestTrigger::Continuous) {
+            turn = turn.of_its_own();
         }
         Execution {
             id,
@@ -418,7 +424,8 @@ impl Engine {
         Err(error)
     }
 
-    /// Records a trigger that leads to nothing, and why.
+    /// Records a trigger that leads to nothing, and why. What an event sets off is refused once, whoever else
+    /// looks at that event.
     pub(crate) async fn refuse(
         &self,
         action: &Action,
@@ -447,7 +454,21 @@ impl Engine {
         if let Some((digest, bytes)) = apart {
             unit = unit.write(Write::AddPayload(digest, bytes));
         }
-        self.store().commit(unit).await.map(drop)
+        // A caller may mend what was refused and come again with its key; an event does not.
+        if let (GuestTrigger::Event { .. }, Some(key)) = (&occurrence.trigger, &occurrence.idempotency_key) {
+            unit = unit.write(Write::AddIdempotencyKey(Box::new(IdempotencyKey {
+                action: action.id,
+                key: key.clone(),
+                fingerprint: fingerprint(&occurrence.input),
+                // There is none with this id.
+                execution: self.inner.parts.random.execution_id(),
+                created_at: self.now(),
+            })));
+        }
+        match self.store().commit(unit).await {
+            Err(CommitError::Conflict(Conflict::KeyUsed(_))) => Ok(()),
+            committed => committed.map(drop),
+        }
     }
 
     /// A trigger as its event has it.

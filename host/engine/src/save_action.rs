@@ -247,6 +247,10 @@ impl Engine {
         let (name, protocol) = (action.spec.name.clone(), action.protocol.clone());
         let fact = Fact::ActionUpdated { name, protocol, changes: changes.clone() };
         let before = self.reader().triggers_of(current.id).await?;
+        if keep == Kept::Yes {
+            // What a wrong clock has put off is not carried over.
+            self.put_right(current, &before).await?;
+        }
         let mut unit = UnitOfWork::new()
             .write(Write::AddRevisionIfCurrent(Box::new(action.clone())))
             .write(Write::SetTriggers(action.id, standings_of(&action)))

@@ -78,7 +78,8 @@ impl State {
         let running = self
             .executions_of
             .range((action, nil())..=(action, max()))
-            .filter(|(_, id)| self.executions.get(id).is_some_and(|execution| execution.status == Status::Running));
+            .filter_map(|(_, id)| self.executions.get(id))
+            .filter(|execution| execution.status == Status::Running && !execution.turn.takes_no_seat);
         let paused_until = self.pauses.get(&action).copied();
         Lane { action, due, running: running.count() as u32, pace: self.paces.get(&action).copied(), paused_until }
     }

@@ -247,6 +247,13 @@ impl Reader for MemoryStore {
         Ok(self.read().cursors.get(name).copied())
     }
 
+    async fn cursors(&self, page: Page<Arc<str>>) -> Result<Vec<(Arc<str>, Position)>, StoreUnavailable> {
+        let state = self.read();
+        let from = page.after.map_or(Unbounded, Excluded);
+        let cursors = state.cursors.range((from, Unbounded)).take(page.limit as usize);
+        Ok(cursors.map(|(name, position)| (name.clone(), *position)).collect())
+    }
+
     async fn last_position(&self) -> Result<Position, StoreUnavailable> {
         Ok(self.read().log.last_position())
     }

@@ -282,6 +282,7 @@ fn coming_in_cases() -> Vec<Case> {
         writing(keeping_items::REMOVE, &["action_values_pkey"]),
         reading(consumers::one(&name), &["consumers_pkey"]),
         reading(consumers::page(&Page { after: Some(name), limit: 50 }), &["consumers_pkey"]),
+        reading(consumers::cursors(&Page { after: Some("$".into()), limit: 50 }), &["cursors_pkey"]),
         writing(moving::CHANGE, &["consumers_pkey"]),
         writing(moving::REMOVE, &["consumers_pkey"]),
         writing(moving::ACKNOWLEDGE, &["consumers_pkey"]),

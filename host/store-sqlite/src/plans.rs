@@ -224,6 +224,7 @@ fn what_was_captured_and_who_reads_it_is_found_by_its_key() {
     plans.searches(keeping_items::REMOVE, &["(action=? AND key=?)"]);
     plans.searches(consumers::ONE, &["PRIMARY KEY (name=?)"]);
     plans.searches(consumers::PAGE, &["PRIMARY KEY (name>?)"]);
+    plans.searches(consumers::CURSORS, &["PRIMARY KEY (name>?)"]);
     for sql in [moving::CHANGE, moving::REMOVE, moving::ACKNOWLEDGE, moving::CURSOR, moving::REMOVE_CURSOR] {
         plans.searches(sql, &["PRIMARY KEY (name=?)"]);
     }

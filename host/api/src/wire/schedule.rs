@@ -1,6 +1,11 @@
 //! When an action fires by itself.
 
-use action_domain::{action::Action, schedule::Calendar, time::Timestamp, trigger::Trigger};
+use action_domain::{
+    action::Action,
+    schedule::Calendar,
+    time::Timestamp,
+    trigger::{Standing, Trigger, identities},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,13 +31,16 @@ struct NextTimes {
 }
 
 impl ScheduleBody {
-    /// Of an action.
-    pub(crate) fn of(action: &Action, now: Timestamp) -> Self {
-        let triggers = action.spec.triggers.iter().enumerate().filter(|_| action.spec.enabled);
-        let of = |(trigger, schedule): (usize, &Trigger)| match schedule {
+    /// Of an action whose triggers stand like this: what is told first is what will fire.
+    pub(crate) fn of(action: &Action, standings: &[Standing]) -> Self {
+        let identities = identities(&action.spec.triggers);
+        let triggers = action.spec.triggers.iter().zip(identities).enumerate().filter(|_| action.spec.enabled);
+        let of = |(trigger, (schedule, identity)): (usize, (&Trigger, _))| match schedule {
             Trigger::Schedule(schedule) => {
-                let next = Calendar::of(schedule).map_or_else(|_| Vec::new(), |times| times.times_after(now, TOLD));
-                Some(NextTimes { trigger, next })
+                let standing = standings.iter().find(|standing| Some(standing.identity) == identity);
+                let due_at: Option<Timestamp> = standing.and_then(|standing| standing.due_at);
+                let times = Calendar::of(schedule).map(|calendar| calendar.times_from(due_at, TOLD));
+                Some(NextTimes { trigger, next: times.unwrap_or_default() })
             }
             _ => None,
         };

@@ -290,6 +290,9 @@ pub trait Reader: Send + Sync {
     /// Where a reader of the service's own stands ([`crate::consumer::EVENT_TRIGGERS`]).
     async fn cursor(&self, name: &str) -> Result<Option<Position>, StoreUnavailable>;
 
+    /// Where readers of the service's own stand, by name.
+    async fn cursors(&self, page: Page<Arc<str>>) -> Result<Vec<(Arc<str>, Position)>, StoreUnavailable>;
+
     /// The end of the log; 0 if it is empty. No event that a read gave before lies behind it.
     async fn last_position(&self) -> Result<Position, StoreUnavailable>;
 

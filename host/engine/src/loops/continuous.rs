@@ -5,7 +5,7 @@ use crate::{Engine, EngineError, dispatch_action::Occurrence};
 use action_domain::{
     execution::{Execution, Status},
     id::{ActionId, ExecutionId},
-    limits::PAGE_ITEMS_MAX,
+    limits::{CLOCK_AHEAD_MAX, PAGE_ITEMS_MAX},
     payload::Payload,
     repositories::{ActionKey, Page, Write},
     services::GuestTrigger,
@@ -110,7 +110,10 @@ impl Engine {
         match restarts.get(&standing.action) {
             // What was stopped for a new revision begins at once, and so does what that mends.
             Some(restart) if restart.revision < revision => drop(restarts.remove(&standing.action)),
-            Some(restart) if restart.not_before > now => return Ok(()),
+            // One that is further off was set by a clock that was wrong.
+            Some(restart) if restart.not_before > now && restart.not_before <= latest(continuous, now) => {
+                return Ok(());
+            }
             _ => {}
         }
         let id = self.inner.parts.random.execution_id();
@@ -163,6 +166,11 @@ fn restart(
         failures: failures.saturating_add(1),
         not_before: now.plus(wait(continuous, failures)),
     }
+}
+
+/// Later than this nothing begins that is to begin at all.
+fn latest(continuous: &Continuous, now: Timestamp) -> Timestamp {
+    now.plus(Duration::from_millis(continuous.max_ms)).plus(CLOCK_AHEAD_MAX)
 }
 
 fn wait(continuous: &Continuous, failures: u32) -> Duration {

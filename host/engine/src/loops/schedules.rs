@@ -4,15 +4,17 @@
 use crate::{Engine, EngineError, dispatch_action::Occurrence};
 use action_domain::{
     action::Action,
+    limits::{CLOCK_AHEAD_MAX, PAGE_ITEMS_MAX},
     payload::Payload,
-    repositories::{Fire, Write},
+    repositories::{ActionKey, CommitError, Conflict, Fire, Page, UnitOfWork, Write},
     schedule::{Calendar, Overlap, Schedule, fires},
     services::GuestTrigger,
     time::Timestamp,
-    trigger::{Standing, Trigger, known_by},
+    trigger::{Standing, StandingKind, Trigger, known_by},
 };
 use futures_util::{StreamExt as _, stream};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Schedules that are looked at in one go.
 const BATCH: u32 = 100;
@@ -22,14 +24,26 @@ const AT_ONCE: usize = 16;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The same where other processes change schedules, and do not say so.
 const LOOK_SHARED_EVERY: Duration = Duration::from_secs(1);
+/// How often is looked for schedules that a wrong clock has put off, if no clock was seen to be wrong.
+const PUT_RIGHT_EVERY: Duration = Duration::from_mins(10);
 /// After the store was unavailable, or a schedule could not be fired.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(crate) async fn fire_schedules(self) {
+        // When that was done, and what the clock said then.
+        let (mut put_right, mut shown) = (None::<Instant>, self.now());
         loop {
             // Asked for before the look, so that nothing that changes meanwhile is missed.
             let changed = self.inner.triggers.notified();
+            let (before, now) = (shown, self.now());
+            shown = now;
+            if now < before || put_right.is_none_or(|then| then.elapsed() >= PUT_RIGHT_EVERY) {
+                put_right = Some(Instant::now());
+                if let Err(error) = self.put_schedules_right().await {
+                    tracing::error!(%error, "engine.schedules.put_right");
+                }
+            }
             let pause = match self.fire_due().await {
                 Ok(pause) => pause,
                 Err(error) => {
@@ -70,6 +84,53 @@ impl Engine {
             None if full => Ok(Duration::ZERO),
             None => Ok(self.until_schedule().await),
         }
+    }
+
+    /// Looks whether any schedule is due only when no clock that is right would say so.
+    async fn put_schedules_right(&self) -> Result<(), EngineError> {
+        let mut after = None;
+        loop {
+            let page = Page { after, limit: PAGE_ITEMS_MAX };
+            let standings = self.reader().triggers(StandingKind::Schedule, page).await?;
+            after = standings.last().map(|standing| (standing.action, standing.place));
+            for standing in &standings {
+                if !self.may_be_put_off(standing) {
+                    continue;
+                }
+                match self.action(&ActionKey::Id(standing.action)).await {
+                    Ok(action) => self.put_right(&action, std::slice::from_ref(standing)).await?,
+                    Err(EngineError::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if standings.len() < PAGE_ITEMS_MAX as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    fn may_be_put_off(&self, standing: &Standing) -> bool {
+        standing.due_at.is_some_and(|due_at| due_at > self.now().plus(CLOCK_AHEAD_MAX))
+    }
+
+    /// The same of one action's triggers.
+    pub(crate) async fn put_right(&self, action: &Action, standings: &[Standing]) -> Result<(), EngineError> {
+        for standing in standings.iter().filter(|standing| self.may_be_put_off(standing)) {
+            let (Some(schedule), Some(due_at)) = (schedule_of(action, standing), standing.due_at) else { continue };
+            let Ok(calendar) = Calendar::of(schedule) else { continue };
+            let next = calendar.put_right(due_at, self.now());
+            if next == Some(due_at) {
+                continue;
+            }
+            let unit = UnitOfWork::new().write(fire(standing, due_at, next, standing.last));
+            match self.store().commit(unit).await {
+                Ok(_) => tracing::warn!(action = %action.id, was = %due_at, "engine.schedules.put_right"),
+                // Another process was quicker, or it was saved.
+                Err(CommitError::Conflict(Conflict::FiredBefore)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     async fn until_schedule(&self) -> Duration {
@@ -164,7 +225,7 @@ impl Engine {
     }
 
     /// Whether it was this process that fired it, and not another one before.
-    fn fired(committed: Result<(), action_domain::repositories::CommitError>) -> Result<bool, EngineError> {
+    fn fired(committed: Result<(), CommitError>) -> Result<bool, EngineError> {
         match committed.map_err(EngineError::from) {
             Ok(()) => Ok(true),
             Err(EngineError::Conflict { .. }) => Ok(false),

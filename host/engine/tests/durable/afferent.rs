@@ -228,6 +228,29 @@ async fn one_instance_runs_in_the_whole_system() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_kept_running_stands_in_nobodys_way() {
+    let mut t = Test::new(|_| {}).await;
+    let engine = t.process(true, 1).await;
+    let delivery = json!({"ordering_key": ".", "on_order_failure": "block", "max_concurrent": 1, "max_attempts": 1});
+    let members = json!({"triggers": [{"type": "continuous", "initial_ms": 1000}], "delivery": delivery});
+    let action = t.save_as(&engine, "subscription", members).await;
+    let first = t.attempt().await;
+    first.fail(Advice::GiveUp);
+    let second = t.attempt().await;
+    assert_eq!(second.request.trigger, GuestTrigger::Continuous, "its failure does not block the next");
+    let null = Payload { content_type: "application/json".into(), data: Bytes::from_static(b"null") };
+    let calls = Dispatch { action: ActionKey::Id(action.id), input: null, ..t.call(false) };
+    let called = [engine.dispatch(calls.clone()).await.unwrap(), engine.dispatch(calls).await.unwrap()];
+    let attempt = timeout(Duration::from_secs(3), t.attempts.recv()).await.unwrap().unwrap();
+    assert_eq!((attempt.request.execution, &attempt.request.trigger), (id(&called[0]), &GuestTrigger::Call));
+    assert!(t.is_quiet().await, "calls are one at a time all the same");
+    attempt.succeed();
+    t.attempt().await.succeed();
+    t.until(id(&called[1]), Status::Succeeded).await;
+    drop(second);
+}
+
+#[tokio::test(start_paused = true)]
 async fn items_are_captured_once_and_with_what_was_read() {
     let mut t = Test::new(|_| {}).await;
     let engine = t.process(true, 1).await;

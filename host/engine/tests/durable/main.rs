@@ -7,6 +7,7 @@ mod broker;
 mod doubt;
 mod pauses;
 mod places;
+mod reactions;
 mod triggers;
 
 use action_domain::{
@@ -40,11 +41,14 @@ use action_vault::Keyring;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::{Instant, timeout},
 };
 
@@ -105,6 +109,10 @@ struct Scripted {
     findings: Mutex<Vec<Reconciliation>>,
     /// Hands each question to the test for which there is no finding.
     questions: mpsc::UnboundedSender<Question>,
+    /// A permit for each time that an expression which is held may go on.
+    held: Semaphore,
+    /// Whether an expression that is slow at first was applied.
+    asked: AtomicBool,
 }
 
 #[async_trait]
@@ -139,8 +147,15 @@ impl ProtocolRuntime for Scripted {
         Ok(Vec::new())
     }
 
-    /// Every expression holds but three: one `fails`, one `cannot run`, and one `waits` for ever.
+    /// Every expression holds but three: one `fails`, one `cannot run`, and one `waits` for ever. Two take their time.
     async fn transform(&self, request: TransformRequest) -> Result<Payload, TransformError> {
+        match &*request.expression {
+            "held" => self.held.acquire().await.unwrap().forget(),
+            "slow at first" if !self.asked.swap(true, Ordering::Relaxed) => {
+                let _ = timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
+            }
+            _ => {}
+        }
         match &*request.expression {
             "fails" => Err(TransformError::Ended(ExecutionError::new(ErrorCode::TransformFailed, "no"))),
             "waits" => std::future::pending().await,
@@ -194,7 +209,13 @@ impl Test {
         w.write(Write::AddAction(Box::new(action.clone()))).await;
         let (sender, attempts) = mpsc::unbounded_channel();
         let (asker, questions) = mpsc::unbounded_channel();
-        let runtime = Arc::new(Scripted { attempts: sender, findings: Mutex::default(), questions: asker });
+        let runtime = Arc::new(Scripted {
+            attempts: sender,
+            findings: Mutex::default(),
+            questions: asker,
+            held: Semaphore::new(0),
+            asked: AtomicBool::new(false),
+        });
         let clock = Arc::new(RuntimeClock { begun: Instant::now(), start: w.now() });
         Self { w, store, clock, runtime, attempts, questions, action }
     }

@@ -3,7 +3,7 @@
 use super::*;
 use action_domain::{
     chain::CHAIN_DEPTH_MAX,
-    repositories::ExecutionFilter,
+    repositories::{ExecutionFilter, Fire},
     trigger::{Standing, identities},
 };
 use action_engine::Resolution;
@@ -66,6 +66,31 @@ async fn a_save_makes_up_for_what_was_missed_before_it() {
         }
         assert!(t.is_quiet().await, "{missed}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_wrong_clock_put_off_fires_again() {
+    let mut t = Test::new(|_| {}).await;
+    let engine = t.process(true, 1).await;
+    let triggers = json!([{"type": "schedule", "every_ms": 60_000}]);
+    let action = t.save(&engine, "tick", triggers.clone()).await;
+    t.attempt().await.succeed();
+    let put_off = async |t: &Test| {
+        let row = t.rows(&action).await.remove(0);
+        let next = Some(t.clock.now().plus(Duration::from_hours(24 * 365 * 10)));
+        let fire =
+            Fire { action: action.id, identity: row.identity, due_at: row.due_at.unwrap(), next, last: row.last };
+        t.w.write(Write::FireIfDue(Box::new(fire))).await;
+    };
+    put_off(&t).await;
+    timeout(Duration::from_mins(12), t.attempts.recv()).await.expect("whoever looks").unwrap().succeed();
+    put_off(&t).await;
+    t.save_as(&t.idle(2), "tick", json!({"triggers": triggers, "description": "another"})).await;
+    timeout(Duration::from_secs(61), t.attempts.recv()).await.expect("at a save").unwrap().succeed();
+    put_off(&t).await;
+    assert!(engine.stop(Duration::from_secs(1)).await);
+    let _again = t.process(true, 3).await;
+    timeout(Duration::from_secs(61), t.attempts.recv()).await.expect("at a start").unwrap().succeed();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -195,24 +220,25 @@ async fn a_subscription_in_doubt_is_followed_by_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscription_that_is_refused_backs_off_and_holds_up_no_other() {
-    for key in ["fails", "cannot run"] {
-        let mut t = Test::new(|_| {}).await;
-        let engines = [t.process(true, 1).await, t.process(false, 2).await];
-        let triggers = json!([{"type": "continuous"}]);
-        let delivery = json!({"ordering_key": key});
-        let bad = t.save_as(&engines[0], "bad", json!({"triggers": triggers, "delivery": delivery})).await;
-        let good = t.save(&engines[0], "good", triggers.clone()).await;
-        let attempt = t.attempt().await;
-        assert_eq!(attempt.request.action, good.id, "it comes behind the other");
-        // Ten minutes: 1 s, 2 s, 4 s, … 60 s, whoever looks.
-        assert!(timeout(Duration::from_mins(10), t.attempts.recv()).await.is_err());
-        let refused = t.refusals(&bad).await.len();
-        assert!((10..=20).contains(&refused), "{key}: {refused}");
-        // What mends it counts at once.
-        t.save(&engines[0], "bad", triggers).await;
-        let mended = timeout(Duration::from_secs(3), t.attempts.recv()).await.unwrap().unwrap();
-        assert_eq!(mended.request.action, bad.id);
-    }
+    let mut t = Test::new(|_| {}).await;
+    // It wants more of an input than a subscription has.
+    let (mut picky, component) = t.w.protocol("picky@1.0.0", b"picky");
+    picky.descriptor.input_schema = Some(json!({"type": "object"}));
+    t.w.write(Write::AddProtocol(Box::new(picky), component)).await;
+    let engines = [t.process(true, 1).await, t.process(false, 2).await];
+    let triggers = json!([{"type": "continuous"}]);
+    let bad = t.save_as(&engines[0], "bad", json!({"triggers": triggers, "protocol": "picky"})).await;
+    let good = t.save(&engines[0], "good", triggers.clone()).await;
+    let attempt = t.attempt().await;
+    assert_eq!(attempt.request.action, good.id, "it comes behind the other");
+    // Ten minutes: 1 s, 2 s, 4 s, … 60 s, whoever looks.
+    assert!(timeout(Duration::from_mins(10), t.attempts.recv()).await.is_err());
+    let refused = t.refusals(&bad).await.len();
+    assert!((10..=20).contains(&refused), "{refused}");
+    // What mends it counts at once.
+    t.save(&engines[0], "bad", triggers).await;
+    let mended = timeout(Duration::from_secs(3), t.attempts.recv()).await.unwrap().unwrap();
+    assert_eq!(mended.request.action, bad.id);
 }
 
 #[tokio::test(start_paused = true)]
@@ -249,6 +275,26 @@ async fn a_filter_that_fails_holds_up_no_other_trigger() {
             assert_eq!(ran, [t.action.id, good.id]);
             assert_eq!(t.refusals(&bad).await.len(), round, "{filter}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_sets_nothing_off_is_refused_once_whoever_looks() {
+    let mut t = Test::new(|_| {}).await;
+    let engines = [t.process(true, 1).await, t.process(true, 2).await];
+    let source = t.action.id.to_string();
+    let fails = event(&["action_executed"], &json!({"action": source, "filter": "fails"}));
+    let fails = t.save(&engines[0], "fails", fails).await;
+    let listens = event(&["action_executed"], &json!({"action": source}));
+    let no_key = json!({"triggers": listens, "delivery": {"ordering_key": "cannot run"}});
+    let no_key = t.save_as(&engines[0], "no-key", no_key).await;
+    assert!(t.is_quiet().await);
+    for round in 1..=5 {
+        engines[round % 2].dispatch(t.call(false)).await.unwrap();
+        assert_eq!(t.run_all().await.len(), 1);
+        let refused = [t.refusals(&fails).await, t.refusals(&no_key).await];
+        assert_eq!(refused, [vec!["transform_failed"; round], vec!["host_error"; round]]);
+        assert_eq!(t.events_of(&fails, EventType::TriggerReceived).await.len(), round);
     }
 }
 

@@ -277,6 +277,11 @@ impl Reader for PostgresStore {
         self.first(|| sqlx::query(CURSOR).bind(name.to_owned()), |row| row.try_get(0)).await
     }
 
+    async fn cursors(&self, page: Page<Arc<str>>) -> Result<Vec<(Arc<str>, Position)>, StoreUnavailable> {
+        let cursor = |row: &PgRow| Ok((row.try_get::<String, _>(0)?.into(), row.try_get(1)?));
+        self.all(|| consumers::cursors(&page), cursor).await
+    }
+
     async fn last_position(&self) -> Result<Position, StoreUnavailable> {
         // As the database has it: another process may have moved it on just now.
         let position = self.first(|| sqlx::query(listen::LAST_POSITION), |row| row.try_get(0)).await?;

@@ -64,8 +64,8 @@ pub(crate) const BEHIND: &str = "SELECT asked.id \
         AND (asked.blocks OR e.status <> 5))";
 
 /// Executions of some actions that run.
-pub(crate) const RUNNING_OF: &str =
-    "SELECT action, count(*) FROM executions WHERE status = 1 AND action = ANY($1) GROUP BY action";
+pub(crate) const RUNNING_OF: &str = "SELECT action, count(*) FROM executions WHERE status = 1 AND action = ANY($1) \
+     AND turn::jsonb -> 'takes_no_seat' IS NULL GROUP BY action";
 
 pub(crate) const PACES: &str = "SELECT action, pace, paused_until FROM action_paces WHERE action = ANY($1)";
 

@@ -8,10 +8,12 @@ use action_domain::{
     repositories::Page,
 };
 use rusqlite::Row;
+use std::sync::Arc;
 
 pub(crate) const ONE: &str = "SELECT document, created_at, position FROM consumers WHERE name = ?";
 pub(crate) const PAGE: &str =
     "SELECT document, created_at, position FROM consumers WHERE name > ? ORDER BY name LIMIT ?";
+pub(crate) const CURSORS: &str = "SELECT name, position FROM cursors WHERE name > ? ORDER BY name LIMIT ?";
 
 pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<StandingConsumer> {
     let mut columns = Columns::of(row);
@@ -28,4 +30,10 @@ pub(super) fn page(page: &Page<Name>) -> Statement {
     // No name is empty: everything comes after that.
     let after = page.after.as_ref().map_or_else(String::new, ToString::to_string);
     query(PAGE).bind(after).bind(i64::from(page.limit))
+}
+
+pub(super) fn cursors(page: &Page<Arc<str>>) -> Statement {
+    // No name is empty: everything comes after that.
+    let after = page.after.as_deref().unwrap_or_default().to_owned();
+    query(CURSORS).bind(after).bind(i64::from(page.limit))
 }

@@ -281,6 +281,10 @@ impl Reader for SqliteStore {
         self.first(query(CURSOR).bind(name.to_owned()), |row| row.get(0)).await
     }
 
+    async fn cursors(&self, page: Page<Arc<str>>) -> Result<Vec<(Arc<str>, Position)>, StoreUnavailable> {
+        self.all(consumers::cursors(&page), |row| Ok((row.get::<_, String>(0)?.into(), row.get(1)?))).await
+    }
+
     async fn last_position(&self) -> Result<Position, StoreUnavailable> {
         // As the table has it: what is committed can be read before the writer tells it, and whoever
         // has read an event must not hear that the log ends before it.

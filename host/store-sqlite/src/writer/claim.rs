@@ -43,9 +43,9 @@ pub(crate) const BEHIND: &str = "SELECT EXISTS (SELECT 1 FROM executions INDEXED
      WHERE action = ?1 AND ordering_key = ?2 AND id <> ?3 AND (id < ?3 OR status = 1) \
      AND status <> 4 AND status < 6 AND (?4 OR status <> 5))";
 
-/// Executions of an action that run.
-pub(crate) const RUNNING_OF: &str =
-    "SELECT count(*) FROM executions INDEXED BY executions_running WHERE status = 1 AND action = ?";
+/// Executions of an action that run and take a seat.
+pub(crate) const RUNNING_OF: &str = "SELECT count(*) FROM executions INDEXED BY executions_running \
+     WHERE status = 1 AND action = ? AND turn ->> '$.takes_no_seat' IS NULL";
 
 pub(crate) const PACE: &str = "SELECT pace, paused_until FROM action_paces WHERE action = ?";
 pub(crate) const SET_PACE: &str = "INSERT INTO action_paces (action, pace) VALUES (?1, ?2) \

@@ -103,6 +103,16 @@ pub async fn a_cursor_is_moved_from_where_it_stands(store: Arc<dyn Store>) {
     let refused = moved("$a", Some(3), None).write(Write::MoveCursorIf("$b".into(), Some(1), Some(2)));
     assert_eq!(w.refused(refused).await, Conflict::CursorMoved);
     assert_eq!(at("$a").await, Some(3));
+    w.commit(moved("$a b", None, Some(7)).write(Write::MoveCursorIf("$a-b".into(), None, Some(8)))).await;
+    let page = async |after: Option<&str>, limit| {
+        let cursors = w.store.cursors(Page { after: after.map(Into::into), limit }).await.unwrap();
+        cursors.into_iter().map(|(name, position)| (name.to_string(), position)).collect::<Vec<_>>()
+    };
+    let all = [("$a", 3), ("$a b", 7), ("$a-b", 8)].map(|(name, position)| (name.to_owned(), position));
+    assert_eq!(page(None, 9).await, all);
+    assert_eq!(page(None, 2).await, all[..2]);
+    assert_eq!(page(Some("$a "), 9).await, all[1..]);
+    assert_eq!(page(Some("$a b"), 9).await, all[2..]);
     w.commit(moved("$a", Some(3), None)).await;
     assert_eq!(at("$a").await, None);
     w.commit(moved("$a", None, Some(0))).await;

@@ -86,6 +86,14 @@ pub async fn seats_are_kept(store: Arc<dyn Store>) {
     end(&w, next[0], Status::Succeeded).await;
     w.clock.advance(ASIDE);
     assert_eq!(take(&w, 9).await, [executions[3].id]);
+    // What takes no seat leaves those that there are, and waits for none.
+    let endless = with(&w, &action, two.of_its_own());
+    add(&w, std::slice::from_ref(&endless)).await;
+    assert_eq!(take(&w, 9).await, [endless.id]);
+    assert_eq!(w.execution_now(endless.id).await.turn, endless.turn);
+    end(&w, executions[1].id, Status::Succeeded).await;
+    w.clock.advance(ASIDE);
+    assert_eq!(take(&w, 9).await, [executions[4].id]);
 }
 
 /// However many claim at once.

@@ -6,11 +6,12 @@ use crate::{
     request::{caller::Caller, path::In},
     wire::{ok, schedule::ScheduleBody},
 };
+use action_engine::EngineError;
 use axum::extract::State;
 
 /// Tell when an action fires
 ///
-/// The next ten times of each of its schedules.
+/// The next ten times of each of its schedules. The first is the one that is waited for.
 #[utoipa::path(
     get,
     path = "/v1/actions/{id}/schedule",
@@ -24,7 +25,8 @@ use axum::extract::State;
 )]
 pub(super) async fn get_action_schedule(State(state): State<ApiState>, caller: Caller, In(id): In<String>) -> Answer {
     let action = state.engine().action(&caller.action(&state, &id).await?).await?;
-    ok(&ScheduleBody::of(&action, state.engine().clock().now()))
+    let standings = state.engine().reader().triggers_of(action.id).await.map_err(EngineError::from)?;
+    ok(&ScheduleBody::of(&action, &standings))
 }
 
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod tests {
             {"type": "schedule", "cron": "0 9 * * MON", "timezone": "Europe/Berlin"},
             {"type": "call"},
             {"type": "schedule", "every_ms": 60_000, "end": "2001-01-01T00:00:00Z"},
+            {"type": "schedule", "every_ms": 1000},
         ]);
         let body =
             json!({"name": "a", "protocol": "echo", "config": {"url": "https://api.test/x"}, "triggers": triggers});
@@ -50,5 +53,10 @@ mod tests {
         assert_eq!(times.len(), 10);
         assert!(times.iter().all(|time| time.as_str().unwrap().contains(":00:00")));
         assert_eq!(told["items"][1], json!({"trigger": 2, "next": []}));
+        // Time has gone on since it was saved, and nobody has fired it: what is told is what is waited for.
+        let action = api.get("/v1/actions/a").send().await.json()["id"].as_str().unwrap().parse().unwrap();
+        let waits = api.engine.reader().triggers_of(action).await.unwrap()[2].due_at;
+        assert_eq!(told["items"][2]["next"][0], json!(waits));
+        assert_eq!(told["items"][2]["next"].as_array().unwrap().len(), 10);
     }
 }
