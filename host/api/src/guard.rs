@@ -85,10 +85,15 @@ async fn identify(state: &ApiState, bearer: &str, peer: Peer) -> Result<Principa
             if then.is_some() {
                 tracing::warn!(%peer, failures = logins.count(), "api.login.too_many");
             }
-            let challenge = "Bearer realm=\"action-service\", error=\"invalid_token\"";
-            Err(unauthorized("token_invalid", "the token is not valid (any more)", challenge))
+            Err(token_invalid())
         }
     }
+}
+
+/// Also behind a body: a token may be revoked while it comes in.
+pub(crate) fn token_invalid() -> Problem {
+    let challenge = "Bearer realm=\"action-service\", error=\"invalid_token\"";
+    unauthorized("token_invalid", "the token is not valid (any more)", challenge)
 }
 
 fn scope_missing(principal: &Principal, needed: Scopes) -> Problem {

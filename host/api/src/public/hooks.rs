@@ -18,9 +18,10 @@ use action_domain::{
     limits::INPUT_BYTES_MAX,
     payload::{Payload, is_json},
     services::{WebhookReply, WebhookRequest},
+    time::Timestamp,
     webhook::{Respond, request},
 };
-use action_engine::{Delivery, Dispatched, EngineError, MALFORMED_JSON, Received};
+use action_engine::{Delivery, Dispatched, EngineError, Hook, MALFORMED_JSON, Received};
 use axum::{
     body::Body,
     extract::{Path, Request, State},
@@ -28,6 +29,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use serde::Serialize;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// What a reply may not say: it is about the connection, about this service, or would give a component
@@ -112,29 +114,18 @@ struct Taken {
     )
 )]
 pub(super) async fn receive(State(state): State<ApiState>, Path(path): Path<String>, request: Request) -> Answer {
-    let hook = match state.engine().hook(&path).await {
-        Err(EngineError::NotFound(what)) => {
-            tracing::debug!("api.webhook.unknown_path");
-            return Err(Problem::not_found(what));
-        }
-        hook => hook?,
-    };
+    let hook = hook_at(&state, &path).await?;
     let (parts, body) = request.into_parts();
     let head = head(&parts)?;
-    let (deliveries, now) = (state.deliveries(), state.engine().clock().now());
     let peer = parts.extensions.get().copied().unwrap_or(Peer::UNKNOWN);
-    let wait = deliveries.wait(peer, now);
-    let key = hook.key(&head).map(|key| Fingerprint::of(peer, &format!("{path}\0{key}")));
-    if let (Some(wait), Some(key)) = (wait, &key)
-        && !deliveries.is_known(key)
-    {
-        // Looking would tell whether the guess was right.
-        deliveries.failed(peer, now);
-        return Err(Problem::too_many_failed_deliveries(wait));
-    }
+    may_try(&state, &hook, &path, &head, peer)?;
     let correlation_id = correlation_id(&parts.headers)?;
     let declared = content_type(&parts.headers)?;
-    let taken = body::take(&state, &parts.headers, body, INPUT_BYTES_MAX).await?;
+    let taken = body::take(&state, &parts, body, INPUT_BYTES_MAX).await?;
+    // Asked for again: the body may have taken minutes, and what counts is who may send now.
+    let hook = hook_at(&state, &path).await?;
+    let Attempt { key, wait, now } = may_try(&state, &hook, &path, &head, peer)?;
+    let deliveries = state.deliveries();
     // A GET may name a type and have no body: that is nothing, and not JSON that is broken.
     let nothing = taken.bytes.is_empty() && is_json(&declared);
     let content_type = if nothing { "application/octet-stream".into() } else { declared };
@@ -165,6 +156,41 @@ pub(super) async fn receive(State(state): State<ApiState>, Path(path): Path<Stri
             outcome(&state, *dispatched, component_verifies).await
         }
     }
+}
+
+async fn hook_at(state: &ApiState, path: &str) -> Answer<Hook> {
+    match state.engine().hook(path).await {
+        Err(EngineError::NotFound(what)) => {
+            tracing::debug!("api.webhook.unknown_path");
+            Err(Problem::not_found(what))
+        }
+        hook => Ok(hook?),
+    }
+}
+
+/// What is known of a delivery's sender before it is looked at.
+struct Attempt {
+    /// The key that it says it has, and where it comes from; none where no key proves it.
+    key: Option<Fingerprint>,
+    /// How long its address is to wait after wrong ones.
+    wait: Option<Duration>,
+    now: Timestamp,
+}
+
+/// Whether a delivery is looked at. A key is not from where too many wrong ones came, unless it was right
+/// there before.
+fn may_try(state: &ApiState, hook: &Hook, path: &str, head: &WebhookRequest, peer: Peer) -> Answer<Attempt> {
+    let (deliveries, now) = (state.deliveries(), state.engine().clock().now());
+    let wait = deliveries.wait(peer, now);
+    let key = hook.key(head).map(|key| Fingerprint::of(peer, &format!("{path}\0{key}")));
+    if let (Some(wait), Some(key)) = (wait, &key)
+        && !deliveries.is_known(key)
+    {
+        // Looking would tell whether the guess was right.
+        deliveries.failed(peer, now);
+        return Err(Problem::too_many_failed_deliveries(wait));
+    }
+    Ok(Attempt { key, wait, now })
 }
 
 pub(crate) fn head(parts: &Parts) -> Answer<WebhookRequest> {
@@ -356,6 +382,51 @@ mod tests {
         }
         let query = public.post("/hooks/k?key=wrong").bearer("").body("x").send().await;
         query.is_problem(401, "webhook_unverified");
+    }
+
+    #[tokio::test]
+    async fn what_changes_while_a_body_comes_in_counts_for_it() {
+        let verify = json!({"scheme": "key", "secret": "hook"});
+        let open = json!({"type": "webhook", "path": "p", "verify": {"scheme": "none"}});
+        let api = with_hook(open.clone()).await;
+        let public = api.public();
+        let deliver = || public.post("/hooks/p").bearer("").content_type("text/plain");
+        let put = async |document: Value| api.request("PUT", "/v1/actions/a").json(&document).send().await.is(200);
+        let action = |trigger: &Value, enabled: bool| json!({"name": "a", "protocol": "echo", "config": {}, "enabled": enabled, "triggers": [trigger]});
+        let before = types(&api).await.len();
+        deliver().send_slowly(async || {}).await.is(202);
+        assert_eq!(types(&api).await[before..before + 2], ["trigger_received", "execution_queued"]);
+        let disabled = deliver().send_slowly(async || put(action(&open, false)).await).await;
+        disabled.is_problem(409, "action_disabled");
+        put(action(&open, true)).await;
+        let closed = json!({"type": "webhook", "path": "p", "verify": verify});
+        let unproved = deliver().send_slowly(async || put(action(&closed, true)).await).await;
+        unproved.is_problem(401, "webhook_unverified");
+        let keyed = deliver().with("x-webhook-key", SECRET).send_slowly(async || {
+            put(action(&open, true)).await;
+            api.request("DELETE", "/v1/secrets/hook").send().await.is(204);
+        });
+        keyed.await.is(202);
+        let gone = deliver().send_slowly(async || api.request("DELETE", "/v1/actions/a").send().await.is(204)).await;
+        gone.is_problem(404, "webhook_not_found");
+    }
+
+    #[tokio::test]
+    async fn a_webhook_that_is_given_a_key_while_a_body_comes_in_is_not_open_to_guesses() {
+        let keyed =
+            |path: &str| json!({"type": "webhook", "path": path, "verify": {"scheme": "key", "secret": "hook"}});
+        let open = json!({"type": "webhook", "path": "p", "verify": {"scheme": "none"}});
+        let action = |p: Value| json!({"name": "a", "protocol": "echo", "config": {}, "triggers": [p, keyed("q")]});
+        let api = set_up(Api::with(Arc::new(FakeClock::default()), None, true), keyed("other")).await;
+        api.request("PUT", "/v1/actions/a").json(&action(open)).send().await.is(200);
+        let public = api.public();
+        let guess = |path: &str| public.post(path).bearer("").with("x-webhook-key", "a guess");
+        for _ in 0..FREE {
+            guess("/hooks/q").body("x").send().await.is_problem(401, "webhook_unverified");
+        }
+        let closed = async || api.request("PUT", "/v1/actions/a").json(&action(keyed("p"))).send().await.is(200);
+        let right = public.post("/hooks/p").bearer("").with("x-webhook-key", SECRET);
+        right.send_slowly(closed).await.is_problem(429, "too_many_failed_deliveries");
     }
 
     /// An address has so many failures free; see `auth::logins`.

@@ -3,13 +3,15 @@
 use crate::{
     ApiState,
     error::{Answer, Problem},
+    guard::token_invalid,
+    request::caller::Caller,
     state::SMALL_BYTES_MAX,
 };
 use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
-use std::time::Duration;
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
@@ -31,26 +33,40 @@ pub(crate) struct Taken {
 }
 
 /// Takes a body of at most `bytes_max`. Over [`SMALL_BYTES_MAX`] only so many at once.
-pub(crate) async fn take(state: &ApiState, headers: &HeaderMap, body: Body, bytes_max: usize) -> Answer<Taken> {
-    let declared = check(headers, &body, bytes_max)?;
+pub(crate) async fn take(state: &ApiState, head: &Parts, body: Body, bytes_max: usize) -> Answer<Taken> {
+    let declared = check(&head.headers, &body, bytes_max)?;
     let mut permit = None;
     if declared > SMALL_BYTES_MAX {
         permit = Some(large(state)?);
     }
-    let bytes = read(body, declared, bytes_max, |size| {
+    let read = read(body, declared, bytes_max, |size| {
         if size > SMALL_BYTES_MAX && permit.is_none() {
             permit = Some(large(state)?);
         }
         Ok(())
-    })
-    .await?;
+    });
+    let bytes = of_somebody_known(state, head, read).await?;
     Ok(Taken { bytes, _permit: permit })
 }
 
 /// Takes a body of at most `bytes_max`; the caller bounds how many there are at once.
-pub(crate) async fn take_unshared(headers: &HeaderMap, body: Body, bytes_max: usize) -> Answer<Bytes> {
-    let declared = check(headers, &body, bytes_max)?;
-    read(body, declared, bytes_max, |_| Ok(())).await
+pub(crate) async fn take_unshared(state: &ApiState, head: &Parts, body: Body, bytes_max: usize) -> Answer<Bytes> {
+    let declared = check(&head.headers, &body, bytes_max)?;
+    of_somebody_known(state, head, read(body, declared, bytes_max, |_| Ok(()))).await
+}
+
+/// Reads a body whose sender is still known behind it, where the guard let somebody in: a body may take
+/// minutes, and a token is worth nothing from its revocation on. What was there at once needs no second look.
+async fn of_somebody_known(state: &ApiState, head: &Parts, read: impl Future<Output = Answer<Bytes>>) -> Answer<Bytes> {
+    let mut read = pin!(read);
+    let bytes = match poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
+        Poll::Ready(bytes) => return bytes,
+        Poll::Pending => read.await?,
+    };
+    match Caller::of(head) {
+        Ok(caller) if !caller.is_known(state).await? => Err(token_invalid()),
+        _ => Ok(bytes),
+    }
 }
 
 fn large(state: &ApiState) -> Answer<OwnedSemaphorePermit> {
@@ -120,8 +136,15 @@ async fn frame(body: &mut Body, until: Instant) -> Answer<Option<http_body::Fram
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Api;
     use futures_util::stream;
+    use serde_json::json;
     use std::convert::Infallible;
+
+    async fn taken(headers: &HeaderMap, body: Body, bytes_max: usize) -> Answer<Bytes> {
+        let declared = check(headers, &body, bytes_max)?;
+        read(body, declared, bytes_max, |_| Ok(())).await
+    }
 
     fn chunks(count: usize, bytes: usize) -> Body {
         let chunks = (0..count).map(move |_| Ok::<_, Infallible>(Bytes::from(vec![b'x'; bytes])));
@@ -131,22 +154,22 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_bounded_while_it_comes() {
         let headers = HeaderMap::new();
-        assert_eq!(take_unshared(&headers, chunks(10, 10), 100).await.unwrap().len(), 100);
-        assert!(take_unshared(&headers, chunks(11, 10), 100).await.is_err());
-        assert_eq!(take_unshared(&headers, Body::empty(), 0).await.unwrap().len(), 0);
+        assert_eq!(taken(&headers, chunks(10, 10), 100).await.unwrap().len(), 100);
+        assert!(taken(&headers, chunks(11, 10), 100).await.is_err());
+        assert_eq!(taken(&headers, Body::empty(), 0).await.unwrap().len(), 0);
     }
 
     #[tokio::test]
     async fn a_declared_size_is_believed_before_anything_is_read() {
         let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, 101.into())]);
-        assert!(take_unshared(&headers, never, 100).await.is_err());
+        assert!(taken(&headers, never, 100).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stalled_body_times_out() {
         let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
-        assert!(take_unshared(&HeaderMap::new(), never, 100).await.is_err());
+        assert!(taken(&HeaderMap::new(), never, 100).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -156,7 +179,30 @@ mod tests {
             Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
         });
         let started = Instant::now();
-        assert!(take_unshared(&HeaderMap::new(), Body::from_stream(drip), 100).await.is_err());
+        assert!(taken(&HeaderMap::new(), Body::from_stream(drip), 100).await.is_err());
         assert_eq!(started.elapsed(), BODY_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_revoked_while_a_body_comes_in_lets_nothing_in() {
+        let api = Api::new();
+        api.protocol_and_action("a").await;
+        let types = async || {
+            let events = api.all_pages("/v1/events").await;
+            events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let before = types().await.len();
+        for path in ["/v1/actions/a/execute", "/v1/protocols", "/v1/actions/a/plan", "/v1/actions"] {
+            let (id, token) = api.token(&json!({"name": "t", "scopes": ["invoke", "configure"]})).await;
+            let revoke = async || api.request("DELETE", &format!("/v1/tokens/{id}")).send().await.is(204);
+            let media_type = match path {
+                "/v1/protocols" => "application/wasm",
+                _ => "application/json",
+            };
+            let call = api.post(path).bearer(&token).content_type(media_type);
+            call.send_slowly(revoke).await.is_problem(401, "token_invalid");
+        }
+        let told = types().await;
+        assert!(told[before..].iter().all(|of| of.starts_with("token_")), "{told:?}");
     }
 }

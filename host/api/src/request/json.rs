@@ -73,7 +73,7 @@ async fn document(request: Request, state: &ApiState, types: &[&str]) -> Answer<
     if !is_one_of(&parts.headers, types) {
         return Err(Problem::unsupported(format!("the body is {}: say so in Content-Type", types.join(" or "))));
     }
-    let taken = body::take(state, &parts.headers, body, DOCUMENT_BYTES_MAX).await?;
+    let taken = body::take(state, &parts, body, DOCUMENT_BYTES_MAX).await?;
     parse(&taken.bytes)
 }
 

@@ -20,17 +20,20 @@ use action_vault::{Key, Keyring};
 use async_trait::async_trait;
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use runtime::FakeRuntime;
 use serde_json::Value;
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
+use tokio::sync::mpsc::unbounded_channel;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -286,6 +289,26 @@ impl Call {
 
     pub(crate) fn json(self, body: &Value) -> Self {
         self.content_type("application/json").body(body.to_string())
+    }
+
+    /// With a body whose second half comes after `meanwhile`, when the first one was taken.
+    pub(crate) async fn send_slowly(self, meanwhile: impl AsyncFnOnce()) -> Answer {
+        let (part, parts) = unbounded_channel();
+        let (ask, mut asked) = unbounded_channel();
+        let body = stream::unfold((parts, ask), async |(mut parts, ask)| {
+            ask.send(()).ok();
+            let part: &'static str = parts.recv().await?;
+            Some((Ok::<_, Infallible>(part), (parts, ask)))
+        });
+        let sent = tokio::spawn(self.stream(Body::from_stream(body)).send());
+        part.send("hel").unwrap();
+        for _ in ["the first half", "the second"] {
+            asked.recv().await.unwrap();
+        }
+        meanwhile().await;
+        part.send("lo").unwrap();
+        drop(part);
+        sent.await.unwrap()
     }
 
     /// The answer without its body.

@@ -82,7 +82,7 @@ pub(crate) async fn execute_action(State(state): State<ApiState>, In(id): In<Str
     let idempotency_key = idempotency_key(&parts.headers)?;
     let prefer = Prefer::of(&parts.headers);
     let content_type = content_type(&parts.headers)?;
-    let taken = body::take(&state, &parts.headers, body, INPUT_BYTES_MAX).await?;
+    let taken = body::take(&state, &parts, body, INPUT_BYTES_MAX).await?;
     let input = Payload { content_type, data: taken.bytes };
     let dispatch = Dispatch {
         action,

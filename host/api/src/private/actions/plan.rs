@@ -43,7 +43,7 @@ pub(super) async fn plan_action(State(state): State<ApiState>, In(id): In<String
     let (parts, body) = request.into_parts();
     let action = Caller::of(&parts)?.action(&state, &id).await?;
     let content_type = content_type(&parts.headers)?;
-    let taken = body::take(&state, &parts.headers, body, INPUT_BYTES_MAX).await?;
+    let taken = body::take(&state, &parts, body, INPUT_BYTES_MAX).await?;
     let input = Payload { content_type, data: taken.bytes };
     match state.engine().plan_action(&action, input).await {
         Ok(planned) => ok(&PlanBody::from(planned)),

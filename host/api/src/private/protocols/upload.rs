@@ -80,7 +80,7 @@ pub(super) async fn upload_protocol(State(state): State<ApiState>, mut query: Qu
     let correlation_id = correlation_id(&parts.headers)?;
     let busy = |_| Problem::busy("other components are being uploaded", Duration::from_secs(5));
     let permit = state.uploads().clone().try_acquire_owned().map_err(busy)?;
-    let component = body::take_unshared(&parts.headers, body, COMPONENT_BYTES_MAX).await?;
+    let component = body::take_unshared(&state, &parts, body, COMPONENT_BYTES_MAX).await?;
     // A task of its own: compiling goes on when the caller goes away, and it holds its permit
     // until it is done, so that callers who give up cannot pile compilations up.
     let admitting = tokio::spawn(async move {
