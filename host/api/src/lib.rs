@@ -19,8 +19,10 @@ mod openapi;
 mod private;
 mod public;
 mod request;
+mod room;
 mod routes;
 mod serve;
+mod shares;
 mod state;
 #[cfg(test)]
 mod testing;

@@ -4,9 +4,12 @@
 //! bare 400, 414 or 431 and has no hook for another body. The OpenAPI document says so.
 
 mod pulse;
-mod shares;
 
-use crate::{Peer, Router, request::host};
+use crate::{
+    Peer, Router,
+    request::host,
+    shares::{Place, Shares},
+};
 use axum::{body::Body, response::IntoResponse as _};
 use futures_util::future::Either;
 use hyper::{Request, body::Incoming};
@@ -16,7 +19,6 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use pulse::{Pulse, Watched};
-use shares::{Place, Shares};
 use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -47,7 +49,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Bounds of a listener.
 #[derive(Debug, Clone, Copy)]
 pub struct ServeOptions {
-    /// Connections at once; others wait in the kernel's queue. Of one peer not all of them, see [`shares`].
+    /// Connections at once; others wait in the kernel's queue. Of one peer not all of them, see [`crate::shares`].
     pub connections_max: usize,
     /// How long requests may go on after the shutdown began.
     pub grace: Duration,

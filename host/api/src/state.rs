@@ -1,6 +1,6 @@
 //! What the handlers share.
 
-use crate::{Authenticator, auth::FailedLogins, openapi::Documents};
+use crate::{Authenticator, auth::FailedLogins, openapi::Documents, room::Room};
 use action_engine::Engine;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Semaphore, watch};
@@ -8,9 +8,11 @@ use tokio::sync::{Semaphore, watch};
 /// Components that are uploaded at once. Each may hold `COMPONENT_BYTES_MAX` in memory, and
 /// compiling one takes a core.
 pub(crate) const UPLOADS_MAX: usize = 2;
-/// Bodies over [`SMALL_BYTES_MAX`] that are held at once; with the largest input that is
+/// Bodies over [`SMALL_BYTES_MAX`] of callers with tokens that are held at once; with the largest input that is
 /// 256 MiB.
 const LARGE_BODIES_MAX: usize = 16;
+/// The same of deliveries to webhooks, which anybody may send: they take no caller's place. 128 MiB.
+const LARGE_DELIVERIES_MAX: usize = 8;
 /// A body up to this size is taken without asking; the connections are bounded already.
 pub(crate) const SMALL_BYTES_MAX: usize = 256 << 10;
 /// Event streams at once: each holds a connection for as long as its reader likes.
@@ -27,7 +29,8 @@ struct Inner {
     deliveries: FailedLogins,
     readiness: Readiness,
     uploads: Arc<Semaphore>,
-    large_bodies: Arc<Semaphore>,
+    large_bodies: Room,
+    large_deliveries: Room,
     streams: Arc<Semaphore>,
     documents: OnceLock<Documents>,
 }
@@ -42,7 +45,8 @@ impl ApiState {
             deliveries: FailedLogins::new(),
             readiness,
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
-            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
+            large_bodies: Room::of(LARGE_BODIES_MAX),
+            large_deliveries: Room::shared(LARGE_DELIVERIES_MAX),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             documents: OnceLock::new(),
         }))
@@ -84,9 +88,14 @@ impl ApiState {
         &self.0.uploads
     }
 
-    /// A permit for each body over [`SMALL_BYTES_MAX`].
-    pub(crate) fn large_bodies(&self) -> &Arc<Semaphore> {
+    /// Room for bodies over [`SMALL_BYTES_MAX`].
+    pub(crate) fn large_bodies(&self) -> &Room {
         &self.0.large_bodies
+    }
+
+    /// The same for those of strangers.
+    pub(crate) fn large_deliveries(&self) -> &Room {
+        &self.0.large_deliveries
     }
 
     /// A permit for each event stream.

@@ -86,6 +86,9 @@ pub const SECRET_BYTES_MIN: usize = 6;
 pub const WEBHOOK_KEY_BYTES_MIN: usize = 16;
 /// Largest secret: room for keys and chains of certificates.
 pub const SECRET_BYTES_MAX: usize = 64 << 10;
+/// Most that the headers and the query of a request have together where secrets are filled in, with everything that
+/// stands around them: a component may write a handle of 36 bytes as often as it likes, for a value of 64 KiB.
+pub const FILLED_BYTES_MAX: usize = 256 << 10;
 /// Most executions whose denials a proposal of grants looks at, and how many where nobody says.
 pub const OBSERVED_EXECUTIONS_MAX: u32 = 100;
 /// See [`OBSERVED_EXECUTIONS_MAX`].
@@ -110,6 +113,8 @@ pub const LIMITS_MIN: Limits = Limits { timeout_ms: 10, fuel: 10_000, memory_byt
 // for a request, and the log of one attempt into one event page.
 const _: () = assert!(LOG_BYTES_MAX <= crate::payload::INLINE_BYTES_MAX);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
+// Every secret can be sent, escaped for a query too, whatever a server takes.
+const _: () = assert!(FILLED_BYTES_MAX > SECRET_BYTES_MAX * 3);
 
 /// The limits of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ mod redact;
 pub mod reference;
 mod spelling;
 
-pub use attempt::{AttemptSecrets, HANDLE_BYTES, HANDLE_PREFIX, HandleError, Held};
+pub use attempt::{AttemptSecrets, HANDLE_BYTES, HANDLE_PREFIX, HandleError, Held, Spelling};
 pub use redact::Redactor;
 
 use crate::{name::Name, time::Timestamp};

@@ -202,7 +202,7 @@ impl Armed {
 
     fn clean_reply(&self, mut reply: WebhookReply) -> WebhookReply {
         let redactor = self.secrets.redactor();
-        reply.headers.iter_mut().for_each(|(_, value)| redactor.clean(value));
+        reply.headers.iter_mut().flat_map(|(name, value)| [name, value]).for_each(|text| redactor.clean(text));
         if let Cow::Owned(clean) = redactor.bytes(&reply.body) {
             reply.body = clean.into();
         }

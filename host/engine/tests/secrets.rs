@@ -18,6 +18,7 @@ use action_domain::{
     services::{
         Accepted, Admitted, AttemptReport, AttemptRequest, ConnectionReport, ConnectionTest, Outcome, ProtocolRuntime,
         RawDescriptor, RuntimeError, Stage, StageKind, TestRequest, ValidateError, Vault as _, VaultError, Verdict,
+        WebhookReply,
     },
 };
 use action_engine::{Dispatch, Dispatched, Editor, Engine, EngineError, Parts};
@@ -28,9 +29,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::{
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::sync::Semaphore;
 
 const VALUE: &str = "open-sesame-4711";
 const OLD_KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
@@ -44,6 +47,10 @@ struct Leaky {
     fails: bool,
     /// Whether it captures, past what a sandbox would refuse.
     captures: bool,
+    /// What a connection test waits for; without one it does not.
+    answers: Option<Arc<Semaphore>>,
+    /// Whether a connection test ends with a defect of the host.
+    breaks: bool,
 }
 
 impl Leaky {
@@ -92,6 +99,12 @@ impl ProtocolRuntime for Leaky {
 
     async fn test_connection(&self, request: TestRequest) -> Result<ConnectionTest, RuntimeError> {
         let value = revealed(&request.secrets, &self.note(&request.config));
+        if let Some(answers) = &self.answers {
+            answers.acquire().await.unwrap().forget();
+        }
+        if self.breaks {
+            return Err(RuntimeError::Host(format!("it broke at {value}")));
+        }
         let stage = Stage {
             stage: StageKind::Protocol,
             target: format!("{value}:1"),
@@ -130,7 +143,9 @@ impl ProtocolRuntime for Leaky {
             Err(ExecutionError::reported(failure))
         } else {
             let data = json!({"value": value}).to_string().into();
-            Ok(Outcome { output: Payload { content_type: "application/json".into(), data }, reply: None })
+            let reply =
+                WebhookReply { status: 200, headers: vec![(format!("x-{value}"), value.clone())], body: value.into() };
+            Ok(Outcome { output: Payload { content_type: "application/json".into(), data }, reply: Some(reply) })
         };
         AttemptReport { result, receipt: Receipt::default(), sent: Sent::NotSent, effect: Some(Effect::Read), captured }
     }
@@ -275,6 +290,9 @@ async fn nothing_that_an_attempt_leaves_has_the_value_in_it() {
         // Two lines that have it only together, progress, and the output or the error.
         assert!(record.matches("[secret:token]").count() >= 5, "{record}");
         assert!(!format!("{:?}", execution.error).contains("sesame"));
+        let reply = ran.view.reply.map(|reply| format!("{:?} {:?}", reply.headers, reply.body));
+        assert_eq!(reply.is_some(), !fails);
+        assert!(!reply.unwrap_or_default().contains("sesame"));
     }
 }
 
@@ -317,6 +335,31 @@ async fn a_connection_test_knows_secrets_and_tells_none() {
     let missing = json!({"token": {"$secret": "nothing"}});
     let refused = engine.test_protocol(&pin, missing, grants(), &Actor::System).await.unwrap_err();
     assert!(matches!(&refused, EngineError::Invalid(issues) if issues[0].code == "secret_missing"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_connection_test_is_recorded_wherever_its_caller_is_and_however_it_ends() {
+    let answers = Arc::new(Semaphore::new(0));
+    for breaks in [false, true] {
+        let world = World::new(Leaky { answers: Some(answers.clone()), breaks, ..Leaky::default() });
+        let engine = world.with_token().await;
+        engine.create_action(spec(with_prefix(), &["token"]), Editor::unlimited(&Actor::System)).await.unwrap();
+        world.runtime.configs();
+        let key = ActionKey::Name(name("a"));
+        {
+            let mut caller = pin!(engine.test_action(&key, &Actor::System));
+            while world.runtime.configs().is_empty() {
+                assert!(futures_util::poll!(&mut caller).is_pending());
+                tokio::task::yield_now().await;
+            }
+        }
+        answers.add_permits(1);
+        assert!(engine.stop(Duration::from_secs(30)).await, "the test has ended");
+        let record = world.record().await;
+        let verdict = if breaks { r#""verdict":"failed""# } else { r#""verdict":"connected""# };
+        assert!(record.contains("connection_tested") && record.contains(verdict), "{record}");
+        assert!(!record.contains("sesame") && record.contains("Bearer [secret:token]"), "{record}");
+    }
 }
 
 #[tokio::test]

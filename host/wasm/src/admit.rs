@@ -17,6 +17,7 @@ use action_domain::{
     failure::{ErrorCode, ExecutionError, Issue},
     limits::{Limits, PURE_CALL_FUEL, PURE_CALL_TIMEOUT},
     protocol::Kind,
+    secret::Redactor,
     services::{Accepted, Admitted, Journal, RawDescriptor, RawExample, RuntimeError, ValidateError},
 };
 use bytes::Bytes;
@@ -118,8 +119,8 @@ impl WasmRuntime {
     ) -> Result<Accepted, ValidateError> {
         let prepared = self.components.get(digest).await?;
         match self.validate_with(&prepared, config.to_owned(), journal).await {
-            Ok(Ok(accepted)) => Ok(outcome::accepted(accepted)),
-            Ok(Err(issues)) => Err(ValidateError::Refused(outcome::issues(issues))),
+            Ok(Ok(accepted)) => Ok(outcome::accepted(accepted, &Redactor::default())),
+            Ok(Err(issues)) => Err(ValidateError::Refused(outcome::issues(issues, &Redactor::default()))),
             Err(error) if error.code == ErrorCode::HostError => Err(RuntimeError::Host(error.message).into()),
             Err(error) => Err(RuntimeError::Broken(error).into()),
         }

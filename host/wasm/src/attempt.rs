@@ -97,7 +97,7 @@ async fn run(
         .await;
     let (protocol, accepted): (ActionProtocol, _) = match validated {
         Ok((protocol, Ok(accepted))) => (protocol, accepted),
-        Ok((_, Err(issues))) => return Err(outcome::invalid_config(issues)),
+        Ok((_, Err(issues))) => return Err(outcome::invalid_config(issues, gate.secrets.redactor())),
         Err(ended) => return Err(outcome::error(&ended, "validate-config", invocation.state(), &pure)),
     };
     let accepted = outcome::effect(accepted.effect);
@@ -128,7 +128,7 @@ async fn run(
     }
     match executed {
         Ok(Ok(outcome)) => to_outcome(outcome, limits),
-        Ok(Err(failure)) => Err(outcome::reported(failure, gate.journal.last_denial())),
+        Ok(Err(failure)) => Err(outcome::reported(failure, gate)),
         Err(ended) => {
             // The limit that people know is the attempt's, not what was left of it.
             let ended = if let Ended::Deadline(_) = ended { Ended::Deadline(limits.timeout()) } else { ended };

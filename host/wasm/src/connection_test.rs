@@ -38,10 +38,11 @@ impl WasmRuntime {
                 })
                 .await;
             let result = match answer {
-                Ok(Ok(report)) => {
-                    Ok(ConnectionReport { summary: report.summary, details: outcome::json(&report.details) })
-                }
-                Ok(Err(failure)) => Err(outcome::reported(failure, gate.journal.last_denial())),
+                Ok(Ok(report)) => Ok(ConnectionReport {
+                    summary: report.summary,
+                    details: outcome::json(&report.details, gate.secrets.redactor()),
+                }),
+                Ok(Err(failure)) => Err(outcome::reported(failure, &gate)),
                 Err(ended) => Err(outcome::error(&ended, "test-connection", invocation.state(), &limits)),
             };
             gate.meter.seal();

@@ -1,12 +1,16 @@
 //! What an end means: a trap, a limit, a denial becomes one of the stable error codes.
 
 use crate::{
-    bindings::v0_1::julee::action::model, capability::secrets::NoKey, invoke::Ended, limiter::Refused, state::State,
+    bindings::v0_1::julee::action::model,
+    capability::{gate::Gate, secrets::NoKey},
+    invoke::Ended,
+    limiter::Refused,
+    state::State,
 };
 use action_domain::{
-    egress::Denial,
     failure::{Advice, Effect, ErrorCode, ExecutionError, Failure, FailureKind, Issue},
     limits::{ISSUES_MAX, Limits},
+    secret::Redactor,
     services::Accepted,
 };
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
@@ -68,7 +72,7 @@ fn of_error(error: &wasmtime::Error, phase: &str, state: &State, limits: &Limits
     let cause = trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
     let cause = cause.strip_prefix("wasm trap: ").unwrap_or(&cause);
     let message = format!("{phase} trapped: {cause}{}", frames(error));
-    ExecutionError::new(ErrorCode::Trapped, short(&message))
+    ExecutionError::new(ErrorCode::Trapped, short(&message, state.gate.secrets.redactor()))
 }
 
 /// wasmtime's error for it is private, so its text has to do; `each_limit_has_its_code` runs into it.
@@ -82,28 +86,27 @@ fn frames(error: &wasmtime::Error) -> String {
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(", called by ")) }
 }
 
-/// Not longer than a text of a component's may be in the record.
-pub(crate) fn short(text: &str) -> String {
-    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+/// Not longer than a text of a component's may be in the record. Secrets are taken out of it there, and so it is
+/// cut within none.
+pub(crate) fn short(text: &str, secrets: &Redactor) -> String {
+    secrets.cut(text, MESSAGE_CHARS_MAX).map_or_else(|| text.to_owned(), |text| format!("{text}…"))
 }
 
 /// A failure that the protocol reported. Where the gate had denied something, that is the
 /// reason to tell: runtimes hide it behind words like "network error".
-pub(crate) fn reported(failure: model::Failure, denial: Option<Denial>) -> ExecutionError {
-    let failure = to_failure(failure);
-    match denial {
+pub(crate) fn reported(failure: model::Failure, gate: &Gate) -> ExecutionError {
+    let secrets = gate.secrets.redactor();
+    let failure = to_failure(failure, secrets);
+    match gate.journal.last_denial() {
         None => ExecutionError::reported(failure),
         Some(denial) => {
-            let message = short(&denial.to_string());
+            let message = short(&denial.to_string(), secrets);
             ExecutionError { failure: Some(failure), ..ExecutionError::new(ErrorCode::EgressDenied, message) }
         }
     }
 }
 
-fn to_failure(failure: model::Failure) -> Failure {
+fn to_failure(failure: model::Failure, secrets: &Redactor) -> Failure {
     let kind = match failure.kind {
         model::FailureKind::InvalidConfig => FailureKind::InvalidConfig,
         model::FailureKind::InvalidInput => FailureKind::InvalidInput,
@@ -120,36 +123,36 @@ fn to_failure(failure: model::Failure) -> Failure {
         model::Advice::RetryAfter(ms) => Advice::RetryAfterMs(ms),
         model::Advice::InDoubt => Advice::InDoubt,
     };
-    let details = failure.details.map(|text| json(&text));
-    Failure { kind, message: short(&failure.message), advice, details }
+    let details = failure.details.map(|text| json(&text, secrets));
+    Failure { kind, message: short(&failure.message, secrets), advice, details }
 }
 
 /// What should be JSON, or the text where it is not or is too much.
-pub(crate) fn json(text: &str) -> serde_json::Value {
+pub(crate) fn json(text: &str, secrets: &Redactor) -> serde_json::Value {
     const DETAILS_BYTES_MAX: usize = 16 << 10;
     if text.len() > DETAILS_BYTES_MAX {
-        return serde_json::Value::String(short(text));
+        return serde_json::Value::String(short(text, secrets));
     }
-    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(short(text)))
+    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(short(text, secrets)))
 }
 
 /// What the protocol says is wrong with a document.
-pub(crate) fn issues(issues: Vec<model::Issue>) -> Vec<Issue> {
+pub(crate) fn issues(issues: Vec<model::Issue>, secrets: &Redactor) -> Vec<Issue> {
     issues
         .into_iter()
         .take(ISSUES_MAX)
         .map(|issue| Issue {
-            pointer: short(&issue.pointer),
-            code: short(&issue.code),
-            message: short(&issue.message),
+            pointer: short(&issue.pointer, secrets),
+            code: short(&issue.code, secrets),
+            message: short(&issue.message, secrets),
             place: None,
         })
         .collect()
 }
 
 /// A config that the protocol accepts.
-pub(crate) fn accepted(accepted: model::Accepted) -> Accepted {
-    Accepted { effect: effect(accepted.effect), warnings: issues(accepted.warnings) }
+pub(crate) fn accepted(accepted: model::Accepted, secrets: &Redactor) -> Accepted {
+    Accepted { effect: effect(accepted.effect), warnings: issues(accepted.warnings, secrets) }
 }
 
 /// What a repeat does.
@@ -163,9 +166,9 @@ pub(crate) fn effect(effect: model::Effect) -> Effect {
 }
 
 /// The config was refused when the attempt began.
-pub(crate) fn invalid_config(refused: Vec<model::Issue>) -> ExecutionError {
+pub(crate) fn invalid_config(refused: Vec<model::Issue>, secrets: &Redactor) -> ExecutionError {
     const TOLD: usize = 10;
-    let issues = issues(refused);
+    let issues = issues(refused, secrets);
     let more = issues.len().saturating_sub(TOLD);
     let mut told: Vec<_> = issues
         .iter()
@@ -187,4 +190,33 @@ pub(crate) fn output_too_large(bytes: usize, limits: &Limits) -> ExecutionError 
     let most = limits.output_bytes;
     let message = format!("the output of {bytes} bytes is over limits.output_bytes ({most})");
     ExecutionError::new(ErrorCode::OutputTooLarge, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use action_domain::secret::{AttemptSecrets, Held};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_is_too_long_is_cut_within_no_secret_and_nothing_else_is_changed() {
+        let value = Some(Arc::new(b"hunter2-hunter2".to_vec().into()));
+        let held = Held { handle: "sec_".to_owned(), name: "token".parse().unwrap(), value, reveal: true };
+        let secrets = AttemptSecrets::new(vec![held]);
+        let around = "x".repeat(MESSAGE_CHARS_MAX - 5);
+        let failure = |text: String| {
+            let failure = model::Failure {
+                kind: model::FailureKind::Internal,
+                message: text.clone(),
+                advice: model::Advice::GiveUp,
+                details: Some(text),
+            };
+            let Failure { message, details, .. } = to_failure(failure, secrets.redactor());
+            assert_eq!(details, Some(message.clone().into()));
+            message
+        };
+        assert_eq!(failure(format!("{around}hunter2-hunter2")), format!("{around}…"));
+        assert_eq!(failure(format!("{around}hunter3-hunter2")), format!("{around}hunte…"));
+        assert_eq!(failure("hunter2-hunter2 and hunter2-…".to_owned()), "hunter2-hunter2 and hunter2-…");
+    }
 }

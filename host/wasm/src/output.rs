@@ -66,8 +66,11 @@ impl Lines {
         for part in bytes.chunks(LINE_BYTES_MAX) {
             rest.extend_from_slice(part);
             if rest.len() >= LINE_BYTES_MAX {
-                self.0.log(&rest);
-                rest.clear();
+                // A character of which each line had a part would be in neither, and a secret with it in it not found.
+                let begun = rest.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len());
+                let whole = rest.len() - begun;
+                self.0.log(&rest[..whole]);
+                rest.drain(..whole);
             }
         }
     }

@@ -75,7 +75,7 @@ async fn run(
         }
         Ok(Ok(model::Reconciliation::DidNot)) => Ok(Reconciliation::DidNot),
         Ok(Ok(model::Reconciliation::Unknown)) => Ok(Reconciliation::Unknown),
-        Ok(Err(failure)) => Err(outcome::reported(failure, gate.journal.last_denial())),
+        Ok(Err(failure)) => Err(outcome::reported(failure, gate)),
         Err(ended) => Err(outcome::error(&ended, "reconcile", invocation.state(), limits)),
     }
 }

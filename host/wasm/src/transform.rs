@@ -12,6 +12,7 @@ use action_domain::{
     failure::{ErrorCode, ExecutionError},
     limits::{ISSUES_MAX, TRANSFORM_LIMITS},
     payload::{Payload, is_json},
+    secret::Redactor,
     services::{RuntimeError, TransformError, TransformRequest},
     transform::Mistake,
 };
@@ -92,7 +93,7 @@ fn ended(error: ExecutionError) -> TransformError {
 }
 
 fn mistake(error: wit::TransformError) -> Mistake {
-    Mistake { offset: error.offset, message: short(&error.message) }
+    Mistake { offset: error.offset, message: short(&error.message, &Redactor::default()) }
 }
 
 /// What a transform gave is what it says, and not too much of it: strangers write them too.

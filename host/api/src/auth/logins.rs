@@ -15,6 +15,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Failures that an address has free.
 pub(crate) const BURST: u32 = 20;
@@ -65,12 +66,23 @@ impl Fingerprint {
     }
 }
 
-/// When all that an address did wrong is forgotten.
-type ForgottenAt = Arc<Mutex<Timestamp>>;
+/// What is known of an address.
+struct Seen {
+    /// When all that it did wrong is forgotten.
+    forgotten_at: Mutex<Timestamp>,
+    /// A permit for each of its guesses that is looked at.
+    looks: Arc<Semaphore>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { forgotten_at: Mutex::default(), looks: Arc::new(Semaphore::new(BURST as usize)) }
+    }
+}
 
 /// Counts failed logins.
 pub(crate) struct FailedLogins {
-    peers: Cache<Peer, ForgottenAt>,
+    peers: Cache<Peer, Arc<Seen>>,
     right: Cache<Fingerprint, ()>,
     all: AtomicU64,
 }
@@ -84,7 +96,7 @@ impl FailedLogins {
 
     /// How long this peer has to wait.
     pub(crate) fn wait(&self, peer: Peer, now: Timestamp) -> Option<Duration> {
-        let forgotten_at = *self.peers.get(&peer)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten_at = *self.peers.get(&peer)?.forgotten_at.lock().unwrap_or_else(PoisonError::into_inner);
         // All but one failure fits: then there is room for the next.
         let room_at = forgotten_at.minus(INTERVAL * (BURST - 1));
         (room_at > now).then(|| room_at.since(now))
@@ -93,13 +105,20 @@ impl FailedLogins {
     /// One more failure. How long the peer has to wait now, if at all.
     pub(crate) fn failed(&self, peer: Peer, now: Timestamp) -> Option<Duration> {
         self.all.fetch_add(1, Ordering::Relaxed);
-        let forgotten_at = self.peers.get_with(peer, ForgottenAt::default);
+        let seen = self.peers.get_with(peer, Arc::default);
         {
-            let mut forgotten_at = forgotten_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut forgotten_at = seen.forgotten_at.lock().unwrap_or_else(PoisonError::into_inner);
             // Not beyond the bound: who goes on does not have to wait longer and longer.
             *forgotten_at = (*forgotten_at).max(now).plus(INTERVAL).min(now.plus(INTERVAL * BURST));
         }
         self.wait(peer, now)
+    }
+
+    /// A turn for something that may be a guess, to be kept until it has counted. However many come at once, no more
+    /// are looked at before the first of them count than an address has free.
+    pub(crate) async fn turn(&self, peer: Peer) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        self.peers.get_with(peer, Arc::default).looks.clone().acquire_owned().await.ok()
     }
 
     /// All failures since the start.

@@ -30,6 +30,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use serde::Serialize;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 /// What a reply may not say: it is about the connection, about this service, or would give a component
@@ -121,9 +122,10 @@ pub(super) async fn receive(State(state): State<ApiState>, Path(path): Path<Stri
     may_try(&state, &hook, &path, &head, peer)?;
     let correlation_id = correlation_id(&parts.headers)?;
     let declared = content_type(&parts.headers)?;
-    let taken = body::take(&state, &parts, body, INPUT_BYTES_MAX).await?;
+    let taken = body::take_of_stranger(&state, &parts, body, INPUT_BYTES_MAX).await?;
     // Asked for again: the body may have taken minutes, and what counts is who may send now.
     let hook = hook_at(&state, &path).await?;
+    let _turn = turn(&state, &hook, &path, &head, peer).await;
     let Attempt { key, wait, now } = may_try(&state, &hook, &path, &head, peer)?;
     let deliveries = state.deliveries();
     // A GET may name a type and have no body: that is nothing, and not JSON that is broken.
@@ -177,12 +179,35 @@ struct Attempt {
     now: Timestamp,
 }
 
+/// A turn to have a key looked at that was not right before: of very many whose bodies end at once, the first ones
+/// are to count for the others.
+async fn turn(
+    state: &ApiState,
+    hook: &Hook,
+    path: &str,
+    head: &WebhookRequest,
+    peer: Peer,
+) -> Option<OwnedSemaphorePermit> {
+    let deliveries = state.deliveries();
+    let key = fingerprint(hook, path, head, peer)?;
+    if deliveries.is_known(&key) {
+        return None;
+    }
+    let turn = deliveries.turn(peer).await;
+    // By now it may be known.
+    turn.filter(|_| !deliveries.is_known(&key))
+}
+
+fn fingerprint(hook: &Hook, path: &str, head: &WebhookRequest, peer: Peer) -> Option<Fingerprint> {
+    hook.key(head).map(|key| Fingerprint::of(peer, &format!("{path}\0{key}")))
+}
+
 /// Whether a delivery is looked at. A key is not from where too many wrong ones came, unless it was right
 /// there before.
 fn may_try(state: &ApiState, hook: &Hook, path: &str, head: &WebhookRequest, peer: Peer) -> Answer<Attempt> {
     let (deliveries, now) = (state.deliveries(), state.engine().clock().now());
     let wait = deliveries.wait(peer, now);
-    let key = hook.key(head).map(|key| Fingerprint::of(peer, &format!("{path}\0{key}")));
+    let key = fingerprint(hook, path, head, peer);
     if let (Some(wait), Some(key)) = (wait, &key)
         && !deliveries.is_known(key)
     {
@@ -289,8 +314,13 @@ mod tests {
     use super::*;
     use crate::testing::Api;
     use action_testkit::FakeClock;
+    use futures_util::{
+        future::{join, join_all},
+        stream,
+    };
     use serde_json::{Value, json};
-    use std::sync::Arc;
+    use std::{convert::Infallible, sync::Arc};
+    use tokio::sync::Semaphore;
 
     #[test]
     fn a_reply_is_an_answer_and_no_more() {
@@ -463,6 +493,39 @@ mod tests {
         api.get("/v1/actions").bearer("nonsense").from(guesser).send().await.is_problem(401, "token_invalid");
         clock.advance(std::time::Duration::from_secs(9));
         send(SECRET, guesser).await.is(202);
+    }
+
+    #[tokio::test]
+    async fn guesses_whose_bodies_end_at_once_count_for_one_another() {
+        let verify = json!({"scheme": "key", "secret": "hook"});
+        let hook = json!({"type": "webhook", "path": "k", "verify": verify});
+        let api = set_up(Api::with(Arc::new(FakeClock::default()), None, true), hook).await;
+        let public = api.public();
+        let bodies = Arc::new(Semaphore::new(0));
+        let send = |key: String| {
+            let bodies = bodies.clone();
+            let end = stream::once(async move {
+                bodies.acquire().await.unwrap().forget();
+                Ok::<_, Infallible>("x")
+            });
+            public.post("/hooks/k").bearer("").with("x-webhook-key", &key).stream(Body::from_stream(end)).send()
+        };
+        let guesses = (0..10 * FREE).map(|guess| send(format!("guess {guess}"))).chain([send(SECRET.to_owned())]);
+        let answers = join_all(guesses.collect::<Vec<_>>());
+        let end = async {
+            // All of them have come as far as their bodies.
+            tokio::task::yield_now().await;
+            bodies.add_permits(10 * FREE + 1);
+        };
+        let (answers, ()) = join(answers, end).await;
+        let looked_at = answers.iter().filter(|answer| answer.status != 429).count();
+        assert!((1..2 * FREE).contains(&looked_at), "{looked_at}");
+        answers.last().unwrap().is_problem(429, "too_many_failed_deliveries");
+        // Many who are right at once wait for no more than the first ones.
+        let rights = join_all((0..3 * FREE).map(|_| {
+            public.post("/hooks/k").bearer("").from("192.0.2.9").with("x-webhook-key", SECRET).body("x").send()
+        }));
+        rights.await.iter().for_each(|answer| answer.is(202));
     }
 
     #[tokio::test]

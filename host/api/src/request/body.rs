@@ -1,10 +1,11 @@
 //! Reads bodies, bounded in size, time and number.
 
 use crate::{
-    ApiState,
+    ApiState, Peer,
     error::{Answer, Problem},
     guard::token_invalid,
     request::caller::Caller,
+    room::{Held, Room},
     state::SMALL_BYTES_MAX,
 };
 use axum::body::{Body, HttpBody as _};
@@ -12,10 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 /// Longest time without a byte.
 const STALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -29,24 +27,34 @@ pub(crate) struct Taken {
     /// The bytes.
     pub(crate) bytes: Bytes,
     /// Given back when dropped.
-    pub(crate) _permit: Option<OwnedSemaphorePermit>,
+    pub(crate) _held: Option<Held>,
 }
 
-/// Takes a body of at most `bytes_max`. Over [`SMALL_BYTES_MAX`] only so many at once.
+/// Takes a body of at most `bytes_max` of a caller whom the guard let in.
 pub(crate) async fn take(state: &ApiState, head: &Parts, body: Body, bytes_max: usize) -> Answer<Taken> {
+    take_into(state, state.large_bodies(), head, body, bytes_max).await
+}
+
+/// The same of anybody: strangers take no room from callers, and none of them all that there is.
+pub(crate) async fn take_of_stranger(state: &ApiState, head: &Parts, body: Body, bytes_max: usize) -> Answer<Taken> {
+    take_into(state, state.large_deliveries(), head, body, bytes_max).await
+}
+
+/// Over [`SMALL_BYTES_MAX`] a body needs room, from the byte on with which it is: what somebody says that he is going
+/// to send takes nothing.
+async fn take_into(state: &ApiState, room: &Room, head: &Parts, body: Body, bytes_max: usize) -> Answer<Taken> {
     let declared = check(&head.headers, &body, bytes_max)?;
-    let mut permit = None;
-    if declared > SMALL_BYTES_MAX {
-        permit = Some(large(state)?);
-    }
+    let peer = head.extensions.get().copied().unwrap_or(Peer::UNKNOWN);
+    let mut held = None;
     let read = read(body, declared, bytes_max, |size| {
-        if size > SMALL_BYTES_MAX && permit.is_none() {
-            permit = Some(large(state)?);
+        if size > SMALL_BYTES_MAX && held.is_none() {
+            let busy = || Problem::busy("too many large bodies are under way", Duration::from_secs(1));
+            held = Some(room.take(peer).ok_or_else(busy)?);
         }
         Ok(())
     });
     let bytes = of_somebody_known(state, head, read).await?;
-    Ok(Taken { bytes, _permit: permit })
+    Ok(Taken { bytes, _held: held })
 }
 
 /// Takes a body of at most `bytes_max`; the caller bounds how many there are at once.
@@ -67,11 +75,6 @@ async fn of_somebody_known(state: &ApiState, head: &Parts, read: impl Future<Out
         Ok(caller) if !caller.is_known(state).await? => Err(token_invalid()),
         _ => Ok(bytes),
     }
-}
-
-fn large(state: &ApiState) -> Answer<OwnedSemaphorePermit> {
-    let busy = |_| Problem::busy("too many large bodies are under way", Duration::from_secs(1));
-    state.large_bodies().clone().try_acquire_owned().map_err(busy)
 }
 
 /// What can be told before the first byte: the declared size, 0 where there is none.
@@ -137,9 +140,9 @@ async fn frame(body: &mut Body, until: Instant) -> Answer<Option<http_body::Fram
 mod tests {
     use super::*;
     use crate::testing::Api;
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
     use serde_json::json;
-    use std::convert::Infallible;
+    use std::{convert::Infallible, pin::Pin};
 
     async fn taken(headers: &HeaderMap, body: Body, bytes_max: usize) -> Answer<Bytes> {
         let declared = check(headers, &body, bytes_max)?;
@@ -181,6 +184,47 @@ mod tests {
         let started = Instant::now();
         assert!(taken(&HeaderMap::new(), Body::from_stream(drip), 100).await.is_err());
         assert_eq!(started.elapsed(), BODY_TIMEOUT);
+    }
+
+    /// As it is when so many bytes have come and the rest does not.
+    async fn half<'a, F: Future<Output = Answer<Taken>> + 'a>(
+        take: impl FnOnce(Body) -> F,
+        bytes: usize,
+    ) -> Pin<Box<F>> {
+        let came = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; bytes]))]);
+        let mut taking = Box::pin(take(Body::from_stream(came.chain(stream::pending()))));
+        assert!(futures_util::poll!(&mut taking).is_pending());
+        taking
+    }
+
+    #[tokio::test]
+    async fn what_is_only_announced_takes_no_room_and_strangers_take_none_of_callers() {
+        let api = Api::new();
+        let state = &api.state;
+        let from = |last: u8| {
+            let request = http::Request::builder().header(header::CONTENT_LENGTH, 1 << 20);
+            request.extension(Peer::new([192, 0, 2, last].into())).body(()).unwrap().into_parts().0
+        };
+        let (one, other) = (&from(1), &from(2));
+        let large = || chunks(2, SMALL_BYTES_MAX);
+        let (mut announced, mut deliveries) = (Vec::new(), Vec::new());
+        for _ in 0..50 {
+            announced.push(half(|body| take(state, one, body, 1 << 20), SMALL_BYTES_MAX).await);
+            deliveries.push(half(|body| take_of_stranger(state, one, body, 1 << 20), SMALL_BYTES_MAX).await);
+        }
+        assert!(take_of_stranger(state, one, large(), 1 << 20).await.is_ok());
+        let mut held = Vec::new();
+        while let Ok(large) = take_of_stranger(state, one, large(), 1 << 20).await {
+            held.push(large);
+            assert!(held.len() < 50, "memory is bounded");
+        }
+        assert!(take_of_stranger(state, other, large(), 1 << 20).await.is_ok(), "one stranger is not all of them");
+        let mut own = Vec::new();
+        while let Ok(large) = take(state, one, large(), 1 << 20).await {
+            own.push(large);
+            assert!(own.len() < 50, "memory is bounded");
+        }
+        assert_eq!((held.len(), own.len()), (6, 16));
     }
 
     #[tokio::test]

@@ -108,7 +108,7 @@ pub(crate) struct Api {
     pub(crate) runtime: Arc<FakeRuntime>,
     pub(crate) readiness: Readiness,
     pub(crate) engine: Engine,
-    state: ApiState,
+    pub(crate) state: ApiState,
 }
 
 impl Api {

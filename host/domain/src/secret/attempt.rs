@@ -1,7 +1,7 @@
 //! The secrets of one attempt: what its handles stand for, and nothing else.
 
 use super::{Redactor, SecretValue};
-use crate::name::Name;
+use crate::{limits::SECRET_BYTES_MAX, name::Name};
 use memchr::memmem;
 use secrecy::ExposeSecret as _;
 use std::{fmt, sync::Arc};
@@ -27,10 +27,26 @@ pub struct Held {
 /// Why a value is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandleError {
-    /// No handle of this attempt is in it.
+    /// No handle of this attempt is in it; or more than one, where it stands for one value.
     Unknown,
     /// The action does not let the protocol see it.
     NotGranted,
+    /// With the values in it, it would be longer than it may be.
+    TooLong,
+}
+
+/// How a value is written in the place of its handle.
+#[derive(Debug, Clone, Copy)]
+pub struct Spelling {
+    /// What becomes of one byte at most.
+    pub bytes_per_byte_max: usize,
+    /// Writes it.
+    pub write: fn(&[u8], &mut Vec<u8>),
+}
+
+impl Spelling {
+    /// As it is.
+    pub const PLAIN: Self = Self { bytes_per_byte_max: 1, write: |value, out| out.extend_from_slice(value) };
 }
 
 /// What the handles of one attempt stand for.
@@ -71,31 +87,49 @@ impl AttemptSecrets {
         &self.redactor
     }
 
-    /// A text with the values in the place of its handles, each as `write` puts it; `None` where
-    /// there is no handle in it. What only looks like a handle stays as it is.
-    pub fn filled(&self, text: &[u8], write: impl Fn(&[u8], &mut Vec<u8>)) -> Option<Zeroizing<Vec<u8>>> {
+    /// A text with the values in the place of its handles; `None` where there is no handle in it. What
+    /// only looks like a handle stays as it is.
+    ///
+    /// # Errors
+    /// [`HandleError::TooLong`] where it might have more than `bytes_max` then. A text of a component's may have a
+    /// handle as often as it likes, so this is known before anything is set aside for it.
+    pub fn filled(
+        &self,
+        text: &[u8],
+        spelling: Spelling,
+        bytes_max: usize,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, HandleError> {
         let places = self.places(text);
         if places.is_empty() {
-            return None;
+            return Ok(None);
         }
+        let add = |sum: usize, (_, held): &(usize, &Held)| {
+            let value = held.value.as_ref().map_or(0, |value| value.expose_secret().len());
+            sum.checked_add(value.checked_mul(spelling.bytes_per_byte_max)?)
+        };
+        let length = places.iter().try_fold(text.len(), add);
+        let length = length.filter(|length| *length <= bytes_max).ok_or(HandleError::TooLong)?;
         // All of it at once: a buffer that grows leaves parts of the value behind.
-        let values = places.iter().filter_map(|(_, held)| held.value.as_ref()).map(|it| it.expose_secret().len());
-        let mut filled = Zeroizing::new(Vec::with_capacity(text.len() + values.sum::<usize>() * 3));
+        let mut filled = Zeroizing::new(Vec::with_capacity(length));
         let mut at = 0;
         for (place, held) in places {
             let Some(value) = &held.value else { continue };
             filled.extend_from_slice(&text[at..place]);
-            write(value.expose_secret(), &mut filled);
+            (spelling.write)(value.expose_secret(), &mut filled);
             at = place + HANDLE_BYTES;
         }
         filled.extend_from_slice(&text[at..]);
-        Some(filled)
+        Ok(Some(filled))
     }
 
-    /// What a config's value stands for: a handle, with its prefix where it has one. For the host's
+    /// What a config's value stands for: one handle, with its prefix where it has one. For the host's
     /// own use of it.
     pub fn value_of(&self, text: &str) -> Result<Zeroizing<Vec<u8>>, HandleError> {
-        self.filled(text.as_bytes(), |value, out| out.extend_from_slice(value)).ok_or(HandleError::Unknown)
+        if self.places(text.as_bytes()).len() != 1 {
+            return Err(HandleError::Unknown);
+        }
+        let one_value = text.len().saturating_add(SECRET_BYTES_MAX);
+        self.filled(text.as_bytes(), Spelling::PLAIN, one_value)?.ok_or(HandleError::Unknown)
     }
 
     /// The same, for the protocol to see.
@@ -145,7 +179,7 @@ mod tests {
     }
 
     fn filled(text: &str) -> Option<String> {
-        let filled = secrets().filled(text.as_bytes(), |value, out| out.extend_from_slice(value))?;
+        let filled = secrets().filled(text.as_bytes(), Spelling::PLAIN, 1 << 20).unwrap()?;
         Some(String::from_utf8(filled.to_vec()).unwrap())
     }
 
@@ -171,6 +205,33 @@ mod tests {
         assert_eq!(secrets.revealed(&format!("{b}{a}")).unwrap_err(), HandleError::NotGranted);
         assert_eq!(secrets.revealed("b").unwrap_err(), HandleError::Unknown);
         assert_eq!(secrets.value_of(&a).unwrap().as_slice(), b"hunter2");
+    }
+
+    #[test]
+    fn what_would_be_too_long_is_refused_before_it_is_made() {
+        let (a, secrets) = (handle('a'), secrets());
+        let fill = |text: &str, bytes_per_byte_max, bytes_max| {
+            let spelling = Spelling { bytes_per_byte_max, ..Spelling::PLAIN };
+            secrets.filled(text.as_bytes(), spelling, bytes_max).map(|filled| filled.map(|it| it.len()))
+        };
+        let twice = format!("{a}{a}");
+        let most = twice.len() + 2 * "hunter2".len();
+        assert_eq!(fill(&twice, 1, most), Ok(Some(14)));
+        assert_eq!(fill(&twice, 1, most - 1), Err(HandleError::TooLong));
+        assert_eq!(fill(&twice, 2, most), Err(HandleError::TooLong));
+        // Were as much set aside as this asks for, nobody would be left to say so.
+        assert_eq!(fill(&twice, usize::MAX / 8, usize::MAX), Err(HandleError::TooLong));
+        assert_eq!(fill(&a.repeat(100_000), 1, 256 << 10), Err(HandleError::TooLong));
+        assert_eq!(fill("nothing to fill in", 1, 0), Ok(None));
+    }
+
+    #[test]
+    fn a_value_of_the_config_is_one_handle() {
+        let (b, secrets) = (handle('b'), secrets());
+        for many in [format!("{b}{b}"), b.repeat(10_000), format!("{}{b}", handle('a'))] {
+            assert_eq!(secrets.value_of(&many).unwrap_err(), HandleError::Unknown);
+        }
+        assert_eq!(secrets.revealed(&format!("{b}{b}")).unwrap_err(), HandleError::Unknown);
     }
 
     #[test]

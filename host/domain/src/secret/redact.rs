@@ -1,12 +1,15 @@
 //! Takes secrets out of what an attempt leaves in the record: `[secret:name]` stands in their place.
 //!
 //! Found are the value, also with characters escaped for URLs, JSON and HTML, its base64 among
-//! whatever other bytes, each longer line of a value that has lines, and its beginning at the end
-//! of a text that was cut. What is transformed in other ways (compressed, encrypted, written
-//! backwards) is not found: a protocol that may see a secret can always hide it, which is why it
-//! takes a grant to see one.
+//! whatever other bytes, and each longer line of a value that has lines. What is transformed in
+//! other ways (compressed, encrypted, written backwards) is not found: a protocol that may see a
+//! secret can always hide it, which is why it takes a grant to see one.
+//!
+//! A part of a value is not looked for, and no rule may depend on one: whoever writes a part of a
+//! text would be told, by what becomes of it, whether his guess at a secret's beginning is right,
+//! and have all of it character by character. So the host cuts no text within a secret.
 
-use super::spelling::{Needle, in_base64};
+use super::spelling::{ESCAPE_BYTES_MAX, Needle, in_base64};
 use crate::{
     egress::Denial,
     event::Fact,
@@ -19,8 +22,6 @@ use std::{borrow::Cow, ops::Range};
 
 /// A line of a value (of a key in PEM) is looked for by itself from this length on.
 const LINE_BYTES_MIN: usize = 16;
-/// A text that ends with this much of a value or more was cut in it.
-const CUT_BYTES_MIN: usize = 4;
 
 /// Knows the values that an attempt must not leave behind.
 #[derive(Default)]
@@ -32,8 +33,6 @@ struct Marked {
     needle: Needle,
     /// What stands in its place.
     marker: String,
-    /// Whether it is the value itself, whose beginning at the end of a text means that it was cut.
-    is_value: bool,
     /// Whether it is a handle, which is worth nothing.
     is_handle: bool,
 }
@@ -42,24 +41,24 @@ impl Redactor {
     /// Looks for this value too, which is to be called by this name.
     pub(super) fn add(&mut self, name: &Name, value: &[u8]) {
         let marker = format!("[secret:{name}]");
-        let mut look_for = |bytes: &[u8], is_value| {
+        let mut look_for = |bytes: &[u8]| {
             let needle = Needle::new(bytes);
-            self.needles.push(Marked { needle, marker: marker.clone(), is_value, is_handle: false });
+            self.needles.push(Marked { needle, marker: marker.clone(), is_handle: false });
         };
         // Who echoes a header or reads a file by lines leaves the space around it out.
         let value = value.trim_ascii();
         if value.is_empty() {
             return;
         }
-        // How a key in PEM begins, every key does.
-        look_for(value, !value.starts_with(b"-----"));
+        look_for(value);
         for part in in_base64(value) {
-            look_for(&part, false);
+            look_for(&part);
         }
         let lines = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         for line in lines.filter(|line| line.len() >= LINE_BYTES_MIN && line.len() < value.len()) {
+            // How a key in PEM begins and ends, every key does.
             if !line.starts_with(b"-----") {
-                look_for(line, false);
+                look_for(line);
             }
         }
     }
@@ -68,7 +67,7 @@ impl Redactor {
     pub(super) fn add_handle(&mut self, name: &Name, handle: &str) {
         let marker = format!("[secret:{name}]");
         let needle = Needle::new(handle.as_bytes());
-        self.needles.push(Marked { needle, marker, is_value: false, is_handle: true });
+        self.needles.push(Marked { needle, marker, is_handle: true });
     }
 
     /// What would stand in the place of a value that is in these bytes; `None` where there is none. A
@@ -102,8 +101,7 @@ impl Redactor {
         if self.is_idle() {
             return Cow::Borrowed(bytes);
         }
-        let mut found = self.find(bytes);
-        found.extend(self.cut(bytes, found.last().map_or(0, |(range, _)| range.end)));
+        let found = self.find(bytes);
         if found.is_empty() { Cow::Borrowed(bytes) } else { Cow::Owned(marked(bytes, 0, &found)) }
     }
 
@@ -204,34 +202,31 @@ impl Redactor {
         }
     }
 
+    /// The beginning of a text that has more characters than this; `None` where it has not. It ends before a
+    /// secret rather than within it: a part of one nobody finds any more.
+    pub fn cut<'t>(&self, text: &'t str, chars_max: usize) -> Option<&'t str> {
+        let (end, _) = text.char_indices().nth(chars_max)?;
+        // No secret that begins before the end goes on further than this.
+        let reach = end.saturating_add(self.reach_bytes()).min(text.len());
+        let found = self.find(&text.as_bytes()[..reach]);
+        let within = found.into_iter().find(|(range, _)| range.start < end && range.end > end);
+        Some(&text[..within.map_or(end, |(range, _)| text.floor_char_boundary(range.start))])
+    }
+
+    /// As much as one secret takes in a text at most, however it is spelled.
+    pub(crate) fn reach_bytes(&self) -> usize {
+        self.needles.iter().map(|marked| marked.needle.len()).max().unwrap_or(0) * ESCAPE_BYTES_MAX
+    }
+
     /// Texts that follow one another without secrets, also where one begins in one of them and ends
-    /// in another: then the marker stands in each that had a part of it. Given are the first of
-    /// them, up to where a secret may go on in what follows; all where nothing does (`whole`).
-    pub(crate) fn sequence(&self, texts: &[&str], whole: bool) -> Vec<String> {
+    /// in another: then the marker stands in each that had a part of it.
+    pub(crate) fn sequence(&self, texts: &[&str]) -> Vec<String> {
         let joined = texts.concat();
-        let mut found = self.find(joined.as_bytes());
-        let mut open = joined.len();
-        if whole {
-            found.extend(self.cut(joined.as_bytes(), found.last().map_or(0, |(range, _)| range.end)));
-        } else {
-            let ends = self.needles.iter().map(|marked| marked.needle.begun_at_end(joined.as_bytes()));
-            open -= ends.max().unwrap_or(0);
-        }
-        // A text goes whole or not at all, and so do those that have parts of one secret.
-        let starts = texts.iter().scan(0, |end, text| {
-            let start = *end;
-            *end += text.len();
-            Some(start..*end)
-        });
-        let spans: Vec<Range<usize>> = starts.collect();
-        let mut settled =
-            if open == joined.len() { texts.len() } else { spans.partition_point(|span| span.end <= open) };
-        while let Some(next) = spans.get(settled)
-            && let Some((range, _)) = found.iter().find(|(range, _)| range.start < next.start && range.end > next.start)
-        {
-            settled = spans.partition_point(|span| span.end <= range.start);
-        }
-        let clean = texts.iter().zip(&spans).take(settled).map(|(text, span)| {
+        let found = self.find(joined.as_bytes());
+        let mut end = 0;
+        let clean = texts.iter().map(|text| {
+            let span = end..end + text.len();
+            end = span.end;
             let within = found.iter().filter(|(range, _)| range.start < span.end && range.end > span.start);
             let within: Vec<_> =
                 within.map(|(range, marker)| (range.start.max(span.start)..range.end.min(span.end), *marker)).collect();
@@ -257,16 +252,6 @@ impl Redactor {
             }
         }
         merged
-    }
-
-    /// The beginning of a value at the end of a text, which was cut in it (and says so by `…`).
-    fn cut(&self, bytes: &[u8], from: usize) -> Option<(Range<usize>, &str)> {
-        let text = bytes.strip_suffix("…".as_bytes()).unwrap_or(bytes).get(from..)?;
-        let values = self.needles.iter().filter(|marked| marked.is_value);
-        let begun = values.map(|marked| (marked.needle.begun_at_end(text), marked.marker.as_str()));
-        let (length, marker) = begun.max_by_key(|(length, _)| *length)?;
-        let end = from + text.len();
-        (length >= CUT_BYTES_MIN).then_some((end - length..end, marker))
     }
 }
 

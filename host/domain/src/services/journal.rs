@@ -1,8 +1,10 @@
 //! What an attempt did, as it happens: written by the sandbox, drained by the engine.
 //!
 //! It is bounded: what is over a limit is dropped and counted, and the count is recorded. The
-//! attempt's secrets are taken out of everything as it is written down, also out of lines of log
-//! that have a secret only together: a line that ends as a secret begins waits for the next one.
+//! attempt's secrets are taken out of all of it, also out of lines of log that have a secret only
+//! together. For that whatever stands behind a line of log waits with it until it is asked for a
+//! second time. What the line says does not matter: were only those to wait that end as a secret
+//! begins, whoever has a protocol log his guess would see by the delay whether it was right.
 
 use crate::{
     egress::Denial,
@@ -43,8 +45,12 @@ struct State {
     requests: u32,
     denials: u32,
     last_denial: Option<Denial>,
-    /// Lines of log, by their place in `entries`, that may end with the beginning of a secret.
-    waiting: Vec<usize>,
+    /// Lines of log, by their place in `entries`, that may have a secret together with others.
+    lines: Vec<usize>,
+    /// How many of the lines were there when entries were taken out last: they waited long enough.
+    lines_seen: usize,
+    /// How the log went on where it was cut, as far as a secret could.
+    behind_cut: String,
 }
 
 impl Journal {
@@ -66,11 +72,17 @@ impl Journal {
     /// A line of log. The first one over the limit is replaced by a note that the log was cut.
     pub fn log(&self, time: Timestamp, level: &str, message: &str) {
         let mut state = self.state();
+        let is_alone = self.secrets.is_empty();
+        let room = LOG_BYTES_MAX - state.log_bytes;
+        let is_over = state.log_cut || state.log_lines >= LOG_LINES_MAX || message.len() > room;
+        if is_over && !is_alone {
+            let room = self.secrets.redactor().reach_bytes().saturating_sub(state.behind_cut.len());
+            state.behind_cut.push_str(&message[..message.floor_char_boundary(room)]);
+        }
         if state.log_cut {
             return;
         }
-        let room = LOG_BYTES_MAX - state.log_bytes;
-        if state.log_lines >= LOG_LINES_MAX || message.len() > room {
+        if is_over {
             state.log_cut = true;
             let note = format!("the log was cut here: more than {LOG_LINES_MAX} lines or {LOG_BYTES_MAX} bytes");
             state.entries.push(Entry { time, fact: Fact::MessageLogged { level: "warn".into(), message: note } });
@@ -78,26 +90,25 @@ impl Journal {
         }
         state.log_lines += 1;
         state.log_bytes += message.len();
+        if !is_alone {
+            let place = state.entries.len();
+            state.lines.push(place);
+        }
         let fact = Fact::MessageLogged { level: level.to_owned(), message: message.to_owned() };
         state.entries.push(Entry { time, fact });
-        if !self.secrets.is_empty() {
-            let last = state.entries.len() - 1;
-            state.waiting.push(last);
-            state.settle(&self.secrets, false);
-        }
     }
 
     /// How far the attempt says that it is. Reports over the limit are dropped, oldest first in
     /// effect: the attempt's end tells more than they would.
     pub fn progress(&self, time: Timestamp, completed: u32, total: Option<u32>, message: &str) {
-        const MESSAGE_BYTES_MAX: usize = 1024;
+        const MESSAGE_CHARS_MAX: usize = 256;
         let mut state = self.state();
         if state.progress_reports >= PROGRESS_REPORTS_MAX {
             return;
         }
         state.progress_reports += 1;
         let message: Cow<'_, str> = self.secrets.redactor().text(message);
-        let message = message.chars().take(MESSAGE_BYTES_MAX / 4).collect();
+        let message = message.chars().take(MESSAGE_CHARS_MAX).collect();
         state.entries.push(Entry { time, fact: Fact::ProgressReported { completed, total, message } });
     }
 
@@ -140,37 +151,42 @@ impl Journal {
         self.state().last_denial.clone()
     }
 
-    /// Takes out what is there, up to the first line that waits for the next one.
+    /// Takes out what is there, up to the first line of log since this was called last: what follows may belong to
+    /// a secret that begins in it.
     pub fn drain(&self) -> Vec<Entry> {
         let mut state = self.state();
-        let settled = state.waiting.first().copied().unwrap_or(state.entries.len());
-        state.waiting.iter_mut().for_each(|place| *place -= settled);
-        state.entries.drain(..settled).collect()
+        let seen = state.lines_seen;
+        state.take(&self.secrets, seen)
     }
 
     /// The attempt has ended: takes out all that is there.
     pub fn finish(&self) -> Vec<Entry> {
         let mut state = self.state();
-        state.settle(&self.secrets, true);
-        std::mem::take(&mut state.entries)
+        let all = state.lines.len();
+        state.take(&self.secrets, all)
     }
 }
 
 impl State {
-    /// Takes secrets out of the lines that wait, and lets those go on that need not wait longer: all
-    /// of them where nothing follows.
-    fn settle(&mut self, secrets: &AttemptSecrets, whole: bool) {
+    /// Takes secrets out of all lines that wait, and lets the first of them go with whatever is around them.
+    fn take(&mut self, secrets: &AttemptSecrets, lines: usize) -> Vec<Entry> {
         let line = |place: &usize| match &self.entries[*place].fact {
             Fact::MessageLogged { message, .. } => message.as_str(),
             _ => "",
         };
-        let texts: Vec<&str> = self.waiting.iter().map(line).collect();
-        let settled = secrets.redactor().sequence(&texts, whole);
-        for (place, clean) in self.waiting.drain(..settled.len()).zip(settled) {
-            if let Fact::MessageLogged { message, .. } = &mut self.entries[place].fact {
+        let mut texts: Vec<&str> = self.lines.iter().map(line).collect();
+        texts.push(&self.behind_cut);
+        let clean = secrets.redactor().sequence(&texts);
+        for (place, clean) in self.lines.iter().zip(clean) {
+            if let Fact::MessageLogged { message, .. } = &mut self.entries[*place].fact {
                 *message = clean;
             }
         }
+        let end = self.lines.get(lines).copied().unwrap_or(self.entries.len());
+        self.lines.drain(..lines);
+        self.lines_seen = self.lines.len();
+        self.lines.iter_mut().for_each(|place| *place -= end);
+        self.entries.drain(..end).collect()
     }
 }
 
@@ -228,36 +244,70 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_ends_as_a_secret_begins_waits_for_the_next() {
+    fn a_secret_over_several_lines_goes_from_each() {
         let journal = with_secret("hunter2-hunter2");
-        journal.log(NOW, "info", "plain");
         journal.log(NOW, "info", "it is hunt");
         journal.progress(NOW, 1, None, "at hunter2-hunter2");
+        assert!(journal.drain().is_empty());
         journal.log(NOW, "info", "er2-hu");
-        assert_eq!(told(journal.drain()), ["plain"], "the order stays");
-        assert!(journal.drain().is_empty());
         journal.log(NOW, "info", "nter2, h");
-        // Its end may be the beginning of another one, and so all of it waits.
-        assert!(journal.drain().is_empty());
-        journal.log(NOW, "info", "ello!");
-        let rest = ["it is [secret:token]", "at [secret:token]", "[secret:token]", "[secret:token], h", "ello!"];
-        assert_eq!(told(journal.drain()), rest);
-        journal.log(NOW, "info", "hunter");
-        assert!(journal.drain().is_empty());
-        assert_eq!(told(journal.finish()), ["[secret:token]"], "nothing follows: it was cut");
+        assert_eq!(told(journal.drain()), ["it is [secret:token]", "at [secret:token]"], "the order stays");
+        journal.log(NOW, "info", "unter2-hunter2!");
+        assert_eq!(told(journal.drain()), ["[secret:token]", "[secret:token], [secret:token]"]);
+        journal.denied(NOW, &denial("a.test"));
+        assert_eq!(told(journal.finish()), ["[secret:token]!", "a.test"]);
+        journal.progress(NOW, 1, None, "no line waits");
+        assert_eq!(told(journal.drain()), ["no line waits"]);
+    }
+
+    #[test]
+    fn neither_the_text_of_a_line_nor_its_delay_tells_how_a_secret_begins() {
+        let value = "hunter2-hunter2";
+        for guess in (1..value.len()).map(|end| &value[..end]).chain(["anything"]) {
+            let journal = with_secret(value);
+            journal.log(NOW, "info", guess);
+            assert!(journal.drain().is_empty(), "{guess}");
+            assert_eq!(told(journal.drain()), [guess]);
+            journal.log(NOW, "info", guess);
+            assert_eq!(told(journal.finish()), [guess]);
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_cut_within_a_secret_shows_none_of_it() {
+        let begin = |journal: &Journal, last: &str| {
+            (1..LOG_LINES_MAX).for_each(|_| journal.log(NOW, "info", "x"));
+            journal.log(NOW, "info", last);
+        };
+        let journal = with_secret("hunter2-hunter2");
+        begin(&journal, "it is hunt");
+        for rest in ["er2-hu", "", "nter2", &"x".repeat(1 << 20)] {
+            journal.log(NOW, "info", rest);
+        }
+        let told_last = told(journal.finish());
+        assert_eq!(told_last[LOG_LINES_MAX - 1], "it is [secret:token]");
+        assert!(told_last[LOG_LINES_MAX].contains("cut") && told_last.len() == LOG_LINES_MAX + 1);
+        assert!(journal.state().behind_cut.len() < 1024, "no more than a secret may take");
+        let journal = with_secret("hunter2-hunter2");
+        begin(&journal, "it is hunt");
+        journal.log(NOW, "info", "ing time");
+        assert_eq!(told(journal.finish())[LOG_LINES_MAX - 1], "it is hunt");
+    }
+
+    fn denial(host: &str) -> Denial {
+        Denial {
+            host: host.into(),
+            port: 1,
+            reason: crate::egress::DenialReason::NotGranted,
+            rule: "r".into(),
+            hint: host.into(),
+        }
     }
 
     #[test]
     fn nothing_that_is_written_down_has_a_secret_in_it() {
         let journal = with_secret("hunter2!");
-        let denial = Denial {
-            host: "hunter2!.test".into(),
-            port: 1,
-            reason: crate::egress::DenialReason::NotGranted,
-            rule: "r".into(),
-            hint: "hunter2!".into(),
-        };
-        journal.denied(NOW, &denial);
+        journal.denied(NOW, &denial("hunter2!.test"));
         let request = Fact::RequestMade {
             method: "GET".into(),
             host: "h".into(),

@@ -38,8 +38,9 @@ impl Plan {
     /// One more, with the names of secrets in the place of secrets and of their handles.
     pub fn note(&self, mut request: PlannedRequest) {
         let redactor = self.secrets.redactor();
+        redactor.clean(&mut request.method);
         redactor.clean(&mut request.target);
-        request.headers.iter_mut().for_each(|(_, value)| redactor.clean(value));
+        request.headers.iter_mut().flat_map(|(name, value)| [name, value]).for_each(|text| redactor.clean(text));
         if let Some(payload) = request.body.as_ref().and_then(RecordedPayload::inline) {
             request.body = Some(redactor.payload(payload).recorded().0);
         }
@@ -54,5 +55,24 @@ impl Plan {
     /// All of them, in their order.
     pub fn take(&self) -> Vec<PlannedRequest> {
         std::mem::take(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{payload::Payload, secret::Held};
+
+    #[test]
+    fn a_plan_has_no_secret_anywhere() {
+        let value = Some(Arc::new(b"hunter2-hunter2".to_vec().into()));
+        let held = Held { handle: "sec_".to_owned(), name: "token".parse().unwrap(), value, reveal: true };
+        let plan = Plan::without(Arc::new(AttemptSecrets::new(vec![held])));
+        let text = || "x-hunter2-hunter2".to_owned();
+        let body = Payload { content_type: "text/plain".into(), data: text().into() }.recorded().0;
+        let headers = vec![(text(), text())];
+        plan.note(PlannedRequest { method: text(), target: text(), headers, body: Some(body) });
+        let noted = serde_json::to_string(&plan.take()).unwrap();
+        assert!(!noted.contains("hunter2") && noted.matches("x-[secret:token]").count() == 4, "{noted}");
     }
 }

@@ -19,6 +19,7 @@ use action_domain::{
     event::Fact,
     limits::RESPONSE_BYTES_MAX,
     payload::Payload,
+    secret::Redactor,
     services::{NOTHING_IS_SENT, PlannedRequest},
 };
 use bytes::Bytes;
@@ -105,8 +106,7 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn new(gate: Arc<Gate>, method: &str, target: Target, path: Option<&str>) -> Self {
-        const PATH_CHARS_MAX: usize = 1024;
-        let path = path.map(|path| path.chars().take(PATH_CHARS_MAX).collect());
+        let path = path.map(|path| recorded_path(path, gate.secrets.redactor()));
         let error = Some("the attempt ended before the answer".to_owned());
         Self {
             gate,
@@ -122,6 +122,12 @@ impl Record {
             bytes_in: 0,
         }
     }
+}
+
+/// What the record has of a path. The journal takes secrets out of it, and so it is cut within none.
+fn recorded_path(path: &str, secrets: &Redactor) -> String {
+    const PATH_CHARS_MAX: usize = 1024;
+    secrets.cut(path, PATH_CHARS_MAX).unwrap_or(path).to_owned()
 }
 
 impl Record {
@@ -404,6 +410,7 @@ fn headers(given: &[Header], body_bytes: usize) -> std::result::Result<HeaderMap
 #[cfg(test)]
 mod tests {
     use super::*;
+    use action_domain::secret::{AttemptSecrets, Held};
 
     fn request(url: &str, given: &[(&str, &str)]) -> HttpRequest {
         let headers =
@@ -424,6 +431,18 @@ mod tests {
             assert_eq!(prepared.port, port, "{url}");
             assert_eq!(prepared.request.uri(), path, "{url}");
         }
+    }
+
+    #[test]
+    fn a_path_is_cut_within_no_secret() {
+        let value = Some(Arc::new(b"hunter2/hunter2".to_vec().into()));
+        let held = Held { handle: "sec_".to_owned(), name: "token".parse().unwrap(), value, reveal: true };
+        let secrets = AttemptSecrets::new(vec![held]);
+        let recorded = |path: &str| recorded_path(path, secrets.redactor());
+        let around = "/".repeat(1020);
+        assert_eq!(recorded(&format!("{around}hunter2%2Fhunter2/more")), around);
+        assert_eq!(recorded(&format!("{around}hunter3%2Fhunter2/more")), format!("{around}hunt"));
+        assert_eq!(recorded("/hunter2%2Fhunt"), "/hunter2%2Fhunt");
     }
 
     #[test]

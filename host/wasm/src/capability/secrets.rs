@@ -36,7 +36,8 @@ pub(crate) struct NoKey(String);
 impl From<HandleError> for SecretError {
     fn from(error: HandleError) -> Self {
         match error {
-            HandleError::Unknown => Self::UnknownHandle,
+            // No value of a config is so long, and the contract's enum is frozen.
+            HandleError::Unknown | HandleError::TooLong => Self::UnknownHandle,
             HandleError::NotGranted => Self::NotGranted,
         }
     }

@@ -5,7 +5,10 @@
 //! which is worth nothing to whoever gets it; and so does what a component writes to a connection of
 //! its own: a protocol that has to speak a secret there asks to see it (`reveal`).
 
-use action_domain::secret::AttemptSecrets;
+use action_domain::{
+    limits::FILLED_BYTES_MAX,
+    secret::{AttemptSecrets, HandleError, Spelling},
+};
 use base64::{
     Engine as _,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
@@ -16,6 +19,12 @@ use zeroize::Zeroizing;
 
 /// What a query holds as it is (RFC 3986, unreserved).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A value in a query.
+const IN_A_QUERY: Spelling = Spelling {
+    bytes_per_byte_max: "%00".len(),
+    write: |value, out| percent_encode(value, ESCAPED).for_each(|part| out.extend_from_slice(part.as_bytes())),
+};
 
 /// Clients differ in whether they write `=` at the end.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -36,15 +45,25 @@ pub(super) fn would_fill<B>(secrets: &AttemptSecrets, request: &Request<B>) -> b
 /// Fills in a request whose URI is its path and query.
 ///
 /// # Errors
-/// Where a value cannot stand in its place, by the secret's name.
+/// Where a value cannot stand in its place, by the secret's name; where all of it is more than
+/// [`FILLED_BYTES_MAX`].
 pub(super) fn fill<B>(secrets: &AttemptSecrets, request: &mut Request<B>) -> Result<(), String> {
     if secrets.is_empty() {
         return Ok(());
     }
     let named = |text: &[u8]| secrets.names_in(text).first().map_or_else(String::new, ToString::to_string);
+    let mut left = FILLED_BYTES_MAX;
+    let mut fill = |text: &[u8], spelling| {
+        let filled = secrets.filled(text, spelling, left).map_err(too_long)?;
+        left -= filled.as_ref().map_or(0, |filled| filled.len());
+        Ok::<_, String>(filled)
+    };
     for (name, value) in request.headers_mut() {
-        let is_basic = || if name == AUTHORIZATION { basic(secrets, value.as_bytes()) } else { None };
-        let filled = secrets.filled(value.as_bytes(), |value, out| out.extend_from_slice(value)).or_else(is_basic);
+        let mut filled = fill(value.as_bytes(), Spelling::PLAIN)?;
+        if filled.is_none() && name == AUTHORIZATION {
+            let basic = pair(value.as_bytes()).map(|pair| fill(&pair, Spelling::PLAIN)).transpose()?;
+            filled = basic.flatten().map(|pair| basic_of(&pair));
+        }
         let Some(filled) = filled else { continue };
         let mut header = HeaderValue::from_bytes(&filled).map_err(|_| {
             format!(
@@ -56,10 +75,7 @@ pub(super) fn fill<B>(secrets: &AttemptSecrets, request: &mut Request<B>) -> Res
         *value = header;
     }
     let Some(query) = request.uri().query() else { return Ok(()) };
-    let filled = secrets.filled(query.as_bytes(), |value, out| {
-        percent_encode(value, ESCAPED).for_each(|part| out.extend_from_slice(part.as_bytes()));
-    });
-    if let Some(filled) = filled {
+    if let Some(filled) = fill(query.as_bytes(), IN_A_QUERY)? {
         let target = Zeroizing::new([request.uri().path().as_bytes(), b"?", &filled].concat());
         let too_long = format!("the secret `{}` is too long for a query", named(query.as_bytes()));
         *request.uri_mut() = Uri::try_from(&target[..]).map_err(|_| too_long)?;
@@ -67,11 +83,14 @@ pub(super) fn fill<B>(secrets: &AttemptSecrets, request: &mut Request<B>) -> Res
     Ok(())
 }
 
-/// `Basic`, and base64 of a user and a password of which one is a handle (RFC 7617).
-fn basic(secrets: &AttemptSecrets, value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let filled = secrets.filled(&pair(value)?, |value, out| out.extend_from_slice(value))?;
-    let encoded = Zeroizing::new(BASE64.encode(&*filled));
-    Some(Zeroizing::new([b"Basic ", encoded.as_bytes()].concat()))
+fn too_long(_: HandleError) -> String {
+    format!("with the secrets in them, headers and query have more than {FILLED_BYTES_MAX} bytes")
+}
+
+/// `Basic`, and base64 of a user and a password (RFC 7617).
+fn basic_of(pair: &[u8]) -> Zeroizing<Vec<u8>> {
+    let encoded = Zeroizing::new(BASE64.encode(pair));
+    Zeroizing::new([b"Basic ", encoded.as_bytes()].concat())
 }
 
 /// User and password of a value of `Authorization`, where they are that.
@@ -145,7 +164,28 @@ mod tests {
     fn a_value_that_would_make_another_header_is_refused_by_its_name() {
         let refused = filled("open\r\nx: sesame", "/", &[("a", "HANDLE")]).unwrap_err();
         assert!(refused.contains("`token`") && !refused.contains("sesame"), "{refused}");
-        let refused = filled(&"x".repeat(65_000), "/?HANDLE&HANDLE", &[]).unwrap_err();
+        let refused = filled(&"x".repeat(40_000), "/?HANDLE&HANDLE", &[]).unwrap_err();
         assert!(refused.contains("`token`") && refused.len() < 100, "{refused}");
+    }
+
+    #[test]
+    fn a_handle_that_stands_everywhere_makes_no_request_of_any_size() {
+        let value = "x".repeat(60_000);
+        let often = "HANDLE".repeat(20_000);
+        let basic = format!("Basic {}", BASE64.encode(handle().repeat(10)));
+        let four = [("a", "HANDLE"), ("b", "HANDLE"), ("c", "HANDLE"), ("d", "HANDLE")];
+        filled(&value, "/", &four).unwrap();
+        let five: Vec<_> = four.into_iter().chain([("e", "HANDLE")]).collect();
+        let many: [(&str, &[(&str, &str)]); 5] = [
+            ("/", &[("a", &often)]),
+            ("/", &[("authorization", &basic)]),
+            ("/", &five),
+            ("/?HANDLE&HANDLE", &[]),
+            ("/?HANDLE", &four),
+        ];
+        for (target, headers) in many {
+            let refused = filled(&value, target, headers).unwrap_err();
+            assert!(refused.ends_with("more than 262144 bytes") && refused.len() < 100, "{refused}");
+        }
     }
 }

@@ -135,7 +135,7 @@ pub(crate) async fn run(request: AttemptRequest) -> (AttemptReport, Vec<Fact>) {
 }
 
 pub(crate) fn facts(journal: &Journal) -> Vec<Fact> {
-    journal.drain().into_iter().map(|entry| entry.fact).collect()
+    journal.finish().into_iter().map(|entry| entry.fact).collect()
 }
 
 /// Waits for what has to come soon.

@@ -2,7 +2,8 @@
 //!
 //! An unknown key id makes them be fetched again, since issuers change keys; so does their age,
 //! since issuers take keys back. Neither happens more often than [`FETCH_EVERY_MIN`]: whoever sends
-//! made-up key ids makes us ask no more than that.
+//! made-up key ids makes us ask no more than that. What was begun is brought to its end, whoever
+//! hangs up meanwhile: the next try is that far away whether or not this one came to anything.
 
 use super::jws::{Algorithm, Jwk, Key};
 use action_domain::time::Timestamp;
@@ -13,7 +14,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// The time between two tries to fetch keys, at least.
 pub(super) const FETCH_EVERY_MIN: Duration = Duration::from_secs(30);
@@ -46,58 +47,87 @@ struct Current {
 
 /// The keys.
 pub(super) struct Keys {
+    shared: Arc<Shared>,
+    /// When fetching was tried last; held while it is.
+    tried_at: Arc<Mutex<Option<Timestamp>>>,
+}
+
+struct Shared {
     source: Arc<dyn KeySource>,
     current: RwLock<Arc<Current>>,
-    /// When fetching was tried last; held while it is.
-    tried_at: Mutex<Option<Timestamp>>,
 }
 
 impl Keys {
     pub(super) fn new(source: Arc<dyn KeySource>) -> Self {
-        Self { source, current: RwLock::default(), tried_at: Mutex::new(None) }
+        Self { shared: Arc::new(Shared { source, current: RwLock::default() }), tried_at: Arc::default() }
     }
 
     /// Fetches them now. How many can be used.
     pub(super) async fn fetch(&self, now: Timestamp) -> Result<usize, String> {
-        let mut tried_at = self.tried_at.lock().await;
-        self.fetch_into(&mut tried_at, now).await
+        let tried_at = self.tried_at.clone().lock_owned().await;
+        self.fetch_in(tried_at, now).await
     }
 
     /// Tells one state of the keys from another. Of old ones new ones are fetched before.
     pub(super) async fn generation(&self, now: Timestamp) -> u64 {
-        let current = self.current();
-        let age = current.fetched_at.map(|at| now.since(at));
-        if age.is_none_or(|age| age < FRESH_FOR) {
+        let current = self.shared.current();
+        if current.fetched_at.is_none_or(|at| apart(at, now) < FRESH_FOR) {
             // Those that were never fetched are fetched when a key is looked for.
             return current.generation;
         }
         // Whoever comes meanwhile goes on with what there is.
-        if let Ok(mut tried_at) = self.tried_at.try_lock() {
-            self.fetch_if_time(&mut tried_at, now).await;
-            let current = self.current();
-            if current.fetched_at.is_some_and(|at| now.since(at) >= KEPT_FOR) {
-                self.put(Current { generation: current.generation + 1, ..Current::default() });
+        if let Ok(tried_at) = self.tried_at.clone().try_lock_owned() {
+            self.fetch_if_time(tried_at, now).await;
+            let current = self.shared.current();
+            if current.fetched_at.is_some_and(|at| apart(at, now) >= KEPT_FOR) {
+                self.shared.put(Current { generation: current.generation + 1, ..Current::default() });
             }
         }
-        self.current().generation
+        self.shared.current().generation
     }
 
     /// The key with this id for this algorithm, and to which state of the keys it belongs.
     pub(super) async fn find(&self, kid: &str, algorithm: Algorithm, now: Timestamp) -> Option<(Arc<Key>, u64)> {
         let wanted = (kid.to_owned(), algorithm);
         let find = |current: &Current| Some((current.set.get(&wanted)?.clone(), current.generation));
-        let before = self.current();
+        let before = self.shared.current();
         if let Some(found) = find(&before) {
             return Some(found);
         }
-        let mut tried_at = self.tried_at.lock().await;
+        let tried_at = self.tried_at.clone().lock_owned().await;
         // Somebody else may have fetched them while we waited for our turn.
-        if self.current().generation == before.generation {
-            self.fetch_if_time(&mut tried_at, now).await;
+        if self.shared.current().generation == before.generation {
+            self.fetch_if_time(tried_at, now).await;
         }
-        find(&self.current())
+        find(&self.shared.current())
     }
 
+    async fn fetch_if_time(&self, tried_at: OwnedMutexGuard<Option<Timestamp>>, now: Timestamp) {
+        if tried_at.is_some_and(|at| apart(at, now) < FETCH_EVERY_MIN) {
+            return;
+        }
+        match self.fetch_in(tried_at, now).await {
+            Ok(keys) => tracing::info!(keys, "api.oidc.keys.fetched"),
+            Err(error) => tracing::warn!(%error, "api.oidc.keys.fetch"),
+        }
+    }
+
+    /// Fetches them in a task of its own, which a caller who hangs up does not take with them.
+    async fn fetch_in(
+        &self,
+        mut tried_at: OwnedMutexGuard<Option<Timestamp>>,
+        now: Timestamp,
+    ) -> Result<usize, String> {
+        let shared = self.shared.clone();
+        let fetching = tokio::spawn(async move {
+            *tried_at = Some(now);
+            shared.fetch(now).await
+        });
+        fetching.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+}
+
+impl Shared {
     fn current(&self) -> Arc<Current> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -106,24 +136,18 @@ impl Keys {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
     }
 
-    async fn fetch_if_time(&self, tried_at: &mut Option<Timestamp>, now: Timestamp) {
-        if tried_at.is_some_and(|at| now.since(at) < FETCH_EVERY_MIN) {
-            return;
-        }
-        match self.fetch_into(tried_at, now).await {
-            Ok(keys) => tracing::info!(keys, "api.oidc.keys.fetched"),
-            Err(error) => tracing::warn!(%error, "api.oidc.keys.fetch"),
-        }
-    }
-
-    async fn fetch_into(&self, tried_at: &mut Option<Timestamp>, now: Timestamp) -> Result<usize, String> {
-        *tried_at = Some(now);
+    async fn fetch(&self, now: Timestamp) -> Result<usize, String> {
         let set = read(&self.source.fetch().await?)?;
         let count = set.len();
         let generation = self.current().generation + 1;
         self.put(Current { set, fetched_at: Some(now), generation });
         Ok(count)
     }
+}
+
+/// The time between two moments, whichever is the later one: a clock that was set back makes nothing last longer.
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    one.since(other).max(other.since(one))
 }
 
 /// The keys of a set that can be used here. Others may be in it: they are for others.

@@ -9,17 +9,21 @@ use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
+use tokio::sync::Semaphore;
 
 /// What an issuer publishes, or why it does not.
 pub(crate) struct Published {
     pub(super) set: Mutex<Result<Value, String>>,
     pub(super) fetched: AtomicUsize,
+    /// One for each fetch that may come to its end.
+    pub(super) answers: Semaphore,
 }
 
 #[async_trait]
 impl KeySource for Published {
     async fn fetch(&self) -> Result<Vec<u8>, String> {
         self.fetched.fetch_add(1, Ordering::SeqCst);
+        self.answers.acquire().await.unwrap().forget();
         self.set.lock().unwrap().clone().map(|set| set.to_string().into_bytes())
     }
 }
@@ -28,7 +32,11 @@ pub(crate) const ISSUER: &str = "https://issuer.test";
 pub(crate) const AUDIENCE: &str = "action-service";
 
 pub(super) fn published(issuer: &Issuer) -> Arc<Published> {
-    Arc::new(Published { set: Mutex::new(Ok(issuer.jwks())), fetched: AtomicUsize::new(0) })
+    Arc::new(Published {
+        set: Mutex::new(Ok(issuer.jwks())),
+        fetched: AtomicUsize::new(0),
+        answers: Semaphore::new(1 << 20),
+    })
 }
 
 pub(super) fn oidc(clock: &FakeClock, published: &Arc<Published>) -> Oidc {

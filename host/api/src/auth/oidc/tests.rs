@@ -9,7 +9,7 @@ use crate::{Authenticator as _, Principal, Stranger};
 use action_domain::services::Clock as _;
 use action_testkit::{FakeClock, issuer::Issuer};
 use serde_json::{Value, json};
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{pin::pin, sync::atomic::Ordering, time::Duration};
 
 async fn scopes(oidc: &Oidc, token: &str) -> String {
     match oidc.authenticate(token).await {
@@ -215,4 +215,41 @@ async fn an_issuer_that_is_away_for_a_while_keeps_its_keys_and_not_for_ever() {
     *published.set.lock().unwrap() = Ok(issuer.jwks());
     clock.advance(FETCH_EVERY_MIN);
     assert_eq!(scopes(&oidc, &token).await, "read");
+}
+
+#[tokio::test]
+async fn who_hangs_up_does_not_keep_the_keys_from_others() {
+    let (clock, issuer) = (FakeClock::default(), Issuer::new());
+    let published = published(&issuer);
+    let oidc = oidc(&clock, &published);
+    let right = claims(&clock, "action-service:read");
+    published.answers.forget_permits(usize::MAX);
+    let (made_up, token) =
+        (issuer.token_with(&json!({"alg": "ES256", "kid": "x"}), "es", &right), issuer.token("es", &right));
+    {
+        // The first poll goes as far as the issuer, who does not answer yet.
+        let mut stranger = pin!(scopes(&oidc, &made_up));
+        while published.fetched.load(Ordering::SeqCst) == 0 {
+            assert!(futures_util::poll!(&mut stranger).is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+    published.answers.add_permits(1);
+    assert_eq!(scopes(&oidc, &token).await, "read");
+    assert_eq!(published.fetched.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_no_key_longer() {
+    let (clock, issuer) = (FakeClock::default(), Issuer::new());
+    let published = published(&issuer);
+    let oidc = oidc(&clock, &published);
+    let right = claims(&clock, "action-service:read");
+    let (es, ed) = (issuer.token("es", &right), issuer.token("ed", &right));
+    clock.advance(FRESH_FOR);
+    assert_eq!(scopes(&oidc, &es).await, "read");
+    published.set.lock().unwrap().as_mut().unwrap()["keys"].as_array_mut().unwrap().clear();
+    clock.set(clock.now().minus(FRESH_FOR));
+    assert_eq!(scopes(&oidc, &ed).await, "unknown");
+    assert_eq!(published.fetched.load(Ordering::SeqCst), 2);
 }

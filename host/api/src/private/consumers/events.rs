@@ -4,7 +4,8 @@ use super::name_of;
 use crate::{
     ApiState,
     error::Answer,
-    request::{path::In, query::Query},
+    guard::token_invalid,
+    request::{caller::Caller, path::In, query::Query},
     wire::{consumer::ConsumedEvents, event::EventBody, ok},
 };
 use action_domain::limits::WAIT_MAX;
@@ -32,6 +33,7 @@ use std::time::Duration;
 )]
 pub(super) async fn get_consumer_events(
     State(state): State<ApiState>,
+    caller: Caller,
     In(name): In<String>,
     mut query: Query,
 ) -> Answer {
@@ -40,6 +42,37 @@ pub(super) async fn get_consumer_events(
     let wait = query.parsed("wait", "a number of seconds, 0 to 30", seconds)?.unwrap_or_default();
     query.finish()?;
     let events = state.engine().consume(&name_of(&name)?, limit, wait).await?;
+    // A token is worth nothing from its revocation on, and that may have been during the wait.
+    if !wait.is_zero() && !caller.is_known(&state).await? {
+        return Err(token_invalid());
+    }
     let position = events.last().map(|event| event.position);
     ok(&ConsumedEvents { items: events.iter().map(EventBody::from).collect(), position })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Api;
+    use serde_json::json;
+    use std::pin::pin;
+
+    #[tokio::test]
+    async fn who_waits_with_a_token_that_is_revoked_meanwhile_is_told_nothing() {
+        let api = Api::new();
+        let (id, token) = api.token(&json!({"name": "t", "scopes": ["read"]})).await;
+        let made = api.request("PUT", "/v1/consumers/all").json(&json!({})).send().await;
+        let position = api.all_pages("/v1/events").await.last().unwrap()["position"].clone();
+        made.is(201);
+        api.post("/v1/consumers/all/ack").json(&json!({"position": position})).send().await.is(200);
+        let mut waits = pin!(api.get("/v1/consumers/all/events?wait=30").bearer(&token).send());
+        // The revocation is the event that ends the wait.
+        for _ in 0..10 {
+            assert!(futures_util::poll!(&mut waits).is_pending());
+            tokio::task::yield_now().await;
+        }
+        api.request("DELETE", &format!("/v1/tokens/{id}")).send().await.is(204);
+        waits.await.is_problem(401, "token_invalid");
+        let others = api.get("/v1/consumers/all/events?wait=30").send().await;
+        assert_eq!(others.json()["items"][0]["type"], "token_revoked");
+    }
 }

@@ -116,28 +116,47 @@ fn a_key_with_lines_is_found_by_its_lines() {
 }
 
 #[test]
-fn a_text_that_was_cut_in_a_secret_ends_before_it() {
-    let redactor = redactor(&[("token", b"hunter2-hunter2")]);
-    assert_eq!(redactor.text("sent hunter2-hun"), "sent [secret:token]");
-    assert_eq!(redactor.text("sent hunter2-…"), "sent [secret:token]…");
-    assert_eq!(redactor.text("sent hun"), "sent hun");
-    assert_eq!(redactor.text("hunter2-hunter2hunt"), "[secret:token][secret:token]");
-    // So does each text within JSON.
-    let data = r#"{"cut":"sent hunter2-hun","whole":"sent"}"#.into();
-    let clean = redactor.payload(Payload { content_type: "application/json".into(), data });
-    assert_eq!(clean.data, r#"{"cut":"sent [secret:token]","whole":"sent"}"#);
+fn nothing_tells_how_a_secret_begins() {
+    let redactor = redactor(&[("token", b"hunter2-hunter2"), ("key", b"-----BEGIN KEY-----\nMIGHAgEAMBMGByqGSM49\n")]);
+    let value = "hunter2-hunter2";
+    for begun in (1..value.len()).map(|end| &value[..end]) {
+        for text in [begun.to_owned(), format!("sent {begun}"), format!("sent {begun}…"), format!("{begun}\n")] {
+            assert!(matches!(redactor.text(&text), Cow::Borrowed(_)), "{text}");
+            let data = json!({"cut": text, begun: [text]}).to_string();
+            let payload = Payload { content_type: "application/json".into(), data: data.clone().into() };
+            assert_eq!(redactor.payload(payload).data, data);
+            assert_eq!(redactor.sequence(&["a", &text]), ["a", &text]);
+            assert_eq!(redactor.value_in(text.as_bytes()), None);
+        }
+    }
+    assert_eq!(redactor.text("hunter2-hunter2hunt"), "[secret:token]hunt");
+    assert_eq!(redactor.text("MIGHAgEAMBMGByqGSM4"), "MIGHAgEAMBMGByqGSM4");
+}
+
+#[test]
+fn no_text_is_cut_within_a_secret() {
+    let redactor = redactor(&[("token", "hünter2-hünter2".as_bytes())]);
+    let cut = |text: &'static str, chars| redactor.cut(text, chars);
+    assert_eq!(cut("sent hünter2-hünter2 to", 4), Some("sent"));
+    for within in 6..20 {
+        assert_eq!(cut("sent hünter2-hünter2 to", within), Some("sent "), "{within}");
+    }
+    assert_eq!(cut("sent hünter2-hünter2 to", 20), Some("sent hünter2-hünter2"));
+    assert_eq!(cut("sent hünter2-hünter2", 20), None);
+    // What goes on otherwise is none.
+    assert_eq!(cut("sent hünter2-hünter to", 10), Some("sent hünte"));
+    assert_eq!(cut("?h%C3%BCnter2-h%C3%BCnter2&", 5), Some("?"));
+    assert_eq!(Redactor::default().cut("hünter2", 2), Some("hü"));
 }
 
 #[test]
 fn a_secret_over_several_texts_goes_from_each() {
     let redactor = redactor(&[("token", b"hunter2-hunter2")]);
-    let clean = redactor.sequence(&["a hunter", "2-hun", "ter2 b", "c"], true);
+    let clean = redactor.sequence(&["a hunter", "2-hun", "ter2 b", "c"]);
     assert_eq!(clean, ["a [secret:token]", "[secret:token]", "[secret:token] b", "c"]);
-    assert_eq!(redactor.sequence(&["a", "b hunter"], false), ["a"]);
-    assert_eq!(redactor.sequence(&["a", "b hunter"], true), ["a", "b [secret:token]"]);
-    // What follows may belong to a second one, whose first text has a part of the first.
-    assert_eq!(redactor.sequence(&["a", "b hunter", "2-hunter2 h"], false), ["a"]);
-    assert_eq!(redactor.sequence(&["a", "b hunter", "2-hunter2 i"], false).len(), 3);
+    assert_eq!(redactor.sequence(&["a", "", "b hunter"]), ["a", "", "b hunter"]);
+    let twice = redactor.sequence(&["b hunter", "2-hunter2 hunter2-", "hunter2"]);
+    assert_eq!(twice, ["b [secret:token]", "[secret:token] [secret:token]", "[secret:token]"]);
 }
 
 /// A value as people have them, and as generators make them.
@@ -188,6 +207,18 @@ proptest! {
     }
 
     #[test]
+    fn what_the_host_cuts_shows_nothing_of_a_secret(value in value(), before in "[ -~]{0,30}", after in "[ -~]{0,30}", at in 0_usize..40) {
+        let redactor = redactor(&[("x", value.as_bytes())]);
+        let value = value.trim_ascii();
+        let chars = before.chars().count() + 1 + at.min(value.chars().count() - 1);
+        for spelled in [value.to_owned(), percent(value), ascii_json(value)] {
+            let text = format!("{before}\u{1}{spelled}\u{1}{after}");
+            let clean = redactor.text(redactor.cut(&text, chars).unwrap()).into_owned();
+            prop_assert_eq!(clean, redactor.text(&format!("{before}\u{1}")).into_owned());
+        }
+    }
+
+    #[test]
     fn a_secret_cut_anywhere_is_whole_in_a_sequence(value in value(), cuts in prop::collection::vec(0_usize..40, 1..4)) {
         let redactor = redactor(&[("x", value.as_bytes())]);
         let value = value.trim_ascii().to_owned();
@@ -199,7 +230,7 @@ proptest! {
             parts.last_mut().unwrap().push(letter);
         }
         let texts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let clean = redactor.sequence(&texts, true);
+        let clean = redactor.sequence(&texts);
         for (part, clean) in parts.iter().zip(clean) {
             prop_assert!(part.is_empty() || clean == "[secret:x]", "{part:?} became {clean:?}");
         }

@@ -1,4 +1,4 @@
-//! How many of a listener's connections one peer may hold.
+//! How much one peer may hold of what all share: connections of a listener, large deliveries.
 //!
 //! A fixed number would be too small for a proxy or an office behind one address, or too large to
 //! leave others anything. So it depends on what is free: a peer may hold [`TIMES_FREE`] times as many
@@ -11,16 +11,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// A peer may hold so many times as many connections as are free.
-pub(super) const TIMES_FREE: usize = 3;
+/// A peer may hold so many times as many places as are free.
+pub(crate) const TIMES_FREE: usize = 3;
 
-/// How many connections each peer holds.
+/// How many places each peer holds.
 #[derive(Default)]
-pub(super) struct Shares(Mutex<HashMap<Peer, usize>>);
+pub(crate) struct Shares(Mutex<HashMap<Peer, usize>>);
 
 impl Shares {
-    /// One more connection of a peer, where so many are `free` with it; `None` if it has its share.
-    pub(super) fn place(self: &Arc<Self>, peer: Peer, free: usize) -> Option<Place> {
+    /// One more place for a peer, where so many are `free` with it; `None` if it has its share.
+    pub(crate) fn place(self: &Arc<Self>, peer: Peer, free: usize) -> Option<Place> {
         let mut held = self.held();
         let own = held.get(&peer).copied().unwrap_or_default();
         if own >= TIMES_FREE.saturating_mul(free) {
@@ -35,8 +35,8 @@ impl Shares {
     }
 }
 
-/// One connection of a peer, until it ends.
-pub(super) struct Place {
+/// One place of a peer, until it is dropped.
+pub(crate) struct Place {
     shares: Arc<Shares>,
     peer: Peer,
 }
