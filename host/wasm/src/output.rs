@@ -66,14 +66,18 @@ impl Lines {
         for part in bytes.chunks(LINE_BYTES_MAX) {
             rest.extend_from_slice(part);
             if rest.len() >= LINE_BYTES_MAX {
-                // A character of which each line had a part would be in neither, and a secret with it in it not found.
-                let begun = rest.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len());
-                let whole = rest.len() - begun;
+                let whole = whole_characters(&rest);
                 self.0.log(&rest[..whole]);
                 rest.drain(..whole);
             }
         }
     }
+}
+
+/// How much of a line that is cut here ends with a character. One of which each line had a part would be in neither,
+/// and a secret that it belongs to would not be found.
+fn whole_characters(line: &[u8]) -> usize {
+    line.len() - line.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len())
 }
 
 impl IsTerminal for Lines {
@@ -124,5 +128,18 @@ impl AsyncWrite for Lines {
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_within_no_character() {
+        let line = "a🦀é".as_bytes();
+        let whole: Vec<usize> = (0..=line.len()).map(|end| whole_characters(&line[..end])).collect();
+        assert_eq!(whole, [0, 1, 1, 1, 1, 5, 5, 7]);
+        assert_eq!(whole_characters(b"\xff\xffa"), 3, "what is no text goes as it is");
     }
 }
