@@ -52,14 +52,13 @@ impl Engine {
         let pauses = &self.inner.pauses;
         // Where other processes write too, what they were asked for is looked up.
         let known = if self.inner.parts.exclusive_store { pauses.known.get(&action) } else { None };
-        let until = match known {
-            Some(until) => until,
-            None => {
-                let ended = pauses.ended.load(Ordering::SeqCst);
-                let until = self.reader().paused_until(action).await?;
-                pauses.learn(ended, action, until);
-                until
-            }
+        let until = if let Some(until) = known {
+            until
+        } else {
+            let ended = pauses.ended.load(Ordering::SeqCst);
+            let until = self.reader().paused_until(action).await?;
+            pauses.learn(ended, action, until);
+            until
         };
         Ok(until.is_some_and(|until| until > now))
     }

@@ -119,8 +119,11 @@ async fn a_save_ends_a_pause_and_none_is_longer_than_a_day() {
         assert_eq!(until.since(ended), RETRY_AFTER_MAX);
         save(&mut t, &engine, |_| {}).await;
         let saved = Instant::now();
-        call_after(&mut t, &engine).await.succeed();
+        let attempt = call_after(&mut t, &engine).await;
         assert!(saved.elapsed() < Duration::from_millis(10), "{:?}", saved.elapsed());
+        // Not even by way of the queue: this process has forgotten it too.
+        assert_eq!(t.types(attempt.request.execution).await, ["trigger_received", "attempt_started"]);
+        attempt.succeed();
     }
 }
 
