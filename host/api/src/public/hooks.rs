@@ -509,12 +509,16 @@ mod tests {
             tokio::task::yield_now().await;
         }
         send("192.0.2.3").await.is(202);
-        (0..FREE).for_each(|_| drop(deliveries.failed(guesser, now)));
+        for _ in 0..FREE {
+            deliveries.failed(guesser, now);
+        }
         drop(looks);
         waits.await.is_problem(429, "too_many_failed_deliveries");
         // Many who are right at once wait for no more than the first ones.
         let rights = join_all((0..3 * FREE).map(|_| send("192.0.2.9"))).await;
-        rights.iter().for_each(|answer| answer.is(202));
+        for right in rights {
+            right.is(202);
+        }
     }
 
     #[tokio::test]
