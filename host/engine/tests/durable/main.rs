@@ -147,17 +147,20 @@ impl ProtocolRuntime for Scripted {
         Ok(Vec::new())
     }
 
-    /// Every expression holds but three: one `fails`, one `cannot run`, and one `waits` for ever. Two take their time.
+    /// Every expression holds but three: one `fails`, one `cannot run`, and one `waits` for ever. Others take
+    /// their time.
     async fn transform(&self, request: TransformRequest) -> Result<Payload, TransformError> {
         match &*request.expression {
-            "held" => self.held.acquire().await.unwrap().forget(),
+            "held" | "held, then fails" => self.held.acquire().await.unwrap().forget(),
             "slow at first" if !self.asked.swap(true, Ordering::Relaxed) => {
                 let _ = timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
             }
             _ => {}
         }
         match &*request.expression {
-            "fails" => Err(TransformError::Ended(ExecutionError::new(ErrorCode::TransformFailed, "no"))),
+            "fails" | "held, then fails" => {
+                Err(TransformError::Ended(ExecutionError::new(ErrorCode::TransformFailed, "no")))
+            }
             "waits" => std::future::pending().await,
             "cannot run" => Err(RuntimeError::Host("no".to_owned()).into()),
             _ => Ok(Payload { content_type: "application/json".into(), data: Bytes::from_static(b"true") }),

@@ -283,7 +283,7 @@ async fn an_event_that_sets_nothing_off_is_refused_once_whoever_looks() {
     let mut t = Test::new(|_| {}).await;
     let engines = [t.process(true, 1).await, t.process(true, 2).await];
     let source = t.action.id.to_string();
-    let fails = event(&["action_executed"], &json!({"action": source, "filter": "fails"}));
+    let fails = event(&["action_executed"], &json!({"action": source, "filter": "held, then fails"}));
     let fails = t.save(&engines[0], "fails", fails).await;
     let listens = event(&["action_executed"], &json!({"action": source}));
     let no_key = json!({"triggers": listens, "delivery": {"ordering_key": "cannot run"}});
@@ -292,6 +292,10 @@ async fn an_event_that_sets_nothing_off_is_refused_once_whoever_looks() {
     for round in 1..=5 {
         engines[round % 2].dispatch(t.call(false)).await.unwrap();
         assert_eq!(t.run_all().await.len(), 1);
+        assert_eq!(t.refusals(&fails).await.len(), round - 1, "both processes are at it");
+        t.runtime.held.add_permits(9);
+        assert!(t.is_quiet().await);
+        t.runtime.held.forget_permits(9);
         let refused = [t.refusals(&fails).await, t.refusals(&no_key).await];
         assert_eq!(refused, [vec!["transform_failed"; round], vec!["host_error"; round]]);
         assert_eq!(t.events_of(&fails, EventType::TriggerReceived).await.len(), round);
