@@ -1,7 +1,7 @@
 //! Stopping an execution.
 
 use crate::{
-    Engine, EngineError, dispatch_action::context_of, run_task::call_back, running::Stop, view::ExecutionView,
+    Engine, EngineError, conclude::call_back, dispatch_action::context_of, running::Stop, view::ExecutionView,
 };
 use action_domain::{
     actor::Actor,

@@ -13,6 +13,7 @@ mod call_protocol;
 mod cancel_execution;
 mod capture;
 mod commit;
+mod conclude;
 mod confine;
 mod consumers;
 mod create_token;

@@ -3,8 +3,8 @@
 use crate::{
     Engine,
     cache::Ready,
+    conclude::Concluded,
     dispatch_action::context_of,
-    run_task::Concluded,
     running::{Place, Stop},
 };
 use action_domain::{

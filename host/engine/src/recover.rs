@@ -6,7 +6,7 @@
 use crate::{
     Engine, EngineError,
     cache::Ready,
-    run_task::Concluded,
+    conclude::Concluded,
     running::{Place, Stop},
     view::ExecutionView,
 };

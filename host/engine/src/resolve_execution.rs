@@ -1,6 +1,6 @@
 //! Somebody says what became of an execution in doubt.
 
-use crate::{Engine, EngineError, dispatch_action::context_of, run_task::call_back, view::ExecutionView};
+use crate::{Engine, EngineError, conclude::call_back, dispatch_action::context_of, view::ExecutionView};
 use action_domain::{
     actor::Actor,
     event::Fact,

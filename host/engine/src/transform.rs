@@ -5,7 +5,7 @@
 //! before the outcome is recorded; where it fails, the effect has taken place and is not repeated, so
 //! the execution fails and its output is what the protocol gave.
 
-use crate::{Engine, EngineError, cache::Ready, run_task::Concluded, schema::issues_of};
+use crate::{Engine, EngineError, cache::Ready, conclude::Concluded, schema::issues_of};
 use action_domain::{
     action::{Action, ActionSpec, Transform},
     execution::Execution,

@@ -1,6 +1,6 @@
 //! Takes up attempts whose lease ran out, and ends what may not begin any more.
 
-use crate::{Engine, EngineError, dispatch_action::context_of, run_task::call_back, view::ExecutionView};
+use crate::{Engine, EngineError, conclude::call_back, dispatch_action::context_of, view::ExecutionView};
 use action_domain::{
     execution::{Execution, Status},
     failure::{ErrorCode, ExecutionError},

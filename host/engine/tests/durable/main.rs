@@ -432,26 +432,6 @@ async fn the_same_key_is_the_same_execution() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_running_execution_is_stopped_wherever_it_runs() {
-    let mut t = Test::new(|_| {}).await;
-    let (api, worker) = (t.process(false, 1).await, t.process(true, 2).await);
-    let began = api.dispatch(t.call(false)).await.unwrap();
-    let mut attempt = t.attempt().await;
-    api.cancel_execution(id(&began), &Actor::Admin).await.unwrap();
-    timeout(Duration::from_mins(1), attempt.answer.closed()).await.unwrap();
-    t.until(id(&began), Status::Cancelled).await;
-    assert_eq!(t.types(id(&began)).await.last().unwrap(), "execution_cancelled");
-    // In the same process it is over when the answer comes.
-    let began = worker.dispatch(t.call(false)).await.unwrap();
-    let attempt = t.attempt().await;
-    let view = worker.cancel_execution(id(&began), &Actor::Admin).await.unwrap();
-    assert_eq!(view.execution.status, Status::Cancelled);
-    assert!(attempt.answer.is_closed());
-    let again = worker.cancel_execution(id(&began), &Actor::Admin).await.unwrap_err();
-    assert!(matches!(again, EngineError::Conflict { code: "already_ended", .. }));
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_waits_is_cancelled_at_once_and_retried_when_asked() {
     let mut t = Test::new(|action| action.spec.delivery.max_attempts = 1).await;
     let api = t.process(false, 1).await;
