@@ -5,7 +5,7 @@
 //! and the record keeping cost. Absolute figures change with the machine and the hour, so both
 //! run in turn, in slices of seconds, and only their ratios are judged.
 //!
-//! The second part, `queue`, measures durable dispatch beside what its database can do; `guards`, `webhooks`,
+//! That is the first part, `calls`. The second, `queue`, measures durable dispatch beside what its database can do; `guards`, `webhooks`,
 //! `transforms` and `languages` what each of these costs.
 //!
 //! Three programs are in this binary, so that each has a process and a CPU account of its own:
@@ -82,6 +82,8 @@ impl Options {
 
 #[derive(Subcommand)]
 enum Role {
+    /// Measures only calls that are waited for, and writes only their part of the report.
+    Calls(Options),
     /// Measures only the queue, and writes only its part of the report.
     Queue(Options),
     /// Measures only what safety costs, and writes only its part of the report.
@@ -127,6 +129,7 @@ fn main() -> Result<()> {
     match role {
         Some(Role::Limit { port, db, remote, enqueue }) => runtime.block_on(limit::serve(port, &db, remote, enqueue)),
         Some(Role::Echo { port }) => runtime.block_on(echo::serve(port)),
+        Some(Role::Calls(options)) => runtime.block_on(bench(&options, &[Part::Calls])),
         Some(Role::Queue(options)) => runtime.block_on(bench(&options, &[Part::Queue])),
         Some(Role::Guards(options)) => runtime.block_on(bench(&options, &[Part::Guards])),
         Some(Role::Webhooks(options)) => runtime.block_on(bench(&options, &[Part::Webhooks])),
