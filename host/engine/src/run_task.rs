@@ -29,8 +29,8 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const ENDLESS_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 /// What is to be kept running and has no place waits this long, and twice as long each time.
 const PLACE_WAIT: Duration = Duration::from_millis(2_500);
-/// As often: to some five minutes.
-const PLACE_WAIT_DOUBLED_MAX: u32 = 7;
+/// As often: to 40 seconds.
+const PLACE_WAIT_DOUBLED_MAX: u32 = 4;
 
 impl Engine {
     /// Runs an attempt that a worker claimed. Gives what became of the execution, for
