@@ -105,7 +105,7 @@ impl Engine {
     ) -> Option<ExecutionView> {
         let endless = trigger == GuestTrigger::Continuous;
         if endless {
-            place.is_endless(execution.action);
+            place.mark_endless(execution.action);
         }
         let given = async {
             let given = self.transformed_input(ready, &trigger, input).await?;

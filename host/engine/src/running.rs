@@ -141,7 +141,7 @@ impl Running {
 
 impl Place {
     /// The attempt does not end by itself: it is kept running for this action.
-    pub(crate) fn is_endless(&self, action: ActionId) {
+    pub(crate) fn mark_endless(&self, action: ActionId) {
         let mut state = self.running.state();
         let attempts = state.attempts.get_mut(&self.id).into_iter().flatten();
         for own in attempts.filter(|attempt| attempt.number == self.number) {

@@ -5,8 +5,8 @@
 //! and the record keeping cost. Absolute figures change with the machine and the hour, so both
 //! run in turn, in slices of seconds, and only their ratios are judged.
 //!
-//! That is the first part, `calls`. The second, `queue`, measures durable dispatch beside what its database can do; `guards`, `webhooks`,
-//! `transforms` and `languages` what each of these costs.
+//! That is the first part, `calls`. The second, `queue`, measures durable dispatch beside what its database
+//! can do; `guards`, `webhooks`, `transforms` and `languages` what each of these costs.
 //!
 //! Three programs are in this binary, so that each has a process and a CPU account of its own:
 //! the benchmark with its load generator, `limit`, and `echo`, the remote of the HTTP calls.

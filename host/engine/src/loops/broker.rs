@@ -80,7 +80,7 @@ impl Engine {
                 () = self.inner.stopping.cancelled() => return,
                 pulled = self.pull() => pulled,
             };
-            // What is claimed is run, also where the process is told to end meanwhile.
+            // What is claimed is not forgotten, also where the process is told to end meanwhile.
             let turn = match turn {
                 Ok((permits, carried)) => self.run_carried(permits, carried).await,
                 Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! Takes executions that are due and runs them.
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, running::Stop};
 use action_domain::{
     event::{Fact, NewEvent},
     execution::{Execution, Lease},
@@ -32,7 +32,7 @@ impl Engine {
                 () = stopping.cancelled() => return,
                 permits = self.permits() => permits,
             };
-            // What is claimed is run, also where the process is told to end meanwhile.
+            // What is claimed is not forgotten, also where the process is told to end meanwhile.
             let turn = match permits {
                 Ok(permits) => self.take_and_run(permits, last).await,
                 Err(error) => Err(error),
@@ -88,6 +88,10 @@ impl Engine {
         for (execution, permit) in taken.into_iter().zip(permits) {
             let until = execution.lease.map_or_else(|| self.now(), |lease| lease.until);
             let place = self.inner.running.enter(execution.id, until);
+            if self.inner.stopping.is_cancelled() {
+                // Nothing of it has run: others go on with it at once.
+                self.inner.running.stop(execution.id, Stop::Released);
+            }
             let engine = self.clone();
             self.inner.tasks.spawn(async move {
                 let view = engine.run_claimed(execution, permit, place).await;
