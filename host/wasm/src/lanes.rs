@@ -91,8 +91,9 @@ fn nicer(than: i32) -> i32 {
 
 /// Linux counts niceness by thread.
 fn be_nice() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = getpriority_process(None).and_then(|own| setpriority_process(None, nicer(own))) {
+    if cfg!(target_os = "linux")
+        && let Err(error) = getpriority_process(None).and_then(|own| setpriority_process(None, nicer(own)))
+    {
         tracing::warn!(%error, "guests that compute for long run beside all others");
     }
 }
